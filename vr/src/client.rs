@@ -1,0 +1,359 @@
+//! The client proxy (paper, section 4.1): finds the primary, numbers requests, retries.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::configuration::Configuration;
+use crate::entropy::Entropy;
+use crate::message::{Reply, ReplyBody, Request, RequestBody};
+use crate::rules::{Rules, Standard};
+use crate::types::{ClientAddress, ClientId, Duration, Instant, OpNumber, ReplicaId, RequestNumber, View};
+
+/// Timing of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How long to wait for an answer before the request is sent to all replicas.
+    pub request_timeout: Duration,
+    /// How often that timeout may double while no answer comes.
+    pub backoff_limit: u32,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self { request_timeout: Duration::from_millis(60), backoff_limit: 4 }
+    }
+}
+
+/// Takes the requests that a client sends.
+pub trait ClientOutbox<O> {
+    /// Send `request` to a replica. It may be lost, delayed, repeated, overtaken.
+    fn send(&mut self, to: ReplicaId, request: Arc<Request<O>>);
+}
+
+/// What a client learns from a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientEvent<R> {
+    /// The session is open; operations can be requested.
+    Registered(ClientId),
+    /// The outstanding request was executed.
+    Executed {
+        /// The request.
+        number: RequestNumber,
+        /// Where in the log it was executed.
+        op_number: OpNumber,
+        /// Its result.
+        response: R,
+    },
+    /// The session is gone. Whether the outstanding request was executed is unknown; to go on, open a
+    /// session from a new address.
+    Evicted,
+}
+
+/// Why a client does not take an operation now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// The session is not open yet.
+    NotRegistered,
+    /// The last request is not answered yet.
+    Outstanding(RequestNumber),
+    /// The session was evicted.
+    Evicted,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRegistered => write!(formatter, "the session is not open yet"),
+            Self::Outstanding(number) => write!(formatter, "request {number} is not answered yet"),
+            Self::Evicted => write!(formatter, "the session was evicted"),
+        }
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+/// A client of the group: one session with at most one outstanding request.
+///
+/// Like a replica it is a value: it is told of replies and of deadlines that have passed, and writes what
+/// it sends into an outbox. A client that crashes loses its session; the next one registers anew, from an
+/// address of its own, so no request number is ever used twice.
+#[derive(Clone, Debug)]
+pub struct Client<O, R: Rules = Standard> {
+    address: ClientAddress,
+    group: Configuration,
+    options: ClientOptions,
+    rules: R,
+    /// Where the primary is thought to be.
+    view: View,
+    session: Session,
+    number: RequestNumber,
+    outstanding: Option<Arc<Request<O>>>,
+    retry_at: Instant,
+    retries: u32,
+    entropy: Entropy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    None,
+    Open(ClientId),
+    Evicted,
+}
+
+impl<O: Clone, R: Rules> Client<O, R> {
+    /// A client without a session. `address` must not have been used by another client, nor by an earlier
+    /// life of this one; `entropy` feeds the jitter of retries.
+    #[must_use]
+    pub fn new(
+        address: ClientAddress,
+        group: Configuration,
+        options: ClientOptions,
+        rules: R,
+        entropy: u64,
+    ) -> Self {
+        Self {
+            address,
+            group,
+            options,
+            rules,
+            view: View::ZERO,
+            session: Session::None,
+            number: RequestNumber::ZERO,
+            outstanding: None,
+            retry_at: Instant::NEVER,
+            retries: 0,
+            entropy: Entropy::new(entropy),
+        }
+    }
+
+    /// Asks for a session.
+    pub fn register(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
+        if self.session == Session::None && self.outstanding.is_none() {
+            self.submit(now, RequestBody::Register, outbox);
+        }
+    }
+
+    /// Asks for an operation to be executed, exactly once, and returns the request's number.
+    ///
+    /// # Errors
+    /// [`NotReady`] while no session is open or the last request is not answered.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        operation: O,
+        outbox: &mut impl ClientOutbox<O>,
+    ) -> Result<RequestNumber, NotReady> {
+        let client = match self.session {
+            Session::None => return Err(NotReady::NotRegistered),
+            Session::Evicted => return Err(NotReady::Evicted),
+            Session::Open(client) => client,
+        };
+        if self.outstanding.is_some() {
+            return Err(NotReady::Outstanding(self.number));
+        }
+        self.number = self.number.next();
+        self.submit(now, RequestBody::Operation { client, number: self.number, operation }, outbox);
+        Ok(self.number)
+    }
+
+    fn submit(&mut self, now: Instant, body: RequestBody<O>, outbox: &mut impl ClientOutbox<O>) {
+        let request = Arc::new(Request { address: self.address, body });
+        outbox.send(self.primary(), Arc::clone(&request));
+        self.outstanding = Some(request);
+        self.retries = 0;
+        self.wait(now);
+    }
+
+    fn wait(&mut self, now: Instant) {
+        let doublings = self.retries.min(self.options.backoff_limit);
+        self.retry_at = now + self.entropy.jittered(self.options.request_timeout.doubled(doublings));
+    }
+
+    /// A reply has arrived.
+    pub fn on_reply<T>(
+        &mut self,
+        now: Instant,
+        reply: Reply<T>,
+        outbox: &mut impl ClientOutbox<O>,
+    ) -> Option<ClientEvent<T>> {
+        let Reply { view, body, .. } = reply;
+        match body {
+            ReplyBody::Registered { client } if self.session == Session::None => {
+                self.answered(view);
+                self.session = Session::Open(client);
+                Some(ClientEvent::Registered(client))
+            }
+            ReplyBody::Executed { client, number, op_number, response }
+                if self.session == Session::Open(client)
+                    && self.outstanding.is_some()
+                    && self.rules.reply_is_for(number, self.number) =>
+            {
+                self.answered(view);
+                Some(ClientEvent::Executed { number: self.number, op_number, response })
+            }
+            ReplyBody::Evicted { client } if self.session == Session::Open(client) => {
+                self.answered(view);
+                self.session = Session::Evicted;
+                Some(ClientEvent::Evicted)
+            }
+            ReplyBody::NotPrimary => {
+                self.redirect(now, view, outbox);
+                None
+            }
+            // The primary is known and busy: the retry comes at its time.
+            _ => None,
+        }
+    }
+
+    fn answered(&mut self, view: View) {
+        self.view = view;
+        self.outstanding = None;
+        self.retry_at = Instant::NEVER;
+    }
+
+    /// Turns to the primary of a later view. Only a hint: whatever a replica claims, a retry goes to all.
+    fn redirect(&mut self, now: Instant, view: View, outbox: &mut impl ClientOutbox<O>) {
+        if view <= self.view {
+            return;
+        }
+        self.view = view;
+        if let Some(request) = &self.outstanding {
+            outbox.send(self.primary(), Arc::clone(request));
+            self.wait(now);
+        }
+    }
+
+    /// A deadline has passed, or may have: an unanswered request is sent to all replicas.
+    pub fn on_timeout(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
+        if now < self.retry_at {
+            return;
+        }
+        let Some(request) = &self.outstanding else { return };
+        for replica in self.group.members() {
+            outbox.send(replica, Arc::clone(request));
+        }
+        self.retries += 1;
+        self.wait(now);
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) wants to be called next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Instant {
+        self.retry_at
+    }
+
+    /// Where the client's replies go.
+    #[must_use]
+    pub fn address(&self) -> ClientAddress {
+        self.address
+    }
+
+    /// The open session, if there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<ClientId> {
+        match self.session {
+            Session::Open(client) => Some(client),
+            Session::None | Session::Evicted => None,
+        }
+    }
+
+    /// Whether a request is waiting for its answer.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.outstanding.is_some()
+    }
+
+    fn primary(&self) -> ReplicaId {
+        self.rules.primary(self.group, self.view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Sent(Vec<(ReplicaId, Arc<Request<u32>>)>);
+
+    impl ClientOutbox<u32> for Sent {
+        fn send(&mut self, to: ReplicaId, request: Arc<Request<u32>>) {
+            self.0.push((to, request));
+        }
+    }
+
+    fn client() -> Client<u32> {
+        let group = Configuration::new(3).unwrap();
+        Client::new(ClientAddress(7), group, ClientOptions::default(), Standard, 1)
+    }
+
+    fn reply(view: u64, body: ReplyBody<u32>) -> Reply<u32> {
+        Reply { from: ReplicaId(0), view: View(view), body }
+    }
+
+    fn registered(sent: &mut Sent) -> Client<u32> {
+        let mut client = client();
+        client.register(Instant(0), sent);
+        let body = ReplyBody::Registered { client: ClientId(1) };
+        let event = client.on_reply(Instant(1), reply(0, body), sent);
+        assert_eq!(event, Some(ClientEvent::Registered(ClientId(1))));
+        sent.0.clear();
+        client
+    }
+
+    #[test]
+    fn operations_need_a_session_and_come_one_at_a_time() {
+        let mut sent = Sent::default();
+        assert_eq!(client().request(Instant(0), 5, &mut sent), Err(NotReady::NotRegistered));
+        let mut client = registered(&mut sent);
+        assert_eq!(client.request(Instant(2), 5, &mut sent), Ok(RequestNumber(1)));
+        let refused = client.request(Instant(2), 6, &mut sent);
+        assert_eq!(refused, Err(NotReady::Outstanding(RequestNumber(1))));
+    }
+
+    #[test]
+    fn an_unanswered_request_goes_to_everybody() {
+        let mut sent = Sent::default();
+        let mut client = registered(&mut sent);
+        client.request(Instant(2), 5, &mut sent).unwrap();
+        client.on_timeout(client.next_deadline(), &mut sent);
+        let to: Vec<u8> = sent.0.iter().map(|(to, _)| to.0).collect();
+        assert_eq!(to, [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_redirect_to_a_later_view_is_followed_and_one_to_an_older_is_not() {
+        let mut sent = Sent::default();
+        let mut client = registered(&mut sent);
+        client.request(Instant(2), 5, &mut sent).unwrap();
+        client.on_reply(Instant(3), reply(2, ReplyBody::NotPrimary), &mut sent);
+        client.on_reply(Instant(3), reply(1, ReplyBody::NotPrimary), &mut sent);
+        let to: Vec<u8> = sent.0.iter().map(|(to, _)| to.0).collect();
+        assert_eq!(to, [0, 2]);
+    }
+
+    #[test]
+    fn only_the_answer_to_the_outstanding_request_is_taken() {
+        let mut sent = Sent::default();
+        let mut client = registered(&mut sent);
+        client.request(Instant(2), 5, &mut sent).unwrap();
+        let executed = |number| ReplyBody::Executed {
+            client: ClientId(1),
+            number: RequestNumber(number),
+            op_number: OpNumber(9),
+            response: 4,
+        };
+        assert_eq!(client.on_reply(Instant(3), reply(0, executed(2)), &mut sent), None);
+        assert!(client.on_reply(Instant(3), reply(0, executed(1)), &mut sent).is_some());
+        assert_eq!(client.on_reply(Instant(3), reply(0, executed(1)), &mut sent), None, "answered before");
+    }
+
+    #[test]
+    fn an_evicted_client_is_told_and_asks_no_more() {
+        let mut sent = Sent::default();
+        let mut client = registered(&mut sent);
+        client.request(Instant(2), 5, &mut sent).unwrap();
+        let evicted = reply(0, ReplyBody::Evicted { client: ClientId(1) });
+        assert_eq!(client.on_reply(Instant(3), evicted, &mut sent), Some(ClientEvent::Evicted));
+        assert_eq!(client.request(Instant(4), 6, &mut sent), Err(NotReady::Evicted));
+    }
+}

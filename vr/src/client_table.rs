@@ -1,0 +1,271 @@
+//! The client table: which request of each client was executed last, and what it answered
+//! (paper, section 4.1).
+//!
+//! Only what execution writes is replicated state; it is a function of the committed log and therefore
+//! the same everywhere. What is merely in flight is derived from the uncommitted end of the log, and
+//! derived again whenever that end is replaced.
+
+use std::sync::Arc;
+
+use crate::log::Log;
+use crate::message::{Request, RequestBody};
+use crate::rules::{Admission, Rules};
+use crate::types::{ClientAddress, ClientId, CommitNumber, OpNumber, RequestNumber};
+
+/// What is kept of one client.
+#[derive(Clone, Debug)]
+pub struct Session<R> {
+    /// The session's id: the op-number of its registration.
+    pub client: ClientId,
+    /// Where the client is.
+    pub address: ClientAddress,
+    /// The last executed request; zero before the first.
+    pub executed: RequestNumber,
+    /// The op-number of the last executed request, or of the registration.
+    pub last_used: OpNumber,
+    /// What the last executed request answered.
+    pub response: Option<R>,
+    /// The latest request of the client that is in the log but not executed; zero for none. Derived.
+    in_flight: RequestNumber,
+}
+
+/// What a registration did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The session of the address, new or already there.
+    pub client: ClientId,
+    /// The session that had to make room.
+    pub evicted: Option<ClientId>,
+}
+
+/// The sessions in the order of their registration.
+#[derive(Clone, Debug)]
+pub struct ClientTable<R> {
+    sessions: Vec<Session<R>>,
+    registrations_in_flight: Vec<ClientAddress>,
+}
+
+impl<R> Default for ClientTable<R> {
+    fn default() -> Self {
+        Self { sessions: Vec::new(), registrations_in_flight: Vec::new() }
+    }
+}
+
+impl<R> ClientTable<R> {
+    /// All sessions, in the order of their ids.
+    #[must_use]
+    pub fn sessions(&self) -> &[Session<R>] {
+        &self.sessions
+    }
+
+    /// The session `client`, if it exists.
+    #[must_use]
+    pub fn session(&self, client: ClientId) -> Option<&Session<R>> {
+        self.position(client).map(|index| &self.sessions[index])
+    }
+
+    fn position(&self, client: ClientId) -> Option<usize> {
+        self.sessions.binary_search_by_key(&client, |session| session.client).ok()
+    }
+
+    pub(crate) fn session_mut(&mut self, client: ClientId) -> Option<&mut Session<R>> {
+        self.position(client).map(|index| &mut self.sessions[index])
+    }
+
+    /// The session that was opened from `address`.
+    pub(crate) fn session_at(&self, address: ClientAddress) -> Option<&Session<R>> {
+        self.sessions.iter().find(|session| session.address == address)
+    }
+
+    /// Executes a registration at `op_number`. Decided from replicated state alone: a session of the same
+    /// address is returned as it is, and a full table loses the session that was used longest ago.
+    pub(crate) fn register(
+        &mut self,
+        address: ClientAddress,
+        op_number: OpNumber,
+        sessions_max: usize,
+    ) -> Registration {
+        self.registrations_in_flight.retain(|&waiting| waiting != address);
+        if let Some(session) = self.session_at(address) {
+            return Registration { client: session.client, evicted: None };
+        }
+        let evicted = if self.sessions.len() >= sessions_max { self.evict() } else { None };
+        let client = ClientId(op_number.0);
+        assert!(
+            self.sessions.last().is_none_or(|last| last.client < client),
+            "sessions are opened in the order of the log"
+        );
+        self.sessions.push(Session {
+            client,
+            address,
+            executed: RequestNumber::ZERO,
+            last_used: op_number,
+            response: None,
+            in_flight: RequestNumber::ZERO,
+        });
+        Registration { client, evicted }
+    }
+
+    fn evict(&mut self) -> Option<ClientId> {
+        let oldest = (0..self.sessions.len()).min_by_key(|&index| self.sessions[index].last_used)?;
+        Some(self.sessions.remove(oldest).client)
+    }
+
+    /// Marks what `request` asks for as in flight.
+    pub(crate) fn mark_in_flight<O>(&mut self, request: &Request<O>) {
+        match request.body {
+            RequestBody::Register => {
+                if !self.registrations_in_flight.contains(&request.address) {
+                    self.registrations_in_flight.push(request.address);
+                }
+            }
+            RequestBody::Operation { client, number, .. } => {
+                if let Some(session) = self.session_mut(client) {
+                    session.in_flight = session.in_flight.max(number);
+                }
+            }
+        }
+    }
+
+    /// Derives what is in flight from the entries of `log` after `committed`.
+    pub(crate) fn rebuild_in_flight<O>(&mut self, log: &Log<O>, committed: CommitNumber) {
+        self.registrations_in_flight.clear();
+        for session in &mut self.sessions {
+            session.in_flight = RequestNumber::ZERO;
+        }
+        for (_, entry) in log.entries_after(committed.op_number()) {
+            self.mark_in_flight(&entry.request);
+        }
+    }
+
+    /// Whether a registration from `address` is in the log and not executed.
+    pub(crate) fn registration_in_flight(&self, address: ClientAddress) -> bool {
+        self.registrations_in_flight.contains(&address)
+    }
+}
+
+impl<R> Session<R> {
+    pub(crate) fn admission(&self, number: RequestNumber, rules: &impl Rules) -> Admission {
+        rules.admission(number, self.executed, self.in_flight)
+    }
+
+    pub(crate) fn record(&mut self, number: RequestNumber, op_number: OpNumber, response: Option<R>) {
+        self.executed = number;
+        self.last_used = op_number;
+        self.response = response;
+        if self.in_flight <= number {
+            self.in_flight = RequestNumber::ZERO;
+        }
+    }
+}
+
+/// What a replica makes of a request before it is given an op-number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known<'a, R> {
+    New,
+    Registered(ClientId),
+    Executed(&'a Session<R>),
+    InFlight,
+    Superseded,
+    Evicted(ClientId),
+    /// The session's registration is not executed here yet.
+    NotYetRegistered,
+}
+
+impl<R> PartialEq for Session<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.client == other.client
+    }
+}
+
+impl<R> Eq for Session<R> {}
+
+impl<R> ClientTable<R> {
+    /// What is known of `request`, when everything up to `committed` is executed.
+    pub(crate) fn lookup<O>(
+        &self,
+        request: &Arc<Request<O>>,
+        committed: CommitNumber,
+        rules: &impl Rules,
+    ) -> Known<'_, R> {
+        match request.body {
+            RequestBody::Register => match self.session_at(request.address) {
+                Some(session) => Known::Registered(session.client),
+                None if self.registration_in_flight(request.address) => Known::InFlight,
+                None => Known::New,
+            },
+            RequestBody::Operation { client, number, .. } => match self.session(client) {
+                // A session's id is the op-number of its registration: whether it never was or is no
+                // more follows from the commit-number.
+                None if !committed.covers(OpNumber(client.0)) => Known::NotYetRegistered,
+                None => Known::Evicted(client),
+                Some(session) => match session.admission(number, rules) {
+                    Admission::New => Known::New,
+                    Admission::Executed => Known::Executed(session),
+                    Admission::InFlight => Known::InFlight,
+                    Admission::Superseded => Known::Superseded,
+                },
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Entry;
+    use crate::rules::Standard;
+    use crate::types::View;
+
+    fn operation(client: u64, number: u64) -> Arc<Request<()>> {
+        let body =
+            RequestBody::Operation { client: ClientId(client), number: RequestNumber(number), operation: () };
+        Arc::new(Request { address: ClientAddress(client), body })
+    }
+
+    fn table(sessions: u64) -> ClientTable<u64> {
+        let mut table = ClientTable::default();
+        for op_number in 1..=sessions {
+            table.register(ClientAddress(op_number), OpNumber(op_number), 3);
+        }
+        table
+    }
+
+    #[test]
+    fn a_full_table_evicts_the_session_used_longest_ago() {
+        let mut table = table(3);
+        table.session_mut(ClientId(1)).unwrap().record(RequestNumber(1), OpNumber(4), Some(7));
+        let registration = table.register(ClientAddress(9), OpNumber(5), 3);
+        assert_eq!(registration, Registration { client: ClientId(5), evicted: Some(ClientId(2)) });
+        let known = table.lookup(&operation(2, 1), CommitNumber(5), &Standard);
+        assert_eq!(known, Known::Evicted(ClientId(2)));
+    }
+
+    #[test]
+    fn registering_twice_from_one_address_gives_one_session() {
+        let mut table = table(2);
+        let registration = table.register(ClientAddress(2), OpNumber(3), 3);
+        assert_eq!(registration, Registration { client: ClientId(2), evicted: None });
+    }
+
+    #[test]
+    fn a_session_ahead_of_the_executed_log_is_not_called_evicted() {
+        let known =
+            table(2).lookup::<()>(&operation(9, 1), CommitNumber(2), &Standard).eq(&Known::NotYetRegistered);
+        assert!(known);
+    }
+
+    #[test]
+    fn in_flight_requests_follow_the_log() {
+        let mut table = table(1);
+        let request = operation(1, 1);
+        let mut log = Log::default();
+        log.append(Entry { view: View(0), request: operation(1, 0) });
+        log.append(Entry { view: View(0), request: Arc::clone(&request) });
+        table.rebuild_in_flight(&log, CommitNumber(1));
+        assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::InFlight);
+        log.truncate(OpNumber(1));
+        table.rebuild_in_flight(&log, CommitNumber(1));
+        assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::New);
+    }
+}

@@ -1,0 +1,143 @@
+//! The group of replicas: its size, and the timing and bounds that its members agree on.
+
+use std::fmt;
+
+use crate::types::{Duration, ReplicaId};
+
+/// The largest group: sender sets are kept in one machine word.
+pub const MAX_REPLICAS: usize = 64;
+
+/// The members of a group (paper, section 3): the replicas `0..size`, in an order known to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    size: u8,
+}
+
+/// Why a [`Configuration`] was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidGroupSize(
+    /// The size that was asked for.
+    pub usize,
+);
+
+impl fmt::Display for InvalidGroupSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a group of {} replicas: expected 1 to {MAX_REPLICAS}", self.0)
+    }
+}
+
+impl std::error::Error for InvalidGroupSize {}
+
+impl Configuration {
+    /// A group of `size` replicas.
+    ///
+    /// # Errors
+    /// [`InvalidGroupSize`] unless `size` is from 1 to [`MAX_REPLICAS`].
+    pub const fn new(size: usize) -> Result<Self, InvalidGroupSize> {
+        if size == 0 || size > MAX_REPLICAS {
+            return Err(InvalidGroupSize(size));
+        }
+        Ok(Self { size: size as u8 })
+    }
+
+    /// How many members the group has.
+    #[inline]
+    #[must_use]
+    pub const fn size(self) -> usize {
+        self.size as usize
+    }
+
+    /// The members in their order.
+    pub fn members(self) -> impl Iterator<Item = ReplicaId> + Clone {
+        (0..self.size).map(ReplicaId)
+    }
+
+    /// The members but `replica`.
+    pub fn others(self, replica: ReplicaId) -> impl Iterator<Item = ReplicaId> + Clone {
+        self.members().filter(move |&member| member != replica)
+    }
+
+    /// Whether `replica` is a member.
+    #[inline]
+    #[must_use]
+    pub const fn contains(self, replica: ReplicaId) -> bool {
+        replica.0 < self.size
+    }
+
+    /// How many members may be without their memory (crashed or recovering) at the same time without
+    /// the group losing anything: f = ⌊(K − 1) / 2⌋.
+    #[inline]
+    #[must_use]
+    pub const fn failures_tolerated(self) -> usize {
+        (self.size as usize - 1) / 2
+    }
+
+    /// The smallest number of members of which any two sets share one: K − f. (The paper's "f + 1" is
+    /// this number only where K is odd.)
+    #[inline]
+    #[must_use]
+    pub const fn quorum(self) -> usize {
+        self.size as usize - self.failures_tolerated()
+    }
+}
+
+/// Timing and bounds of the protocol. Safety rests on none of them except that
+/// [`sessions_max`](Self::sessions_max) must be the same at all replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How often the primary sends Commit, whether or not there is anything new.
+    pub heartbeat_interval: Duration,
+    /// How long a backup hears nothing from the primary until it proposes the next view.
+    pub primary_timeout: Duration,
+    /// How long a view change may take until the view after it is proposed.
+    pub view_change_timeout: Duration,
+    /// How often an unanswered message is sent again.
+    pub resend_interval: Duration,
+    /// How long a primary waits for acknowledgements of a prepared operation until it abdicates.
+    pub abdication_timeout: Duration,
+    /// How often timeouts may double over view changes that led to nothing.
+    pub backoff_limit: u32,
+    /// How many operations may be prepared and not yet committed.
+    pub pipeline_max: usize,
+    /// How many client sessions the client table holds; one more evicts the one that has been idle for
+    /// the largest number of operations. Part of the replicated state: the same everywhere.
+    pub sessions_max: usize,
+}
+
+impl Default for Options {
+    /// Values for a local network.
+    fn default() -> Self {
+        Self {
+            heartbeat_interval: Duration::from_millis(20),
+            primary_timeout: Duration::from_millis(100),
+            view_change_timeout: Duration::from_millis(150),
+            resend_interval: Duration::from_millis(25),
+            abdication_timeout: Duration::from_millis(200),
+            backoff_limit: 4,
+            pipeline_max: 64,
+            sessions_max: 64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_two_quorums_meet_and_a_quorum_survives_the_tolerated_failures() {
+        for size in 1..=MAX_REPLICAS {
+            let group = Configuration::new(size).unwrap();
+            assert!(2 * group.quorum() > size);
+            assert_eq!(group.quorum() + group.failures_tolerated(), size);
+            // A recovering replica asks f + 1 others: they must meet every quorum less the replica itself.
+            assert!(size == 1 || group.failures_tolerated() + 1 + group.quorum() - 1 > size - 1);
+        }
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert_eq!(Configuration::new(0), Err(InvalidGroupSize(0)));
+        assert_eq!(Configuration::new(65), Err(InvalidGroupSize(65)));
+    }
+}

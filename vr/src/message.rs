@@ -1,0 +1,275 @@
+//! Every message of the protocol, one type each.
+//!
+//! Messages between replicas carry who sent them, in which incarnation, and the view the sender was in:
+//! those three are in [`Message`]; what is special to a kind is in its own type.
+
+use std::sync::Arc;
+
+use crate::log::{Entry, Log};
+use crate::types::{
+    ClientAddress, ClientId, CommitNumber, Incarnation, OpNumber, ReplicaId, RequestNumber, View,
+};
+
+/// A request of a client (paper, section 4.1). Immutable and shared from the client's proxy to every log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request<O> {
+    /// Where the answer is to be sent.
+    pub address: ClientAddress,
+    /// What is asked for.
+    pub body: RequestBody<O>,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestBody<O> {
+    /// Open a session. Executed through the log, whose op-number becomes the [`ClientId`].
+    Register,
+    /// Execute an operation of the service in an open session, exactly once.
+    Operation {
+        /// The session.
+        client: ClientId,
+        /// The request's number within the session.
+        number: RequestNumber,
+        /// The operation.
+        operation: O,
+    },
+}
+
+/// An answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply<R> {
+    /// Who answers.
+    pub from: ReplicaId,
+    /// The view that the answering replica is in: a hint where the primary is, no more.
+    pub view: View,
+    /// What it says.
+    pub body: ReplyBody<R>,
+}
+
+/// What a client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplyBody<R> {
+    /// The session is open.
+    Registered {
+        /// The session's id.
+        client: ClientId,
+    },
+    /// The request was executed; this is its one result.
+    Executed {
+        /// The session.
+        client: ClientId,
+        /// The request that is answered.
+        number: RequestNumber,
+        /// The op-number at which it was executed.
+        op_number: OpNumber,
+        /// The result.
+        response: R,
+    },
+    /// Ask the primary of the reply's view.
+    NotPrimary,
+    /// The request cannot be taken now: a view change is under way, or too much is in flight.
+    TryLater,
+    /// The session no longer exists. Whether its last request was executed cannot be said any more.
+    Evicted {
+        /// The session that was asked for.
+        client: ClientId,
+    },
+}
+
+/// A message from one replica to another.
+#[derive(Clone, Debug)]
+pub struct Message<O> {
+    /// Who sent it.
+    pub from: ReplicaId,
+    /// The sender's incarnation. What an incarnation promised is void once the replica has crashed
+    /// (Michael et al., DISC 2017).
+    pub incarnation: Incarnation,
+    /// The view the sender was in (0 while it recovers).
+    pub view: View,
+    /// What it says.
+    pub payload: Payload<O>,
+}
+
+/// What replicas tell each other.
+#[derive(Clone, Debug)]
+pub enum Payload<O> {
+    /// See [`Prepare`].
+    Prepare(Prepare<O>),
+    /// See [`PrepareOk`].
+    PrepareOk(PrepareOk),
+    /// See [`Commit`].
+    Commit(Commit),
+    /// See [`StartViewChange`].
+    StartViewChange(StartViewChange),
+    /// See [`DoViewChange`].
+    DoViewChange(Box<DoViewChange<O>>),
+    /// See [`StartView`].
+    StartView(Arc<StartView<O>>),
+    /// See [`Recovery`].
+    Recovery(Recovery),
+    /// See [`RecoveryResponse`].
+    RecoveryResponse(Box<RecoveryResponse<O>>),
+    /// See [`GetState`].
+    GetState(GetState),
+    /// See [`NewState`].
+    NewState(Box<NewState<O>>),
+    /// A client's request, passed on by a backup to the primary.
+    Request(Arc<Request<O>>),
+}
+
+/// Primary to backups: put this entry at this op-number (paper, section 4.1, step 3).
+#[derive(Clone, Debug)]
+pub struct Prepare<O> {
+    /// The position in the log.
+    pub op_number: OpNumber,
+    /// The primary's commit-number.
+    pub commit_number: CommitNumber,
+    /// What to put there.
+    pub entry: Entry<O>,
+}
+
+/// Backup to primary: everything up to this op-number is in my log of this view (section 4.1, step 4).
+#[derive(Clone, Copy, Debug)]
+pub struct PrepareOk {
+    /// The last op-number that is acknowledged; all before it are too.
+    pub op_number: OpNumber,
+}
+
+/// Primary to backups: everything up to here is committed, and I am alive (section 4.1, step 6).
+#[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    /// The primary's commit-number.
+    pub commit_number: CommitNumber,
+}
+
+/// To all: this view should begin (section 4.2, step 1).
+///
+/// With [`view`](Self::view) one above the message's own view it is a proposal: the sender has not moved
+/// and moves only when a quorum proposes the same. With both equal, the sender has moved.
+#[derive(Clone, Copy, Debug)]
+pub struct StartViewChange {
+    /// The view that should begin.
+    pub view: View,
+}
+
+/// To the primary of the new view: my log, and what it is worth (section 4.2, step 2).
+#[derive(Clone, Debug)]
+pub struct DoViewChange<O> {
+    /// The sender's log.
+    pub log: Log<O>,
+    /// The last view in which the sender's status was normal.
+    pub last_normal_view: View,
+    /// The sender's commit-number.
+    pub commit_number: CommitNumber,
+    /// The latest incarnation that the sender knows of each replica (its crash vector).
+    pub incarnations: Box<[Incarnation]>,
+}
+
+/// Primary of the new view to all: the view begins with this log (section 4.2, step 4).
+#[derive(Clone, Debug)]
+pub struct StartView<O> {
+    /// The log of the new view.
+    pub log: Log<O>,
+    /// The primary's commit-number.
+    pub commit_number: CommitNumber,
+}
+
+/// Names one attempt at a recovery, so that answers to an earlier one are not taken for answers to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Nonce {
+    /// The incarnation that recovers.
+    pub incarnation: Incarnation,
+    /// The attempt within it, from 0.
+    pub attempt: u64,
+}
+
+/// A restarted replica to all: what is the state? (Section 4.3, step 1.)
+#[derive(Clone, Copy, Debug)]
+pub struct Recovery {
+    /// Names the attempt.
+    pub nonce: Nonce,
+}
+
+/// An answer to [`Recovery`] (section 4.3, step 2).
+#[derive(Clone, Debug)]
+pub struct RecoveryResponse<O> {
+    /// The attempt that is answered.
+    pub nonce: Nonce,
+    /// The latest incarnation that the sender knows of each replica.
+    pub incarnations: Box<[Incarnation]>,
+    /// The state, from the primary of the view only.
+    pub state: Option<StartView<O>>,
+}
+
+/// To any replica that is normal in `view` or later: send what comes after `after` (section 5.2).
+#[derive(Clone, Copy, Debug)]
+pub struct GetState {
+    /// The view that the sender wants to catch up with.
+    pub view: View,
+    /// The op-number up to which the sender keeps its log.
+    pub after: OpNumber,
+}
+
+/// An answer to [`GetState`], also when there is nothing new.
+#[derive(Clone, Debug)]
+pub struct NewState<O> {
+    /// The op-number before the first entry.
+    pub after: OpNumber,
+    /// The entries `after + 1, after + 2, …` of the sender's log, to its end.
+    pub entries: Arc<[Entry<O>]>,
+    /// The sender's commit-number.
+    pub commit_number: CommitNumber,
+}
+
+/// The kinds of messages between replicas, without their contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each is the payload of the same name")]
+pub enum MessageKind {
+    Prepare,
+    PrepareOk,
+    Commit,
+    StartViewChange,
+    DoViewChange,
+    StartView,
+    Recovery,
+    RecoveryResponse,
+    GetState,
+    NewState,
+    Request,
+}
+
+impl<O> Payload<O> {
+    /// The kind of the message.
+    #[inline]
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Prepare(_) => MessageKind::Prepare,
+            Self::PrepareOk(_) => MessageKind::PrepareOk,
+            Self::Commit(_) => MessageKind::Commit,
+            Self::StartViewChange(_) => MessageKind::StartViewChange,
+            Self::DoViewChange(_) => MessageKind::DoViewChange,
+            Self::StartView(_) => MessageKind::StartView,
+            Self::Recovery(_) => MessageKind::Recovery,
+            Self::RecoveryResponse(_) => MessageKind::RecoveryResponse,
+            Self::GetState(_) => MessageKind::GetState,
+            Self::NewState(_) => MessageKind::NewState,
+            Self::Request(_) => MessageKind::Request,
+        }
+    }
+}
+
+impl<O> Request<O> {
+    /// Whether both ask for the same thing: the same registration, or the same request of a session.
+    #[must_use]
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        match (&self.body, &other.body) {
+            (RequestBody::Register, RequestBody::Register) => self.address == other.address,
+            (
+                RequestBody::Operation { client, number, .. },
+                RequestBody::Operation { client: other_client, number: other_number, .. },
+            ) => client == other_client && number == other_number,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Where a replica writes its effects: messages, replies, and what it has to tell of itself.
+
+use crate::client_table::Registration;
+use crate::log::Entry;
+use crate::message::{Message, Reply};
+use crate::service::Service;
+use crate::types::{ClientAddress, CommitNumber, Incarnation, OpNumber, ReplicaId, View};
+
+/// Takes what a replica does. Only the first two methods must be implemented; the others tell of the
+/// replica's progress to whoever wants to know: an application its role, a harness everything.
+pub trait Outbox<S: Service> {
+    /// Send `message` to another replica. It may be lost, delayed, repeated, overtaken.
+    fn send(&mut self, to: ReplicaId, message: Message<S::Operation>);
+
+    /// Send `reply` to a client.
+    fn reply(&mut self, to: ClientAddress, reply: Reply<S::Response>);
+
+    /// `entry` was put at `op_number`, the new end of the log.
+    fn appended(&mut self, op_number: OpNumber, entry: &Entry<S::Operation>) {
+        let _ = (op_number, entry);
+    }
+
+    /// All entries after `last_kept` were dropped.
+    fn truncated(&mut self, last_kept: OpNumber) {
+        let _ = last_kept;
+    }
+
+    /// A committed entry was executed.
+    fn executed(&mut self, execution: Execution<'_, S>) {
+        let _ = execution;
+    }
+
+    /// The replica's role or view is another one now.
+    fn role_changed(&mut self, role: Role, view: View) {
+        let _ = (role, view);
+    }
+
+    /// The replica starts a view as its primary. Told before its log is replaced.
+    fn view_starts(&mut self, start: &ViewStart<'_>) {
+        let _ = start;
+    }
+
+    /// A message was ignored, and why.
+    fn ignored(&mut self, reason: Ignored) {
+        let _ = reason;
+    }
+
+    /// One of the paths was taken that are rare and matter.
+    fn took(&mut self, path: RarePath) {
+        let _ = path;
+    }
+}
+
+/// What a replica is to its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Normal, and primary of its view.
+    Primary,
+    /// Normal, and not primary.
+    Backup,
+    /// Waiting for its view to start.
+    ViewChange,
+    /// Without its memory, waiting for answers.
+    Recovering,
+}
+
+/// One execution of a committed entry.
+#[derive(Debug)]
+pub struct Execution<'a, S: Service> {
+    /// The entry's position.
+    pub op_number: OpNumber,
+    /// The entry.
+    pub entry: &'a Entry<S::Operation>,
+    /// What came of it.
+    pub outcome: Outcome<'a, S::Response>,
+    /// The service afterwards.
+    pub service: &'a S,
+}
+
+/// What came of executing an entry.
+#[derive(Debug)]
+pub enum Outcome<'a, R> {
+    /// A session was opened (or was open already).
+    Registered(Registration),
+    /// The service executed the operation and gave this response.
+    Executed(&'a R),
+    /// The request had been executed before; nothing was done.
+    Duplicate,
+    /// The session had been evicted; nothing was done.
+    Evicted,
+}
+
+/// The moment a view starts at its primary.
+#[derive(Debug)]
+pub struct ViewStart<'a> {
+    /// The view.
+    pub view: View,
+    /// Whose votes were counted, and of which incarnation each was.
+    pub votes: &'a [(ReplicaId, Incarnation)],
+    /// Where the log of the new view ends.
+    pub op_number: OpNumber,
+    /// What is known to be committed.
+    pub commit_number: CommitNumber,
+}
+
+/// Why a message was ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// The sender is no member of the group, or the replica itself.
+    NotFromAMember,
+    /// The sender has crashed since and forgotten what it said.
+    StaleIncarnation,
+    /// The receiver is recovering.
+    Recovering,
+    /// It belongs to a view that is over.
+    OlderView,
+    /// Only the primary sends this, and the sender is not.
+    NotFromPrimary,
+    /// Only the primary can use this.
+    NotPrimary,
+    /// It only makes sense in status normal.
+    NotNormal,
+    /// It only makes sense in status view-change.
+    NotInViewChange,
+    /// A StartView of a view that has already begun here.
+    ViewAlreadyStarted,
+    /// A RecoveryResponse to another attempt, or to nobody who is recovering.
+    OtherNonce,
+    /// A NewState that nobody waits for any more.
+    LateNewState,
+    /// A NewState that begins after the end of the log.
+    NewStateWithGap,
+    /// A request that was superseded by a later one of its session.
+    SupersededRequest,
+    /// A request that is already in the log.
+    RequestInFlight,
+}
+
+/// Paths through the protocol that matter and are rarely taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RarePath {
+    /// A view started from votes with different last normal views.
+    VotesOfDifferentViews,
+    /// A new primary replaced its own log by a better one.
+    BetterLogAdopted,
+    /// Starting a view, or being told of its start, cut the replica's log.
+    TailTruncated,
+    /// A new primary learned from the votes that more is committed than it knew.
+    CommitLearnedFromVotes,
+    /// A kept DoViewChange was discarded: its sender has crashed since.
+    StaleVoteDiscarded,
+    /// A StartView came to a replica with a longer log.
+    StartViewToLongerLog,
+    /// The primary sent a StartView again to a replica that had missed it.
+    StartViewSentAgain,
+    /// A recovery had enough answers but none from the right primary, and began anew.
+    RecoveryRetried,
+    /// A recovery completed in a later view than 0.
+    RecoveredIntoLaterView,
+    /// The crashed primary's own Recovery made a backup propose the next view.
+    PrimaryLostItsMemory,
+    /// A replica caught up with a later view by state transfer.
+    CaughtUpWithLaterView,
+    /// A replica fetched operations that it had missed in its own view.
+    GapFetched,
+    /// State was asked for again, from another replica.
+    StateRequestedAgain,
+    /// A Prepare arrived before its predecessors and was kept.
+    PrepareKept,
+    /// A request that was executed before was answered from the client table.
+    AnsweredFromTable,
+    /// The same, by a backup.
+    AnsweredByBackup,
+    /// The primary gave up for lack of acknowledgements.
+    Abdicated,
+    /// An abdicated primary was acknowledged after all and resumed.
+    Resumed,
+    /// A backup proposed a view change for a client whose request the primary does not take.
+    ProposedForClient,
+    /// A view change came to nothing and the next one was proposed.
+    ViewChangeStalled,
+    /// A session made room for another.
+    SessionEvicted,
+    /// A duplicate came as far as the log and was not executed again.
+    DuplicateInLog,
+    /// An entry was not executed because its session had been evicted before.
+    EvictedInLog,
+    /// A request was turned away because too many operations are in flight.
+    PipelineFull,
+}

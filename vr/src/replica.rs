@@ -1,0 +1,427 @@
+//! A replica: its state, and which sub-protocol takes which input.
+//!
+//! A replica is a value. Three inputs change it: a message from a peer, a request from a client, and a
+//! deadline that has passed; each is given the node's clock and an [`Outbox`] for the effects. Nothing
+//! else happens: no clock is read, nothing random is drawn, nothing is sent but through the outbox.
+//!
+//! The sub-protocols are in the files beside: [`normal`], [`view_change`], [`recovery`],
+//! [`state_transfer`]. Each handler opens with the reasons to ignore a message, by name.
+
+mod normal;
+mod recovery;
+mod state_transfer;
+mod view_change;
+
+use std::sync::Arc;
+
+use crate::client_table::ClientTable;
+use crate::configuration::{Configuration, Options};
+use crate::entropy::Entropy;
+use crate::log::{Entry, Log};
+use crate::message::{Message, MessageKind, Payload, Reply, ReplyBody, Request};
+use crate::outbox::{Ignored, Outbox, Role};
+use crate::rules::{Rules, Standard};
+use crate::service::Service;
+use crate::types::{ClientAddress, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, View};
+
+use normal::{Backup, Primary};
+use recovery::Recovering;
+use state_transfer::Transfer;
+use view_change::{Proposals, ViewChange};
+
+/// Who a replica is and in what group.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The replica's place in the group.
+    pub id: ReplicaId,
+    /// The group.
+    pub group: Configuration,
+    /// Timing and bounds.
+    pub options: Options,
+    /// Feeds the jitter of timeouts. Should differ between replicas and restarts, so that they do not
+    /// time out in step; nothing else depends on it.
+    pub entropy: u64,
+}
+
+/// One member of a replica group, running the service `S` under the rules `R`.
+#[derive(Clone, Debug)]
+pub struct Replica<S: Service, R: Rules = Standard> {
+    id: ReplicaId,
+    group: Configuration,
+    options: Options,
+    rules: R,
+    /// The latest incarnation known of each replica, its own included: the crash vector.
+    incarnations: Box<[Incarnation]>,
+
+    view: View,
+    last_normal_view: View,
+    phase: Phase<S::Operation>,
+    log: Log<S::Operation>,
+    /// Everything up to here is committed, executed, and never taken back.
+    commit_number: CommitNumber,
+    client_table: ClientTable<S::Response>,
+    service: S,
+
+    /// What each backup has acknowledged in this view.
+    acknowledged: Box<[OpNumber]>,
+    /// Who wants the next view.
+    proposals: Proposals,
+    /// The state this replica is waiting for, if any.
+    transfer: Option<Transfer>,
+    /// View changes in a row that led to nothing: each doubles the timeouts.
+    failed_views: u32,
+    entropy: Entropy,
+}
+
+/// What a replica is doing, and what it remembers only while it does.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase<O> {
+    Primary(Primary),
+    Backup(Backup<O>),
+    ViewChange(ViewChange<O>),
+    Recovering(Recovering<O>),
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    /// A replica of a new group. All members start in view 0 with empty logs, and `service` must be in
+    /// the same state at all of them.
+    ///
+    /// Only for the first start ever: a replica that has run before has forgotten what it promised and
+    /// must [`recover`](Self::recover).
+    ///
+    /// # Panics
+    /// If the member is not in its group.
+    #[must_use]
+    pub fn new(now: Instant, member: Member, rules: R, service: S) -> Self {
+        let mut replica = Self::blank(member, Incarnation::ZERO, rules, service);
+        replica.enter_normal(now);
+        replica
+    }
+
+    /// A replica that was restarted and has lost its memory. It asks the others for the state and takes
+    /// part in nothing until it has it.
+    ///
+    /// `incarnation` must be larger than at any earlier start of this replica, and above zero.
+    ///
+    /// # Panics
+    /// If the member is not in its group, or the incarnation is zero.
+    pub fn recover(
+        now: Instant,
+        member: Member,
+        incarnation: Incarnation,
+        rules: R,
+        service: S,
+        outbox: &mut impl Outbox<S>,
+    ) -> Self {
+        assert!(incarnation > Incarnation::ZERO, "a restarted replica has an incarnation above zero");
+        let mut replica = Self::blank(member, incarnation, rules, service);
+        if replica.rules.must_recover() {
+            replica.start_recovery(now, outbox);
+        } else {
+            replica.enter_normal(now);
+        }
+        replica
+    }
+
+    fn blank(member: Member, incarnation: Incarnation, rules: R, service: S) -> Self {
+        let Member { id, group, options, entropy } = member;
+        assert!(group.contains(id), "{id} is not in a group of {}", group.size());
+        let mut incarnations = vec![Incarnation::ZERO; group.size()];
+        incarnations[id.index()] = incarnation;
+        Self {
+            id,
+            group,
+            options,
+            rules,
+            incarnations: incarnations.into(),
+            view: View::ZERO,
+            last_normal_view: View::ZERO,
+            phase: Phase::Recovering(Recovering::default()),
+            log: Log::default(),
+            commit_number: CommitNumber::ZERO,
+            client_table: ClientTable::default(),
+            service,
+            acknowledged: vec![OpNumber::ZERO; group.size()].into(),
+            proposals: Proposals::none(group),
+            transfer: None,
+            failed_views: 0,
+            entropy: Entropy::new(entropy),
+        }
+    }
+
+    // ---- Inputs ----------------------------------------------------------------------------------
+
+    /// A message from another replica.
+    pub fn on_message(&mut self, now: Instant, message: Message<S::Operation>, outbox: &mut impl Outbox<S>) {
+        self.telling_role_changes(outbox, |replica, outbox| replica.receive(now, message, outbox));
+    }
+
+    /// A request from a client.
+    pub fn on_request(
+        &mut self,
+        now: Instant,
+        request: Arc<Request<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        self.telling_role_changes(outbox, |replica, outbox| replica.handle_request(now, request, outbox));
+    }
+
+    /// A deadline has passed, or may have: what is due by `now` is done.
+    pub fn on_timeout(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        self.telling_role_changes(outbox, |replica, outbox| {
+            match replica.phase {
+                Phase::Primary(_) => replica.primary_timeouts(now, outbox),
+                Phase::Backup(_) => replica.backup_timeouts(now, outbox),
+                Phase::ViewChange(_) => replica.view_change_timeouts(now, outbox),
+                Phase::Recovering(_) => replica.recovery_timeouts(now, outbox),
+            }
+            replica.transfer_timeouts(now, outbox);
+        });
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) wants to be called next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Instant {
+        let phase = match &self.phase {
+            Phase::Primary(primary) => primary.next_deadline(),
+            Phase::Backup(backup) => backup.next_deadline(),
+            Phase::ViewChange(view_change) => view_change.next_deadline(),
+            Phase::Recovering(recovering) => recovering.next_deadline(),
+        };
+        match &self.transfer {
+            Some(transfer) => phase.min(transfer.ask_at),
+            None => phase,
+        }
+    }
+
+    fn receive(&mut self, now: Instant, message: Message<S::Operation>, outbox: &mut impl Outbox<S>) {
+        let Message { from, incarnation, view, payload } = message;
+        let kind = payload.kind();
+        if !self.group.contains(from) || from == self.id {
+            return outbox.ignored(Ignored::NotFromAMember);
+        }
+        if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) {
+            return outbox.ignored(Ignored::Recovering);
+        }
+        if !self.rules.hears_incarnation(incarnation, self.incarnations[from.index()]) {
+            return outbox.ignored(Ignored::StaleIncarnation);
+        }
+        if kind != MessageKind::Recovery || self.rules.learns_incarnation_from_recovery() {
+            self.learn_incarnation(from, incarnation);
+        }
+        match payload {
+            Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
+            Payload::PrepareOk(ok) => self.on_prepare_ok(now, from, view, ok, outbox),
+            Payload::Commit(commit) => self.on_commit(now, from, view, commit, outbox),
+            Payload::StartViewChange(start) => {
+                self.on_start_view_change(now, from, view, start, outbox);
+            }
+            Payload::DoViewChange(vote) => {
+                self.on_do_view_change(now, from, incarnation, view, vote, outbox);
+            }
+            Payload::StartView(start) => self.on_start_view(now, from, view, &start, outbox),
+            Payload::Recovery(recovery) => self.on_recovery(now, from, recovery, outbox),
+            Payload::RecoveryResponse(response) => {
+                self.on_recovery_response(now, from, view, *response, outbox);
+            }
+            Payload::GetState(get) => self.on_get_state(from, get, outbox),
+            Payload::NewState(state) => self.on_new_state(now, view, &state, outbox),
+            Payload::Request(request) => self.on_passed_on_request(now, request, outbox),
+        }
+    }
+
+    fn telling_role_changes<B: Outbox<S>>(&mut self, outbox: &mut B, act: impl FnOnce(&mut Self, &mut B)) {
+        let before = (self.role(), self.view);
+        act(self, outbox);
+        if before != (self.role(), self.view) {
+            outbox.role_changed(self.role(), self.view);
+        }
+    }
+
+    // ---- What can be seen ------------------------------------------------------------------------
+
+    /// The replica's place in the group.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn group(&self) -> Configuration {
+        self.group
+    }
+
+    /// The view the replica is in, or is changing to.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// The last view in which the replica's status was normal.
+    #[must_use]
+    pub fn last_normal_view(&self) -> View {
+        self.last_normal_view
+    }
+
+    /// What the replica is to its group.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.phase {
+            Phase::Primary(_) => Role::Primary,
+            Phase::Backup(_) => Role::Backup,
+            Phase::ViewChange(_) => Role::ViewChange,
+            Phase::Recovering(_) => Role::Recovering,
+        }
+    }
+
+    /// Which start of the replica this is.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnations[self.id.index()]
+    }
+
+    /// The op-number of the last entry of the log.
+    #[must_use]
+    pub fn op_number(&self) -> OpNumber {
+        self.log.last()
+    }
+
+    /// Up to where operations are known to be committed, and are executed.
+    #[must_use]
+    pub fn commit_number(&self) -> CommitNumber {
+        self.commit_number
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> &Log<S::Operation> {
+        &self.log
+    }
+
+    /// The client table.
+    #[must_use]
+    pub fn client_table(&self) -> &ClientTable<S::Response> {
+        &self.client_table
+    }
+
+    /// The replicated service, as executed up to the commit-number.
+    #[must_use]
+    pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// Whether the replica is waiting for state from another one.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
+        self.transfer.is_some()
+    }
+
+    // ---- What the sub-protocols share ------------------------------------------------------------
+
+    pub(crate) fn is_normal(&self) -> bool {
+        matches!(self.phase, Phase::Primary(_) | Phase::Backup(_))
+    }
+
+    pub(crate) fn is_recovering(&self) -> bool {
+        matches!(self.phase, Phase::Recovering(_))
+    }
+
+    pub(crate) fn primary_of(&self, view: View) -> ReplicaId {
+        self.rules.primary(self.group, view)
+    }
+
+    /// Takes up the role that the current view gives this replica.
+    pub(crate) fn enter_normal(&mut self, now: Instant) {
+        self.proposals.clear();
+        self.transfer = None;
+        for acknowledged in &mut self.acknowledged {
+            *acknowledged = self.rules.acknowledged_at_view_start(*acknowledged);
+        }
+        self.phase = if self.primary_of(self.view) == self.id {
+            Phase::Primary(Primary::starting(now))
+        } else {
+            let patience = self.backed_off(self.options.primary_timeout);
+            Phase::Backup(Backup::starting(now, patience))
+        };
+    }
+
+    pub(crate) fn message(&self, payload: Payload<S::Operation>) -> Message<S::Operation> {
+        Message { from: self.id, incarnation: self.incarnation(), view: self.view, payload }
+    }
+
+    pub(crate) fn send(&self, to: ReplicaId, payload: Payload<S::Operation>, outbox: &mut impl Outbox<S>) {
+        debug_assert_ne!(to, self.id, "a replica does not send to itself");
+        outbox.send(to, self.message(payload));
+    }
+
+    pub(crate) fn broadcast(&self, payload: &Payload<S::Operation>, outbox: &mut impl Outbox<S>) {
+        for to in self.group.others(self.id) {
+            outbox.send(to, self.message(payload.clone()));
+        }
+    }
+
+    pub(crate) fn reply(&self, to: ClientAddress, body: ReplyBody<S::Response>, outbox: &mut impl Outbox<S>) {
+        outbox.reply(to, Reply { from: self.id, view: self.view, body });
+    }
+
+    pub(crate) fn learn_incarnation(&mut self, of: ReplicaId, incarnation: Incarnation) {
+        let known = &mut self.incarnations[of.index()];
+        *known = incarnation.max(*known);
+    }
+
+    pub(crate) fn learn_incarnations(&mut self, known_elsewhere: &[Incarnation]) {
+        for (known, &elsewhere) in self.incarnations.iter_mut().zip(known_elsewhere) {
+            *known = elsewhere.max(*known);
+        }
+    }
+
+    pub(crate) fn append(&mut self, entry: Entry<S::Operation>, outbox: &mut impl Outbox<S>) -> OpNumber {
+        self.client_table.mark_in_flight(&entry.request);
+        let op_number = self.log.append(entry);
+        outbox.appended(op_number, self.log.get(op_number).expect("just appended"));
+        op_number
+    }
+
+    /// Replaces the log by `log`, which holds the same committed operations.
+    pub(crate) fn adopt_log(&mut self, log: Log<S::Operation>, outbox: &mut impl Outbox<S>) {
+        let committed = self.commit_number.op_number();
+        let common = self.log.common_prefix(&log, committed.min(log.last()));
+        if common < self.log.last() {
+            outbox.truncated(common);
+        }
+        assert!(
+            common >= committed,
+            "a log that ends at {common} would drop committed operation {committed}"
+        );
+        self.log = log;
+        for (op_number, entry) in self.log.entries_after(common) {
+            outbox.appended(op_number, entry);
+        }
+        self.log_end_replaced();
+    }
+
+    pub(crate) fn truncate_log(&mut self, last_kept: OpNumber, outbox: &mut impl Outbox<S>) {
+        if last_kept < self.log.last() {
+            outbox.truncated(last_kept);
+            self.log.truncate(last_kept);
+        }
+    }
+
+    pub(crate) fn log_end_replaced(&mut self) {
+        if self.rules.rebuilds_in_flight() {
+            self.client_table.rebuild_in_flight(&self.log, self.commit_number);
+        }
+    }
+
+    /// `span`, made longer for each view change in a row that led to nothing, and by up to a quarter at
+    /// random, so that replicas do not time out in step.
+    pub(crate) fn backed_off(&mut self, span: Duration) -> Duration {
+        let doublings = self.failed_views.min(self.options.backoff_limit);
+        self.entropy.jittered(span.doubled(doublings))
+    }
+
+    pub(crate) fn jittered(&mut self, span: Duration) -> Duration {
+        self.entropy.jittered(span)
+    }
+}

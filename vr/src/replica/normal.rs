@@ -1,0 +1,496 @@
+//! Normal operation (paper, section 4.1): Request, Prepare, PrepareOk, Commit, Reply.
+
+use std::sync::Arc;
+
+use super::{Phase, Replica};
+use crate::client_table::Known;
+use crate::log::Entry;
+use crate::message::{Commit, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
+use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
+use crate::rules::Rules;
+use crate::service::Service;
+use crate::types::{ClientAddress, CommitNumber, Duration, Instant, OpNumber, ReplicaId, View};
+
+/// How many Prepares are sent again to one backup at a time; who has missed more asks for state.
+const RESENT_AT_ONCE: u64 = 16;
+
+/// What a primary remembers while its view lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Primary {
+    since: Instant,
+    heartbeat_at: Instant,
+    /// When unacknowledged Prepares are sent again; never while everything is committed.
+    resend_at: Instant,
+    /// When the lack of acknowledgements becomes a reason to give up.
+    abdicate_at: Instant,
+    /// Silent, so that the backups elect someone whom they can answer.
+    abdicated: bool,
+}
+
+/// What a backup remembers while its view lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Backup<O> {
+    since: Instant,
+    /// How long the primary may be silent.
+    patience: Duration,
+    /// When the primary's silence becomes a reason to propose the next view.
+    suspect_at: Instant,
+    /// Prepares that arrived before their predecessors, in order.
+    kept: Vec<(OpNumber, Entry<O>)>,
+    /// A request that a client had to send to everybody, and until when the primary should take it.
+    waiting: Option<(Arc<Request<O>>, Instant)>,
+}
+
+impl Primary {
+    pub(super) const fn starting(now: Instant) -> Self {
+        Self {
+            since: now,
+            heartbeat_at: now,
+            resend_at: Instant::NEVER,
+            abdicate_at: Instant::NEVER,
+            abdicated: false,
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        let heartbeat_at = if self.abdicated { Instant::NEVER } else { self.heartbeat_at };
+        heartbeat_at.min(self.resend_at).min(self.abdicate_at)
+    }
+}
+
+impl<O> Backup<O> {
+    pub(super) fn starting(now: Instant, patience: Duration) -> Self {
+        Self { since: now, patience, suspect_at: now + patience, kept: Vec::new(), waiting: None }
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        let waiting = self.waiting.as_ref().map_or(Instant::NEVER, |&(_, until)| until);
+        self.suspect_at.min(waiting)
+    }
+
+    /// Keeps a Prepare whose predecessors are missing; at most `bound` of them.
+    fn keep(&mut self, op_number: OpNumber, entry: Entry<O>, bound: usize) {
+        if let Err(position) = self.kept.binary_search_by_key(&op_number, |&(kept, _)| kept)
+            && self.kept.len() < bound
+        {
+            self.kept.insert(position, (op_number, entry));
+        }
+    }
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    // ---- Requests of clients ---------------------------------------------------------------------
+
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        request: Arc<Request<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if self.answer_from_table(&request, outbox) {
+            return;
+        }
+        let is_primary = self.primary_of(self.view) == self.id;
+        if self.rules.accepts_requests(is_primary, self.is_normal()) {
+            self.take_request(now, request, outbox);
+        } else if let Phase::Backup(_) = self.phase {
+            self.pass_on_request(now, request, outbox);
+        } else {
+            self.reply(request.address, ReplyBody::TryLater, outbox);
+        }
+    }
+
+    /// A request that a backup passed on.
+    pub(super) fn on_passed_on_request(
+        &mut self,
+        now: Instant,
+        request: Arc<Request<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if !matches!(self.phase, Phase::Primary(_)) {
+            return outbox.ignored(Ignored::NotPrimary);
+        }
+        self.handle_request(now, request, outbox);
+    }
+
+    /// Answers what follows from executed operations alone. Any replica may: they are committed, and
+    /// their results are the same everywhere.
+    fn answer_from_table(&self, request: &Arc<Request<S::Operation>>, outbox: &mut impl Outbox<S>) -> bool {
+        let body = match self.client_table.lookup(request, self.commit_number, &self.rules) {
+            Known::Registered(client) => ReplyBody::Registered { client },
+            Known::Evicted(client) => ReplyBody::Evicted { client },
+            Known::Executed(session) => {
+                let Some(response) = session.response.clone() else { return true };
+                ReplyBody::Executed {
+                    client: session.client,
+                    number: session.executed,
+                    op_number: session.last_used,
+                    response,
+                }
+            }
+            _ => return false,
+        };
+        let is_primary = matches!(self.phase, Phase::Primary(_));
+        outbox.took(if is_primary { RarePath::AnsweredFromTable } else { RarePath::AnsweredByBackup });
+        self.reply(request.address, body, outbox);
+        true
+    }
+
+    fn take_request(
+        &mut self,
+        now: Instant,
+        request: Arc<Request<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        match self.client_table.lookup(&request, self.commit_number, &self.rules) {
+            Known::InFlight => return outbox.ignored(Ignored::RequestInFlight),
+            Known::Superseded => return outbox.ignored(Ignored::SupersededRequest),
+            Known::NotYetRegistered => return self.reply(request.address, ReplyBody::TryLater, outbox),
+            Known::New => {}
+            Known::Registered(_) | Known::Executed(_) | Known::Evicted(_) => {
+                unreachable!("answered from the table")
+            }
+        }
+        let in_flight = self.log.last().0 - self.commit_number.0;
+        if in_flight >= self.options.pipeline_max as u64 {
+            outbox.took(RarePath::PipelineFull);
+            return self.reply(request.address, ReplyBody::TryLater, outbox);
+        }
+        if let Phase::Primary(Primary { abdicated: true, .. }) = self.phase {
+            return self.reply(request.address, ReplyBody::TryLater, outbox);
+        }
+        self.prepare(now, request, outbox);
+    }
+
+    fn prepare(&mut self, now: Instant, request: Arc<Request<S::Operation>>, outbox: &mut impl Outbox<S>) {
+        let entry = Entry { view: self.view, request };
+        let op_number = self.append(entry.clone(), outbox);
+        let prepare = Prepare { op_number, commit_number: self.commit_number, entry };
+        self.broadcast(&Payload::Prepare(prepare), outbox);
+        self.expect_acknowledgements(now);
+        self.commit_acknowledged(now, outbox);
+    }
+
+    /// Arms the primary's timers if something is waiting to be acknowledged.
+    pub(super) fn expect_acknowledgements(&mut self, now: Instant) {
+        let uncommitted = !self.commit_number.covers(self.log.last());
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        if !uncommitted {
+            primary.resend_at = Instant::NEVER;
+            primary.abdicate_at = Instant::NEVER;
+        } else if primary.resend_at == Instant::NEVER {
+            primary.resend_at = now + self.options.resend_interval;
+            primary.abdicate_at = now + self.options.abdication_timeout;
+        }
+    }
+
+    /// A request that came to a backup: tell the client who is primary, and see to it that the primary
+    /// gets the request. If it takes nothing, it may be deaf to clients: propose another.
+    fn pass_on_request(
+        &mut self,
+        now: Instant,
+        request: Arc<Request<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        self.reply(request.address, ReplyBody::NotPrimary, outbox);
+        let primary = self.primary_of(self.view);
+        self.send(primary, Payload::Request(Arc::clone(&request)), outbox);
+        let until = now + self.backed_off(self.options.abdication_timeout);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if backup.waiting.is_none() {
+            backup.waiting = Some((request, until));
+        }
+    }
+
+    // ---- The backup's side -----------------------------------------------------------------------
+
+    pub(super) fn on_prepare(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        prepare: Prepare<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if !self.hears_primary(now, from, view, outbox) {
+            return;
+        }
+        let Prepare { op_number, commit_number, entry } = prepare;
+        if self.rules.prepare_follows(op_number, self.log.last()) {
+            self.append(entry, outbox);
+            self.append_kept(outbox);
+        } else if op_number > self.log.last() {
+            outbox.took(RarePath::PrepareKept);
+            let bound = self.options.pipeline_max;
+            let Phase::Backup(backup) = &mut self.phase else { return };
+            backup.keep(op_number, entry, bound);
+            self.missing_up_to(now, op_number);
+        }
+        let acknowledged = self.rules.acknowledged(op_number, self.log.last());
+        self.send(from, Payload::PrepareOk(PrepareOk { op_number: acknowledged }), outbox);
+        self.learn_commit(now, commit_number, outbox);
+    }
+
+    /// Appends the kept Prepares that have become the next.
+    fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        backup.waiting = None;
+        if backup.kept.is_empty() {
+            return;
+        }
+        let mut kept = std::mem::take(&mut backup.kept);
+        kept.retain(|(op_number, entry)| {
+            if *op_number == self.log.last().next() {
+                self.append(entry.clone(), outbox);
+            }
+            *op_number > self.log.last()
+        });
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.kept = kept;
+        }
+    }
+
+    pub(super) fn on_commit(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        commit: Commit,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if !self.hears_primary(now, from, view, outbox) {
+            return;
+        }
+        self.learn_commit(now, commit.commit_number, outbox);
+    }
+
+    /// Whether a Prepare or Commit is from the primary of this backup's view; if so, the primary is alive.
+    fn hears_primary(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        outbox: &mut impl Outbox<S>,
+    ) -> bool {
+        if !self.rules.accepts_in_view(view, self.view) {
+            if view > self.view {
+                self.hear_of_later_view(now, from, view, outbox);
+            } else {
+                outbox.ignored(Ignored::OlderView);
+            }
+            return false;
+        }
+        if from != self.primary_of(view) {
+            outbox.ignored(Ignored::NotFromPrimary);
+            return false;
+        }
+        let Phase::Backup(backup) = &mut self.phase else {
+            // The view has started without this replica: its StartView was lost.
+            self.hear_of_later_view(now, from, view, outbox);
+            return false;
+        };
+        backup.suspect_at = now + backup.patience;
+        if now.since(backup.since) >= self.options.primary_timeout {
+            self.failed_views = 0;
+        }
+        self.proposals.withdraw();
+        true
+    }
+
+    fn learn_commit(&mut self, now: Instant, announced: CommitNumber, outbox: &mut impl Outbox<S>) {
+        if !self.log.last().as_commit_number().covers(announced.op_number()) {
+            self.missing_up_to(now, announced.op_number());
+        }
+        let learned = self.rules.learned_commit(announced, self.log.last());
+        self.advance_commit(learned, outbox);
+    }
+
+    pub(super) fn backup_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let resend_interval = self.jittered(self.options.resend_interval);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        let suspects = now >= backup.suspect_at;
+        let client_waits = backup.waiting.take_if(|&mut (_, until)| now >= until).is_some();
+        if !suspects && !client_waits {
+            return;
+        }
+        backup.suspect_at = now + resend_interval;
+        if client_waits {
+            outbox.took(RarePath::ProposedForClient);
+        }
+        self.propose_next_view(now, outbox);
+    }
+
+    // ---- The primary's side ----------------------------------------------------------------------
+
+    pub(super) fn on_prepare_ok(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        ok: PrepareOk,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if !self.rules.counts_acknowledgement(view, self.view) {
+            if view > self.view {
+                self.hear_of_later_view(now, from, view, outbox);
+            } else {
+                outbox.ignored(Ignored::OlderView);
+            }
+            return;
+        }
+        if !matches!(self.phase, Phase::Primary(_)) {
+            return outbox.ignored(Ignored::NotPrimary);
+        }
+        assert!(
+            view != self.view || ok.op_number <= self.log.last(),
+            "{from} acknowledged {} of a log that ends at {}",
+            ok.op_number,
+            self.log.last()
+        );
+        let acknowledged = &mut self.acknowledged[from.index()];
+        if ok.op_number > *acknowledged {
+            *acknowledged = ok.op_number;
+            self.commit_acknowledged(now, outbox);
+        }
+    }
+
+    /// Commits what a quorum holds.
+    pub(super) fn commit_acknowledged(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        self.acknowledged[self.id.index()] = self.log.last();
+        let committed = self.held_by_quorum().as_commit_number();
+        if committed <= self.commit_number {
+            return;
+        }
+        self.advance_commit(committed, outbox);
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        if primary.abdicated {
+            primary.abdicated = false;
+            self.proposals.withdraw();
+            outbox.took(RarePath::Resumed);
+        }
+        primary.resend_at = Instant::NEVER;
+        self.failed_views = 0;
+        self.expect_acknowledgements(now);
+    }
+
+    /// The largest op-number that a replication quorum has acknowledged.
+    fn held_by_quorum(&self) -> OpNumber {
+        let mut sorted = [OpNumber::ZERO; crate::configuration::MAX_REPLICAS];
+        let sorted = &mut sorted[..self.group.size()];
+        sorted.copy_from_slice(&self.acknowledged);
+        sorted.sort_unstable_by(|left, right| right.cmp(left));
+        sorted[self.rules.replication_quorum(self.group) - 1]
+    }
+
+    pub(super) fn primary_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let resend_interval = self.jittered(self.options.resend_interval);
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        let (resend, abdicate) = (now >= primary.resend_at, now >= primary.abdicate_at);
+        let heartbeat = now >= primary.heartbeat_at && !primary.abdicated;
+        if heartbeat {
+            primary.heartbeat_at = now + self.options.heartbeat_interval;
+            if now.since(primary.since) >= self.options.primary_timeout {
+                self.failed_views = 0;
+            }
+            self.broadcast(&Payload::Commit(Commit { commit_number: self.commit_number }), outbox);
+        }
+        if resend && let Phase::Primary(primary) = &mut self.phase {
+            primary.resend_at = now + resend_interval;
+            // A silent primary must look dead, so an abdicated one sends no Prepare either.
+            if !primary.abdicated {
+                self.resend_prepares(outbox);
+            }
+        }
+        if abdicate {
+            self.abdicate(now, resend_interval, outbox);
+        }
+    }
+
+    fn resend_prepares(&self, outbox: &mut impl Outbox<S>) {
+        let committed = self.commit_number.op_number();
+        for to in self.group.others(self.id) {
+            let after = self.acknowledged[to.index()].max(committed);
+            for (op_number, entry) in self.log.entries_after(after).take(RESENT_AT_ONCE as usize) {
+                let entry = entry.clone();
+                let prepare = Prepare { op_number, commit_number: self.commit_number, entry };
+                self.send(to, Payload::Prepare(prepare), outbox);
+            }
+        }
+    }
+
+    /// Gives up: those whom this primary can reach cannot reach it.
+    fn abdicate(&mut self, now: Instant, resend_interval: Duration, outbox: &mut impl Outbox<S>) {
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        primary.abdicate_at = now + resend_interval;
+        if !primary.abdicated {
+            primary.abdicated = true;
+            outbox.took(RarePath::Abdicated);
+        }
+        self.propose_next_view(now, outbox);
+    }
+
+    // ---- Execution -------------------------------------------------------------------------------
+
+    /// Executes everything up to `committed`.
+    pub(super) fn advance_commit(&mut self, committed: CommitNumber, outbox: &mut impl Outbox<S>) {
+        while self.commit_number < committed {
+            self.execute_next(outbox);
+        }
+    }
+
+    fn execute_next(&mut self, outbox: &mut impl Outbox<S>) {
+        let op_number = self.commit_number.next().op_number();
+        let entry = self.log.get(op_number).expect("a committed operation is in the log");
+        let is_primary = matches!(self.phase, Phase::Primary(_));
+        let service = &mut self.service;
+        let mut answer: Option<(ClientAddress, ReplyBody<S::Response>)> = None;
+        match &entry.request.body {
+            RequestBody::Register => {
+                let address = entry.request.address;
+                let registration = self.client_table.register(address, op_number, self.options.sessions_max);
+                if registration.evicted.is_some() {
+                    outbox.took(RarePath::SessionEvicted);
+                }
+                let outcome = Outcome::Registered(registration);
+                outbox.executed(Execution { op_number, entry, outcome, service });
+                answer = Some((address, ReplyBody::Registered { client: registration.client }));
+            }
+            RequestBody::Operation { client, number, operation } => {
+                match self.client_table.session_mut(*client) {
+                    None => {
+                        outbox.took(RarePath::EvictedInLog);
+                        outbox.executed(Execution { op_number, entry, outcome: Outcome::Evicted, service });
+                        let evicted = ReplyBody::Evicted { client: *client };
+                        answer = Some((entry.request.address, evicted));
+                    }
+                    Some(session) if !self.rules.executes(*number, session.executed) => {
+                        outbox.took(RarePath::DuplicateInLog);
+                        outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
+                    }
+                    Some(session) => {
+                        let response = service.execute(operation);
+                        let outcome = Outcome::Executed(&response);
+                        outbox.executed(Execution { op_number, entry, outcome, service });
+                        if is_primary {
+                            let body = ReplyBody::Executed {
+                                client: *client,
+                                number: *number,
+                                op_number,
+                                response: response.clone(),
+                            };
+                            answer = Some((session.address, body));
+                        }
+                        let stored = self.rules.stores_response(is_primary).then_some(response);
+                        session.record(*number, op_number, stored);
+                    }
+                }
+            }
+        }
+        self.commit_number = self.commit_number.next();
+        if let Some((address, body)) = answer
+            && is_primary
+        {
+            self.reply(address, body, outbox);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Recovery of a replica that has lost its memory (paper, section 4.3), made safe by crash vectors
+//! (Michael, Ports, Sharma and Szekeres, DISC 2017).
+//!
+//! The published protocol lets a replica recover into a view older than one it had voted for, while its
+//! vote is still on its way; the vote then counts for a promise that nobody remembers. Here every replica
+//! remembers the latest incarnation it knows of each other one *before* it answers a Recovery, and passes
+//! that on with its own vote, so a vote of an earlier incarnation is recognised when votes are counted.
+
+use super::{Phase, Replica};
+use crate::message::{Nonce, Payload, PrepareOk, Recovery, RecoveryResponse, StartView};
+use crate::outbox::{Ignored, Outbox, RarePath};
+use crate::rules::{RecoveryAnswer, Rules};
+use crate::service::Service;
+use crate::types::{Instant, ReplicaId, View};
+
+/// What a replica remembers while it recovers.
+#[derive(Clone, Debug)]
+pub(crate) struct Recovering<O> {
+    attempt: u64,
+    answers: Vec<RecoveryAnswer>,
+    /// The state that came with each answer that brought one.
+    states: Vec<(ReplicaId, StartView<O>)>,
+    resend_at: Instant,
+}
+
+impl<O> Default for Recovering<O> {
+    fn default() -> Self {
+        Self { attempt: 0, answers: Vec::new(), states: Vec::new(), resend_at: Instant::NEVER }
+    }
+}
+
+impl<O> Recovering<O> {
+    pub(super) const fn next_deadline(&self) -> Instant {
+        self.resend_at
+    }
+
+    /// Keeps the latest answer of each replica.
+    fn record(&mut self, answer: RecoveryAnswer, state: Option<StartView<O>>) {
+        if self.answers.iter().any(|known| known.from == answer.from && known.view > answer.view) {
+            return;
+        }
+        self.answers.retain(|known| known.from != answer.from);
+        self.states.retain(|(from, _)| *from != answer.from);
+        self.answers.push(answer);
+        self.states.extend(state.map(|state| (answer.from, state)));
+    }
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    pub(super) fn start_recovery(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        self.phase = Phase::Recovering(Recovering::default());
+        self.ask_for_recovery(now, outbox);
+    }
+
+    fn ask_for_recovery(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let again = now + self.jittered(self.options.resend_interval);
+        let incarnation = self.incarnation();
+        let Phase::Recovering(recovering) = &mut self.phase else { return };
+        recovering.resend_at = again;
+        let nonce = Nonce { incarnation, attempt: recovering.attempt };
+        self.broadcast(&Payload::Recovery(Recovery { nonce }), outbox);
+    }
+
+    pub(super) fn recovery_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let needed = self.rules.recovery_quorum(self.group);
+        let Phase::Recovering(recovering) = &mut self.phase else { return };
+        if now < recovering.resend_at {
+            return;
+        }
+        if recovering.answers.len() >= needed {
+            // A view change got in between: none of the answers is from the primary of the latest view.
+            // Answers to a new attempt must not be mixed with these.
+            outbox.took(RarePath::RecoveryRetried);
+            recovering.attempt += 1;
+            recovering.answers.clear();
+            recovering.states.clear();
+        }
+        self.ask_for_recovery(now, outbox);
+    }
+
+    pub(super) fn on_recovery(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        recovery: Recovery,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if !self.rules.answers_recovery(self.is_normal()) {
+            return outbox.ignored(Ignored::NotNormal);
+        }
+        if from == self.primary_of(self.view) {
+            // Only the primary could bring it back into this view, and it is the primary: the view is over.
+            outbox.took(RarePath::PrimaryLostItsMemory);
+            return self.propose_next_view(now, outbox);
+        }
+        let is_primary = matches!(self.phase, Phase::Primary(_));
+        let state =
+            is_primary.then(|| StartView { log: self.log.clone(), commit_number: self.commit_number });
+        let response =
+            RecoveryResponse { nonce: recovery.nonce, incarnations: self.incarnations.clone(), state };
+        self.send(from, Payload::RecoveryResponse(Box::new(response)), outbox);
+    }
+
+    pub(super) fn on_recovery_response(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        response: RecoveryResponse<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let incarnation = self.incarnation();
+        let Phase::Recovering(recovering) = &mut self.phase else {
+            return outbox.ignored(Ignored::OtherNonce);
+        };
+        let own = Nonce { incarnation, attempt: recovering.attempt };
+        if !self.rules.nonce_matches(response.nonce, own) {
+            return outbox.ignored(Ignored::OtherNonce);
+        }
+        let answer = RecoveryAnswer { from, view, has_state: response.state.is_some() };
+        recovering.record(answer, response.state);
+        let source = self.rules.recovery_source(self.group, &recovering.answers);
+        self.learn_incarnations(&response.incarnations);
+        if let Some(source) = source {
+            self.finish_recovery(now, source, outbox);
+        }
+    }
+
+    fn finish_recovery(&mut self, now: Instant, source: ReplicaId, outbox: &mut impl Outbox<S>) {
+        let Phase::Recovering(recovering) = &mut self.phase else { return };
+        let answers = std::mem::take(&mut recovering.answers);
+        let states = std::mem::take(&mut recovering.states);
+        let view = answers.iter().find(|answer| answer.from == source).expect("it answered").view;
+        let (_, state) = states.into_iter().find(|(from, _)| *from == source).expect("it sent its state");
+        assert!(state.commit_number.op_number() <= state.log.last(), "{source} lacks what it committed");
+        if view > View::ZERO {
+            outbox.took(RarePath::RecoveredIntoLaterView);
+        }
+        self.view = view;
+        self.last_normal_view = self.rules.last_normal_view_after_recovery(view);
+        self.adopt_log(state.log, outbox);
+        self.enter_normal(now);
+        self.advance_commit(state.commit_number, outbox);
+        let op_number = self.log.last();
+        self.send(source, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+    }
+}

@@ -1,0 +1,209 @@
+//! State transfer (paper, section 5.2): GetState, NewState.
+//!
+//! Within a view, a backup that lacks operations asks for those after its last one. A replica that hears
+//! of a later view asks for that view's log after its own commit-number, and until the answer is here
+//! changes nothing: the published rule, which truncates and moves first, loses committed operations.
+
+use super::{Phase, Replica};
+use crate::message::{GetState, NewState, Payload, PrepareOk};
+use crate::outbox::{Ignored, Outbox, RarePath};
+use crate::rules::{HeldState, Rules};
+use crate::service::Service;
+use crate::types::{Instant, OpNumber, ReplicaId, View};
+
+/// The state that a replica waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    /// The view whose log is wanted.
+    pub(super) view: View,
+    /// Up to where operations are known to exist.
+    up_to: OpNumber,
+    /// Whom to ask next.
+    peer: ReplicaId,
+    /// When to ask.
+    pub(super) ask_at: Instant,
+    asked: u32,
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    /// Operations up to `op_number` exist in this view and are not here. They may merely be late, so ask
+    /// for them only if they stay away.
+    pub(super) fn missing_up_to(&mut self, now: Instant, op_number: OpNumber) {
+        match &mut self.transfer {
+            Some(transfer) => transfer.up_to = transfer.up_to.max(op_number),
+            None => {
+                self.transfer = Some(Transfer {
+                    view: self.view,
+                    up_to: op_number,
+                    peer: self.primary_of(self.view),
+                    ask_at: now + self.options.resend_interval,
+                    asked: 0,
+                });
+            }
+        }
+    }
+
+    /// A view that this replica is not normal in has started: `from` is.
+    pub(super) fn hear_of_later_view(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if self.transfer.is_some_and(|transfer| transfer.view >= view && self.waits_for_later_view()) {
+            return;
+        }
+        self.apply_state_before_transfer(now, view, outbox);
+        let up_to = OpNumber::ZERO;
+        self.transfer = Some(Transfer { view, up_to, peer: from, ask_at: now, asked: 0 });
+        self.transfer_timeouts(now, outbox);
+    }
+
+    /// Whether the state that is waited for is that of a view this replica is not normal in.
+    fn waits_for_later_view(&self) -> bool {
+        self.transfer.is_some_and(|transfer| transfer.view > self.view || !self.is_normal())
+    }
+
+    fn apply_state_before_transfer(&mut self, now: Instant, heard: View, outbox: &mut impl Outbox<S>) {
+        let held = HeldState {
+            view: self.view,
+            last_normal_view: self.last_normal_view,
+            op_number: self.log.last(),
+            commit_number: self.commit_number,
+        };
+        let state = self.rules.state_before_transfer(held, heard);
+        if state == held {
+            return;
+        }
+        self.truncate_log(state.op_number, outbox);
+        self.log_end_replaced();
+        self.view = state.view;
+        self.last_normal_view = state.last_normal_view;
+        self.enter_normal(now);
+    }
+
+    pub(super) fn transfer_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let Some(mut transfer) = self.transfer else { return };
+        if now < transfer.ask_at {
+            return;
+        }
+        let catches_up = self.waits_for_later_view();
+        if !catches_up && transfer.up_to <= self.log.last() {
+            self.transfer = None;
+            return;
+        }
+        if transfer.asked > 0 {
+            outbox.took(RarePath::StateRequestedAgain);
+        }
+        let after = if catches_up {
+            self.rules.transfer_after(self.commit_number, self.log.last())
+        } else {
+            self.log.last()
+        };
+        self.send(transfer.peer, Payload::GetState(GetState { view: transfer.view, after }), outbox);
+        transfer.asked += 1;
+        transfer.peer = self.peer_after(transfer.peer);
+        let interval = self.jittered(self.options.resend_interval);
+        transfer.ask_at = now + interval.doubled(transfer.asked.min(3));
+        self.transfer = Some(transfer);
+    }
+
+    /// The next one to ask, when `peer` may be unable to answer.
+    fn peer_after(&self, peer: ReplicaId) -> ReplicaId {
+        let next = |peer: ReplicaId| ReplicaId((peer.0 + 1) % self.group.size() as u8);
+        if next(peer) == self.id { next(self.id) } else { next(peer) }
+    }
+
+    pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
+        if !self.rules.answers_get_state(self.is_normal(), self.view, get.view) {
+            return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
+        }
+        // Answered also when there is nothing after `after`: silence would leave the sender waiting.
+        let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone()).collect();
+        let state = NewState { after: get.after, entries, commit_number: self.commit_number };
+        self.send(from, Payload::NewState(Box::new(state)), outbox);
+    }
+
+    pub(super) fn on_new_state(
+        &mut self,
+        now: Instant,
+        view: View,
+        state: &NewState<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if view == self.view && matches!(self.phase, Phase::Backup(_)) {
+            return self.fill_gap(state, outbox);
+        }
+        let wanted = self.transfer.map(|transfer| transfer.view);
+        if !self.rules.accepts_new_state(view, self.view, wanted, self.is_normal()) {
+            return outbox.ignored(Ignored::LateNewState);
+        }
+        if state.after > self.log.last() {
+            return outbox.ignored(Ignored::NewStateWithGap);
+        }
+        self.take_over_later_view(now, view, state, outbox);
+    }
+
+    /// Appends what is missing in this view. Every normal replica's log of the view is a part of the
+    /// primary's, so it does not matter who answered.
+    fn fill_gap(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+        if state.after > self.log.last() {
+            return outbox.ignored(Ignored::NewStateWithGap);
+        }
+        let known = (self.log.last().0 - state.after.0) as usize;
+        for entry in state.entries.iter().skip(known) {
+            outbox.took(RarePath::GapFetched);
+            self.append(entry.clone(), outbox);
+        }
+        let last = self.log.last();
+        if self.transfer.is_some_and(|transfer| transfer.view == self.view && transfer.up_to <= last) {
+            self.transfer = None;
+        }
+        let primary = self.primary_of(self.view);
+        self.send(primary, Payload::PrepareOk(PrepareOk { op_number: last }), outbox);
+        self.advance_commit(self.rules.learned_commit(state.commit_number, last), outbox);
+    }
+
+    /// Replaces everything above the commit-number by the later view's log, and becomes normal there.
+    fn take_over_later_view(
+        &mut self,
+        now: Instant,
+        view: View,
+        state: &NewState<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        outbox.took(RarePath::CaughtUpWithLaterView);
+        self.replace_log_after(state, outbox);
+        self.view = view;
+        self.last_normal_view = view;
+        self.enter_normal(now);
+        let learned = self.rules.learned_commit(state.commit_number, self.log.last());
+        self.advance_commit(learned, outbox);
+        let primary = self.primary_of(view);
+        let op_number = self.log.last();
+        if primary != self.id {
+            self.send(primary, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+        }
+    }
+
+    /// Makes the log `log[..=after]` followed by the entries of `state`, touching only what differs.
+    fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+        let mut common = state.after;
+        let mut entries = state.entries.iter();
+        while let (Some(held), Some(sent)) = (self.log.get(common.next()), entries.as_slice().first()) {
+            if held.view != sent.view {
+                break;
+            }
+            common = common.next();
+            entries.next();
+        }
+        let committed = self.commit_number.op_number();
+        self.truncate_log(common, outbox);
+        assert!(common >= committed, "state that parts at {common} from committed operation {committed}");
+        for entry in entries {
+            self.append(entry.clone(), outbox);
+        }
+        self.log_end_replaced();
+    }
+}

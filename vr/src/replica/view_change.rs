@@ -1,0 +1,328 @@
+//! View changes (paper, section 4.2): StartViewChange, DoViewChange, StartView.
+//!
+//! A StartViewChange is first a proposal, on which nobody moves: a replica enters the next view when a
+//! quorum has proposed it, or when it hears of someone who has entered. So a replica that can send but
+//! not hear deposes nobody. That a quorum remembers what it voted for is not what safety rests on (the
+//! published argument, which crashes invalidate), but the crash vectors of the DoViewChanges.
+
+use std::sync::Arc;
+
+use super::{Phase, Replica};
+use crate::configuration::Configuration;
+use crate::message::{DoViewChange, Payload, PrepareOk, StartView, StartViewChange};
+use crate::outbox::{Ignored, Outbox, RarePath, ViewStart};
+use crate::rules::{LogSummary, Rules};
+use crate::service::Service;
+use crate::types::{CommitNumber, Duration, Incarnation, Instant, ReplicaId, View};
+
+/// Who proposes the view after the current one. A proposal that is not repeated lapses.
+#[derive(Clone, Debug)]
+pub(crate) struct Proposals {
+    own: bool,
+    heard_at: Box<[Option<Instant>]>,
+}
+
+/// What a replica remembers while it waits for a view to start.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewChange<O> {
+    /// At the primary of the view: the DoViewChanges received, by sender.
+    votes: Vec<Option<Vote<O>>>,
+    resend_at: Instant,
+    resent: u32,
+    /// When the next view is proposed.
+    stalled_at: Instant,
+    stalled: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Vote<O> {
+    incarnation: Incarnation,
+    said: Box<DoViewChange<O>>,
+}
+
+impl Proposals {
+    pub(super) fn none(group: Configuration) -> Self {
+        Self { own: false, heard_at: vec![None; group.size()].into() }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.own = false;
+        self.heard_at.fill(None);
+    }
+
+    /// Takes this replica's own proposal back: the primary is alive.
+    pub(super) const fn withdraw(&mut self) {
+        self.own = false;
+    }
+
+    fn count(&self, now: Instant, window: Duration) -> usize {
+        let fresh = |heard: &&Option<Instant>| heard.is_some_and(|heard| now.since(heard) <= window);
+        usize::from(self.own) + self.heard_at.iter().filter(fresh).count()
+    }
+}
+
+impl<O> ViewChange<O> {
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.resend_at.min(self.stalled_at)
+    }
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    // ---- Proposing and entering ------------------------------------------------------------------
+
+    /// Proposes the view after the current one to all.
+    pub(super) fn propose_next_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        self.proposals.own = true;
+        let view = self.rules.proposed_view(self.view);
+        self.broadcast(&Payload::StartViewChange(StartViewChange { view }), outbox);
+        self.enter_proposed_view(now, outbox);
+    }
+
+    fn enter_proposed_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let window = self.options.primary_timeout.doubled(1);
+        if self.proposals.count(now, window) >= self.rules.proposal_quorum(self.group) {
+            self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
+        }
+    }
+
+    pub(super) fn on_start_view_change(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        start: StartViewChange,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if view < self.view {
+            return outbox.ignored(Ignored::OlderView);
+        }
+        if view > self.view {
+            self.enter_view_change(now, view, outbox);
+        }
+        if start.view > self.view {
+            self.proposals.heard_at[from.index()] = Some(now);
+            self.enter_proposed_view(now, outbox);
+        } else {
+            self.send_start_view_again(from, outbox);
+        }
+    }
+
+    /// Stops normal operation, moves to `view` and votes for it.
+    fn enter_view_change(&mut self, now: Instant, view: View, outbox: &mut impl Outbox<S>) {
+        if matches!(self.phase, Phase::ViewChange(_)) {
+            self.failed_views += 1;
+        }
+        self.view = view;
+        self.last_normal_view = self.rules.last_normal_view_after_joining(view, self.last_normal_view);
+        self.transfer = None;
+        self.proposals.clear();
+        let patience = self.backed_off(self.options.view_change_timeout);
+        self.phase = Phase::ViewChange(ViewChange {
+            votes: (0..self.group.size()).map(|_| None).collect(),
+            resend_at: now + self.jittered(self.options.resend_interval),
+            resent: 0,
+            stalled_at: now + patience,
+            stalled: false,
+        });
+        self.announce_view_change(now, outbox);
+    }
+
+    /// Tells all that this replica is in its view, and the view's primary what its log is.
+    fn announce_view_change(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        self.broadcast(&Payload::StartViewChange(StartViewChange { view: self.view }), outbox);
+        let vote = Box::new(DoViewChange {
+            log: self.log.clone(),
+            last_normal_view: self.last_normal_view,
+            commit_number: self.commit_number,
+            incarnations: self.incarnations.clone(),
+        });
+        let primary = self.primary_of(self.view);
+        if primary == self.id {
+            self.count_vote(now, self.id, self.incarnation(), vote, outbox);
+        } else {
+            self.send(primary, Payload::DoViewChange(vote), outbox);
+        }
+    }
+
+    pub(super) fn view_change_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let interval = self.jittered(self.options.resend_interval);
+        let Phase::ViewChange(change) = &mut self.phase else { return };
+        let stalled = now >= change.stalled_at;
+        if now >= change.resend_at {
+            change.resent += 1;
+            change.resend_at = now + interval.doubled(change.resent.min(3));
+            self.announce_view_change(now, outbox);
+        }
+        // The announcement may have started the view.
+        let Phase::ViewChange(change) = &mut self.phase else { return };
+        if stalled {
+            change.stalled_at = now + interval;
+            if !change.stalled {
+                change.stalled = true;
+                outbox.took(RarePath::ViewChangeStalled);
+            }
+            self.propose_next_view(now, outbox);
+        }
+    }
+
+    // ---- The new primary -------------------------------------------------------------------------
+
+    pub(super) fn on_do_view_change(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        incarnation: Incarnation,
+        view: View,
+        vote: Box<DoViewChange<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if view < self.view {
+            return outbox.ignored(Ignored::OlderView);
+        }
+        if self.primary_of(view) != self.id {
+            return outbox.ignored(Ignored::NotPrimary);
+        }
+        self.learn_incarnations(&vote.incarnations);
+        if view > self.view {
+            self.enter_view_change(now, view, outbox);
+        }
+        if self.is_normal() {
+            return self.send_start_view_again(from, outbox);
+        }
+        self.count_vote(now, from, incarnation, vote, outbox);
+    }
+
+    fn count_vote(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        incarnation: Incarnation,
+        said: Box<DoViewChange<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let Phase::ViewChange(change) = &mut self.phase else { return };
+        change.votes[from.index()] = Some(Vote { incarnation, said });
+        for (sender, vote) in self.group.members().zip(&mut change.votes) {
+            let known = self.incarnations[sender.index()];
+            let stale = |vote: &mut Vote<_>| !self.rules.vote_still_counts(vote.incarnation, known);
+            if vote.take_if(stale).is_some() {
+                outbox.took(RarePath::StaleVoteDiscarded);
+            }
+        }
+        if change.votes.iter().flatten().count() >= self.rules.view_change_quorum(self.group) {
+            self.start_view(now, outbox);
+        }
+    }
+
+    fn start_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let Phase::ViewChange(change) = &mut self.phase else { return };
+        let votes = std::mem::take(&mut change.votes);
+        let votes: Vec<(ReplicaId, Vote<_>)> =
+            self.group.members().zip(votes).filter_map(|(sender, vote)| Some((sender, vote?))).collect();
+        let known = votes.iter().map(|(_, vote)| vote.said.commit_number).max().expect("a quorum of votes");
+        self.tell_rare_votes(&votes, known, outbox);
+        let best = self.best_log(&votes);
+        let mut log = votes[best].1.said.log.clone();
+        log.truncate(self.rules.kept_in_new_view(log.last(), known));
+        let commit_number = self.rules.commit_number_of_new_view(known, log.last());
+        let senders: Vec<_> = votes.iter().map(|(sender, vote)| (*sender, vote.incarnation)).collect();
+        let op_number = log.last();
+        outbox.view_starts(&ViewStart { view: self.view, votes: &senders, op_number, commit_number });
+        assert!(commit_number.op_number() <= op_number, "the new view's log lacks committed operations");
+
+        if op_number < self.log.last() {
+            outbox.took(RarePath::TailTruncated);
+        }
+        self.adopt_log(log, outbox);
+        self.last_normal_view = self.view;
+        self.enter_normal(now);
+        let start = Arc::new(StartView { log: self.log.clone(), commit_number });
+        self.broadcast(&Payload::StartView(start), outbox);
+        self.advance_commit(commit_number, outbox);
+        self.expect_acknowledgements(now);
+        self.commit_acknowledged(now, outbox);
+    }
+
+    /// The index of the vote whose log the view starts with.
+    fn best_log(&self, votes: &[(ReplicaId, Vote<S::Operation>)]) -> usize {
+        let summary = |index: usize| {
+            let (from, vote) = &votes[index];
+            LogSummary {
+                from: *from,
+                is_own: *from == self.id,
+                last_normal_view: vote.said.last_normal_view,
+                op_number: vote.said.log.last(),
+                last_entry_view: vote.said.log.last_entry_view(),
+            }
+        };
+        (1..votes.len()).fold(0, |best, candidate| {
+            if self.rules.prefers_log(summary(candidate), summary(best)) { candidate } else { best }
+        })
+    }
+
+    fn tell_rare_votes(
+        &self,
+        votes: &[(ReplicaId, Vote<S::Operation>)],
+        known: CommitNumber,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let first = votes[0].1.said.last_normal_view;
+        if votes.iter().any(|(_, vote)| vote.said.last_normal_view != first) {
+            outbox.took(RarePath::VotesOfDifferentViews);
+        }
+        if known > self.commit_number {
+            outbox.took(RarePath::CommitLearnedFromVotes);
+        }
+        if votes[self.best_log(votes)].0 != self.id {
+            outbox.took(RarePath::BetterLogAdopted);
+        }
+    }
+
+    /// Helps a replica that has missed the start of this primary's view.
+    fn send_start_view_again(&self, to: ReplicaId, outbox: &mut impl Outbox<S>) {
+        if !matches!(self.phase, Phase::Primary(_)) {
+            return outbox.ignored(Ignored::NotInViewChange);
+        }
+        outbox.took(RarePath::StartViewSentAgain);
+        let start = StartView { log: self.log.clone(), commit_number: self.commit_number };
+        self.send(to, Payload::StartView(Arc::new(start)), outbox);
+    }
+
+    // ---- The others ------------------------------------------------------------------------------
+
+    pub(super) fn on_start_view(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        start: &StartView<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if !self.rules.accepts_start_view(view, self.view, self.is_normal()) {
+            return outbox.ignored(Ignored::ViewAlreadyStarted);
+        }
+        if from != self.primary_of(view) {
+            return outbox.ignored(Ignored::NotFromPrimary);
+        }
+        let longer_before = self.log.last() > start.log.last();
+        if longer_before {
+            outbox.took(RarePath::StartViewToLongerLog);
+        }
+        let mut log = start.log.clone();
+        if !self.rules.cuts_longer_log() {
+            let end = log.last();
+            self.log.entries_after(end).for_each(|(_, entry)| _ = log.append(entry.clone()));
+        }
+        self.adopt_log(log, outbox);
+        self.view = view;
+        self.last_normal_view = view;
+        self.enter_normal(now);
+        let committed = self.rules.commit_number_after_start_view(self.commit_number, start.commit_number);
+        self.commit_number = self.commit_number.min(committed);
+        self.advance_commit(committed, outbox);
+        if self.rules.acknowledges_start_view(longer_before) {
+            let op_number = self.log.last();
+            self.send(from, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Every decision that safety or progress rests on, in one place.
+//!
+//! [`Rules`] has the right answer as the default body of each method and the reason as its
+//! documentation. [`Standard`] takes them all and costs nothing. A test harness plants a bug by
+//! overriding one method in a type of its own; the core never knows.
+
+use crate::configuration::Configuration;
+use crate::message::{MessageKind, Nonce};
+use crate::types::{CommitNumber, Incarnation, OpNumber, ReplicaId, RequestNumber, View};
+
+/// The protocol's decisions.
+pub trait Rules {
+    // ---- Quorums ---------------------------------------------------------------------------------
+
+    /// On how many replicas, the primary included, an operation must be before it is committed. Any such
+    /// set must meet any set that starts a view.
+    fn replication_quorum(&self, group: Configuration) -> usize {
+        group.quorum()
+    }
+
+    /// From how many replicas, the new primary included, logs must have come before a view starts.
+    fn view_change_quorum(&self, group: Configuration) -> usize {
+        group.quorum()
+    }
+
+    /// How many replicas, the sender included, must propose a view before anyone moves to it. A single
+    /// replica that hears nobody must not be able to depose a primary that works.
+    fn proposal_quorum(&self, group: Configuration) -> usize {
+        group.quorum()
+    }
+
+    /// From how many others a recovering replica needs answers: f + 1 of them meet every quorum, even
+    /// one that counted the replica itself before it crashed (paper, section 4.3).
+    fn recovery_quorum(&self, group: Configuration) -> usize {
+        group.failures_tolerated() + 1
+    }
+
+    /// Who is primary of a view: the members take turns (paper, section 4).
+    fn primary(&self, group: Configuration, view: View) -> ReplicaId {
+        ReplicaId((view.0 % group.size() as u64) as u8)
+    }
+
+    // ---- Normal case -----------------------------------------------------------------------------
+
+    /// Whether a Prepare or Commit of view `message` is for a replica in view `own`.
+    fn accepts_in_view(&self, message: View, own: View) -> bool {
+        message == own
+    }
+
+    /// Whether the prepared operation comes directly after the last one of the log.
+    fn prepare_follows(&self, prepared: OpNumber, last: OpNumber) -> bool {
+        prepared == last.next()
+    }
+
+    /// What a backup acknowledges when it was sent `prepared` and its log ends, without a gap, at `last`.
+    /// An acknowledgement vouches for everything before it.
+    fn acknowledged(&self, prepared: OpNumber, last: OpNumber) -> OpNumber {
+        let _ = prepared;
+        last
+    }
+
+    /// Whether an acknowledgement given in view `message` counts in view `own`. The log may have been
+    /// another one.
+    fn counts_acknowledgement(&self, message: View, own: View) -> bool {
+        message == own
+    }
+
+    /// What an acknowledgement from before a view's start is worth in it.
+    fn acknowledged_at_view_start(&self, before: OpNumber) -> OpNumber {
+        let _ = before;
+        OpNumber::ZERO
+    }
+
+    /// What a backup may execute, told that `announced` is committed, with a log that ends at `last`.
+    fn learned_commit(&self, announced: CommitNumber, last: OpNumber) -> CommitNumber {
+        announced.min(last.as_commit_number())
+    }
+
+    /// Whether a replica takes requests of clients.
+    fn accepts_requests(&self, is_primary: bool, is_normal: bool) -> bool {
+        is_primary && is_normal
+    }
+
+    // ---- Clients ---------------------------------------------------------------------------------
+
+    /// What to make of a session's request `number`, when `executed` is its last executed one and
+    /// `in_flight` the last one in the log (zero for none).
+    fn admission(
+        &self,
+        number: RequestNumber,
+        executed: RequestNumber,
+        in_flight: RequestNumber,
+    ) -> Admission {
+        if number < executed {
+            Admission::Superseded
+        } else if number == executed {
+            Admission::Executed
+        } else if number <= in_flight {
+            Admission::InFlight
+        } else {
+            Admission::New
+        }
+    }
+
+    /// Whether an entry of the log that holds request `number` is executed, when `executed` was executed
+    /// before. A duplicate that has slipped into the log is harmless that way.
+    fn executes(&self, number: RequestNumber, executed: RequestNumber) -> bool {
+        number > executed
+    }
+
+    /// Whether what is in flight is derived anew after the log's end was replaced. Otherwise a request
+    /// that the change dropped would be ignored for ever, or one that it kept be executed twice.
+    fn rebuilds_in_flight(&self) -> bool {
+        true
+    }
+
+    /// Whether a replica keeps the result of an executed request. Backups do too: one of them will have
+    /// to answer the retry.
+    fn stores_response(&self, is_primary: bool) -> bool {
+        let _ = is_primary;
+        true
+    }
+
+    /// Whether a client takes a reply to request `answered` for the answer to `outstanding`.
+    fn reply_is_for(&self, answered: RequestNumber, outstanding: RequestNumber) -> bool {
+        answered == outstanding
+    }
+
+    // ---- View change -----------------------------------------------------------------------------
+
+    /// The view that a replica proposes when view `current` does not work. Always another one: its
+    /// primary may be the dead one.
+    fn proposed_view(&self, current: View) -> View {
+        current.next()
+    }
+
+    /// The last normal view of a replica that has joined the view change to `joined`. It has not been
+    /// normal there.
+    fn last_normal_view_after_joining(&self, joined: View, last_normal: View) -> View {
+        let _ = joined;
+        last_normal
+    }
+
+    /// Whether a new primary rather takes `candidate`'s log than `best`'s: the later last normal view,
+    /// then the longer log (paper, section 4.2, step 3). The view stamp of the last entry is no
+    /// substitute: entries keep the stamp of the view that created them, also in a later view's log.
+    fn prefers_log(&self, candidate: LogSummary, best: LogSummary) -> bool {
+        (candidate.last_normal_view, candidate.op_number) > (best.last_normal_view, best.op_number)
+    }
+
+    /// How much of the chosen log the new primary keeps: all of it. What is not known to be committed may
+    /// be.
+    fn kept_in_new_view(&self, last: OpNumber, commit_number: CommitNumber) -> OpNumber {
+        let _ = commit_number;
+        last
+    }
+
+    /// What is committed at the start of a view whose log ends at `last`, where `known` is the largest
+    /// commit-number among the votes.
+    fn commit_number_of_new_view(&self, known: CommitNumber, last: OpNumber) -> CommitNumber {
+        let _ = last;
+        known
+    }
+
+    /// Whether a StartView of view `message` is for a replica in view `own`. A view that has begun is not
+    /// begun again.
+    fn accepts_start_view(&self, message: View, own: View, is_normal: bool) -> bool {
+        message > own || (message == own && !is_normal)
+    }
+
+    /// The commit-number of a replica that was at `own` and is sent the log of a view of which
+    /// `announced` is committed. It never goes back, or operations would be executed twice.
+    fn commit_number_after_start_view(&self, own: CommitNumber, announced: CommitNumber) -> CommitNumber {
+        own.max(announced)
+    }
+
+    /// Whether a log that is longer than the new view's is cut to it.
+    fn cuts_longer_log(&self) -> bool {
+        true
+    }
+
+    /// Whether a backup acknowledges the log that it was sent with a StartView.
+    fn acknowledges_start_view(&self, longer_before: bool) -> bool {
+        let _ = longer_before;
+        true
+    }
+
+    // ---- Recovery --------------------------------------------------------------------------------
+
+    /// Whether a restarted replica must recover before it takes part.
+    fn must_recover(&self) -> bool {
+        true
+    }
+
+    /// Whether a recovering replica looks at messages of this kind. It has forgotten what it promised, so
+    /// it takes part in nothing (paper, section 4.3).
+    fn takes_part_while_recovering(&self, kind: MessageKind) -> bool {
+        kind == MessageKind::RecoveryResponse
+    }
+
+    /// Whether a replica answers a Recovery. In a view change its state may be about to be superseded.
+    fn answers_recovery(&self, is_normal: bool) -> bool {
+        is_normal
+    }
+
+    /// Whether a RecoveryResponse belongs to the attempt under way.
+    fn nonce_matches(&self, answered: Nonce, own: Nonce) -> bool {
+        answered == own
+    }
+
+    /// Whose state a recovering replica adopts, once it can tell: that of the primary of the latest view
+    /// among the answers, when there are enough of them (paper, section 4.3, step 3).
+    fn recovery_source(&self, group: Configuration, answers: &[RecoveryAnswer]) -> Option<ReplicaId> {
+        if answers.len() < self.recovery_quorum(group) {
+            return None;
+        }
+        let latest = answers.iter().map(|answer| answer.view).max()?;
+        let primary = self.primary(group, latest);
+        answers
+            .iter()
+            .find(|answer| answer.from == primary && answer.view == latest && answer.has_state)
+            .map(|answer| answer.from)
+    }
+
+    /// The last normal view of a replica that has recovered into `view`.
+    fn last_normal_view_after_recovery(&self, view: View) -> View {
+        view
+    }
+
+    /// Whether a message of incarnation `claimed` is heard, when the latest known one of its sender is
+    /// `known`. What an earlier incarnation promised was forgotten in the crash (the defect of the
+    /// published recovery: Michael et al., DISC 2017).
+    fn hears_incarnation(&self, claimed: Incarnation, known: Incarnation) -> bool {
+        claimed >= known
+    }
+
+    /// Whether a DoViewChange that was kept still counts when its view starts. Its sender may have
+    /// crashed since.
+    fn vote_still_counts(&self, claimed: Incarnation, known: Incarnation) -> bool {
+        claimed >= known
+    }
+
+    /// Whether a replica remembers the incarnation of a Recovery before it answers. The answer may be
+    /// what lets the sender recover into an old view; a vote given later has to expose that.
+    fn learns_incarnation_from_recovery(&self) -> bool {
+        true
+    }
+
+    // ---- State transfer --------------------------------------------------------------------------
+
+    /// What a replica that holds `held` changes when it hears of a later view, before it has that view's
+    /// state: nothing. To drop entries lowers the number of copies of operations that may be committed,
+    /// and to adopt the view claims a log that is not there (the defect of the published section 5.2).
+    fn state_before_transfer(&self, held: HeldState, heard: View) -> HeldState {
+        let _ = heard;
+        held
+    }
+
+    /// After which op-number a replica asks for the log of a later view. What lies above its
+    /// commit-number may have been replaced there.
+    fn transfer_after(&self, commit_number: CommitNumber, last: OpNumber) -> OpNumber {
+        let _ = last;
+        commit_number.op_number()
+    }
+
+    /// Whether a replica in view `own` takes the log of view `message` over, when it waits for that of
+    /// `wanted`. An answer that comes after the replica has moved on is too late.
+    fn accepts_new_state(&self, message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool {
+        wanted.is_some_and(|wanted| message >= wanted) && (message > own || (message == own && !is_normal))
+    }
+
+    /// Whether a replica in view `own` can answer for view `wanted`.
+    fn answers_get_state(&self, is_normal: bool, own: View, wanted: View) -> bool {
+        is_normal && own >= wanted
+    }
+}
+
+/// The protocol as it should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standard;
+
+impl Rules for Standard {}
+
+/// What to make of a client's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Give it an op-number.
+    New,
+    /// It is the last executed one: send its result again.
+    Executed,
+    /// It is in the log: the answer will come.
+    InFlight,
+    /// A later request of the session was executed: nobody waits for this one.
+    Superseded,
+}
+
+/// What a log is worth, as far as a new primary is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSummary {
+    /// Whose log it is.
+    pub from: ReplicaId,
+    /// Whether it is the new primary's own.
+    pub is_own: bool,
+    /// The last view in which its owner's status was normal.
+    pub last_normal_view: View,
+    /// Where it ends.
+    pub op_number: OpNumber,
+    /// The view in which its last entry was created.
+    pub last_entry_view: View,
+}
+
+/// One answer to a recovering replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryAnswer {
+    /// Who answered.
+    pub from: ReplicaId,
+    /// The view it was normal in.
+    pub view: View,
+    /// Whether the answer brought the state along.
+    pub has_state: bool,
+}
+
+/// The part of a replica's state that state transfer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldState {
+    /// The replica's view.
+    pub view: View,
+    /// The last view in which its status was normal.
+    pub last_normal_view: View,
+    /// Where its log ends.
+    pub op_number: OpNumber,
+    /// What it knows to be committed.
+    pub commit_number: CommitNumber,
+}

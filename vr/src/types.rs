@@ -1,0 +1,163 @@
+//! The words of the protocol as types, so that a view cannot be passed where an op-number is meant.
+
+use std::fmt;
+
+/// Declares a number of the protocol: a `u64` that only compares with its own kind.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The number zero.
+            pub const ZERO: Self = Self(0);
+
+            /// The number after this one.
+            #[inline]
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+number! {
+    /// A view-number: who is primary, and since which view change. Starts at 0 and never decreases
+    /// while a replica keeps its memory.
+    View
+}
+number! {
+    /// An op-number: a position in the log, from 1. Zero stands for "before the first operation".
+    OpNumber
+}
+number! {
+    /// A commit-number: the op-number up to which operations are known to be committed.
+    CommitNumber
+}
+number! {
+    /// The number that a client gives to a request: from 1, one more for each.
+    RequestNumber
+}
+number! {
+    /// A client's session: the op-number at which its registration was executed. The log hands them
+    /// out, so no two sessions ever share one.
+    ClientId
+}
+number! {
+    /// Where replies to one client process are sent. Opaque to the protocol; the transport gives each
+    /// client process (and each restart of one) an address of its own.
+    ClientAddress
+}
+number! {
+    /// How often a replica has been started: strictly larger at each restart. A counter that is kept
+    /// over restarts, or a clock that never goes back, can provide it.
+    Incarnation
+}
+
+impl CommitNumber {
+    /// The op-number of the last committed operation.
+    #[inline]
+    #[must_use]
+    pub const fn op_number(self) -> OpNumber {
+        OpNumber(self.0)
+    }
+
+    /// Whether the operation at `op_number` is committed.
+    #[inline]
+    #[must_use]
+    pub const fn covers(self, op_number: OpNumber) -> bool {
+        op_number.0 <= self.0
+    }
+}
+
+impl OpNumber {
+    /// The number before this one; zero stays zero.
+    #[inline]
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// The commit-number of a log of which everything up to here is committed.
+    #[inline]
+    #[must_use]
+    pub const fn as_commit_number(self) -> CommitNumber {
+        CommitNumber(self.0)
+    }
+}
+
+/// A member of the replica group: its index in the configuration, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub u8);
+
+impl ReplicaId {
+    /// The index of this replica in tables with one row per member.
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "r{}", self.0)
+    }
+}
+
+/// A reading of a node's own clock, in nanoseconds since a moment of its own choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub u64);
+
+/// A span of a node's own clock, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(pub u64);
+
+impl Instant {
+    /// A moment that never comes: the deadline of a timer that is not running.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[inline]
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for Instant {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Duration {
+    /// A span of whole milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000_000)
+    }
+
+    /// A span of whole microseconds.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros * 1_000)
+    }
+
+    /// This span doubled `times` times.
+    #[must_use]
+    pub const fn doubled(self, times: u32) -> Self {
+        Self(self.0.saturating_mul(1 << times))
+    }
+}
