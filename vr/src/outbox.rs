@@ -103,9 +103,25 @@ pub struct ViewStart<'a> {
     pub commit_number: CommitNumber,
 }
 
+/// Declares an enumeration whose members can be listed, so that a harness can count each.
+macro_rules! listed {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$member_doc:meta])* $member:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$member_doc])* $member,)*
+        }
+
+        impl $name {
+            /// All members, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$member),*];
+        }
+    };
+}
+
+listed! {
 /// Why a message was ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum Ignored {
     /// The sender is no member of the group, or the replica itself.
     NotFromAMember,
@@ -136,10 +152,10 @@ pub enum Ignored {
     /// A request that is already in the log.
     RequestInFlight,
 }
+}
 
+listed! {
 /// Paths through the protocol that matter and are rarely taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum RarePath {
     /// A view started from votes with different last normal views.
     VotesOfDifferentViews,
@@ -189,4 +205,5 @@ pub enum RarePath {
     EvictedInLog,
     /// A request was turned away because too many operations are in flight.
     PipelineFull,
+}
 }

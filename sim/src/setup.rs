@@ -1,0 +1,236 @@
+//! A run's setup: everything that a scenario left open is decided here, nothing is left to chance but
+//! what the seed's streams draw while the run goes on.
+
+use serde::{Deserialize, Serialize};
+
+/// The resolved configuration of one run. Written into traces as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Events dispatched while faults strike, at most.
+    pub steps: u64,
+    /// Which service runs.
+    pub workload: String,
+    /// Replicas in the group: 1 to 9.
+    pub replicas: u8,
+    /// Clients at work at a time: 1 to 64.
+    pub clients: u16,
+    /// Delays and what befalls single messages.
+    pub network: Network,
+    /// How clients behave.
+    pub traffic: Traffic,
+    /// The protocol's timing and bounds.
+    pub protocol: Protocol,
+    /// Which fault families are on, and how they strike.
+    pub faults: Faults,
+    /// What must be true in the end.
+    pub expect: Expectation,
+}
+
+/// What befalls single messages. Probabilities are parts per million of the messages sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The least delay, in microseconds.
+    pub delay_min_us: u64,
+    /// The mean of the exponential delay on top, in microseconds.
+    pub delay_mean_us: u64,
+    /// How many messages take very long.
+    pub tail_per_million: u32,
+    /// The longest that those take, in microseconds: drawn log-uniformly up to here.
+    pub tail_max_us: u64,
+    /// How many messages are lost.
+    pub loss_per_million: u32,
+    /// How many messages arrive twice, the copy possibly much later.
+    pub duplicate_per_million: u32,
+    /// How many messages that change views, recover replicas or transfer state are kept back.
+    pub hold_per_million: u32,
+    /// The longest that a message is kept back, in microseconds: drawn log-uniformly up to here.
+    pub hold_max_us: u64,
+    /// How many messages fit into one direction of a link; more are dropped.
+    pub link_capacity: u32,
+}
+
+/// How clients behave: bursts of requests with short pauses, then an idle gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traffic {
+    /// The mean pause between two requests of a burst, in microseconds; zero for none.
+    pub think_mean_us: u64,
+    /// The mean number of requests in a burst; zero for one burst without end.
+    pub burst_mean: u64,
+    /// The mean gap between bursts, in microseconds.
+    pub idle_mean_us: u64,
+    /// After how long without an answer a client gives its request up and starts over with a new
+    /// session, in microseconds; zero for never.
+    pub patience_us: u64,
+    /// How many keys (accounts, locks, …) the operations are spread over: at least 1.
+    pub keys: u64,
+}
+
+/// Timing and bounds of the protocol, in microseconds: see `vr::Options` and `vr::ClientOptions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "documented at vr::Options")]
+pub struct Protocol {
+    pub heartbeat_us: u64,
+    pub primary_timeout_us: u64,
+    pub view_change_timeout_us: u64,
+    pub resend_us: u64,
+    pub abdication_us: u64,
+    pub backoff_limit: u32,
+    pub pipeline_max: u32,
+    pub sessions_max: u32,
+    pub request_timeout_us: u64,
+}
+
+/// The fault families; one that is absent is off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// Links that carry nothing for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartitionFaults>,
+    /// Links that keep everything for a while and then let it go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clog: Option<ClogFaults>,
+    /// Replicas that lose their memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash: Option<CrashFaults>,
+    /// Nodes that stand still while time goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<PauseFaults>,
+    /// Clocks that are wrong, timers that fire early or late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockFaults>,
+    /// Clients that crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientFaults>,
+}
+
+/// How partitions strike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionFaults {
+    /// The mean time between two partitions, in microseconds.
+    pub interval_mean_us: u64,
+    /// The mean time that one lasts, in microseconds. Partitions may overlap.
+    pub duration_mean_us: u64,
+    /// The shapes that occur: at least one.
+    pub shapes: Vec<PartitionShape>,
+}
+
+/// How a partition divides the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionShape {
+    /// One replica is cut off from the other replicas.
+    IsolateOne,
+    /// The primary (of the latest view) is cut off from the other replicas.
+    IsolatePrimary,
+    /// Two groups of replicas that do not hear each other.
+    SplitInTwo,
+    /// Three groups of replicas that do not hear each other.
+    SplitInThree,
+    /// Everyone hears a majority, and no two the same one: each replica hears its neighbours on a ring.
+    MajorityRing,
+    /// Two halves that are joined by one replica only.
+    Bridge,
+    /// One direction between one replica and all others is dead.
+    OneWay,
+    /// One direction of one link is dead.
+    OneWayLink,
+    /// A client is cut off from some of the replicas.
+    ClientCut,
+}
+
+/// How links clog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClogFaults {
+    /// The mean time between two clogs, in microseconds.
+    pub interval_mean_us: u64,
+    /// The mean time that one lasts, in microseconds.
+    pub duration_mean_us: u64,
+}
+
+/// How replicas crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CrashFaults {
+    /// The mean time between two crashes, in microseconds.
+    pub interval_mean_us: u64,
+    /// The mean time until the restart, in microseconds.
+    pub downtime_mean_us: u64,
+    /// How many restarts are quicker than any timeout, in parts per million.
+    pub quick_restart_per_million: u32,
+    /// Whom crashes aim at: at least one.
+    pub targets: Vec<CrashTarget>,
+    /// Whether more replicas may be without their memory at a time than the protocol can stand.
+    pub beyond_budget: bool,
+}
+
+/// Whom a crash aims at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrashTarget {
+    /// Any replica.
+    Random,
+    /// The primary of the latest view.
+    Primary,
+    /// The primary of the view after that.
+    NextPrimary,
+    /// Whoever sends the next DoViewChange, right after it left.
+    AfterDoViewChange,
+    /// A replica that recovers, once its Recovery has left: it starts over.
+    DuringRecovery,
+    /// The primary, when the acknowledgement that would make a quorum is on its way to it.
+    BeforeQuorum,
+}
+
+/// How nodes pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PauseFaults {
+    /// The mean time between two pauses, in microseconds.
+    pub interval_mean_us: u64,
+    /// The mean time that one lasts, in microseconds.
+    pub duration_mean_us: u64,
+}
+
+/// How clocks are wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockFaults {
+    /// The largest offset of a node's clock, in microseconds.
+    pub offset_max_us: u64,
+    /// The largest deviation of a clock's rate, in parts per million.
+    pub drift_max_ppm: u32,
+    /// The mean time between two timers that fire early or late, in microseconds; zero for never.
+    pub timer_interval_mean_us: u64,
+    /// The mean time by which a timer is late, in microseconds.
+    pub late_mean_us: u64,
+}
+
+/// How clients crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientFaults {
+    /// The mean time between two crashes of a client, in microseconds. It starts over with a new session.
+    pub crash_interval_mean_us: u64,
+}
+
+/// What must be true in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expectation {
+    /// Once faults stop, everything is answered and everybody agrees.
+    Progress,
+    /// More memory was lost than the group can stand: it must stop answering, and never have answered
+    /// wrong. If the faults happened not to exceed the budget, progress is expected.
+    Stuck,
+}
