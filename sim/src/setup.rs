@@ -148,6 +148,21 @@ pub enum PartitionShape {
     ClientCut,
 }
 
+impl PartitionShape {
+    /// All shapes.
+    pub const ALL: [Self; 9] = [
+        Self::IsolateOne,
+        Self::IsolatePrimary,
+        Self::SplitInTwo,
+        Self::SplitInThree,
+        Self::MajorityRing,
+        Self::Bridge,
+        Self::OneWay,
+        Self::OneWayLink,
+        Self::ClientCut,
+    ];
+}
+
 /// How links clog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,6 +205,18 @@ pub enum CrashTarget {
     DuringRecovery,
     /// The primary, when the acknowledgement that would make a quorum is on its way to it.
     BeforeQuorum,
+}
+
+impl CrashTarget {
+    /// All targets.
+    pub const ALL: [Self; 6] = [
+        Self::Random,
+        Self::Primary,
+        Self::NextPrimary,
+        Self::AfterDoViewChange,
+        Self::DuringRecovery,
+        Self::BeforeQuorum,
+    ];
 }
 
 /// How nodes pause.

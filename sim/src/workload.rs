@@ -1,5 +1,8 @@
 //! What runs on the group and what clients ask of it. Bring your own: see [`Workload`].
 
+pub mod key_value;
+pub mod lock;
+
 use std::fmt::Debug;
 use std::hash::Hash;
 

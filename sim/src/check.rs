@@ -1,0 +1,296 @@
+//! The checks: what must hold whatever happens, one file for each family of invariants.
+//!
+//! Checks consume what replicas report while they act, plus a look at their public state after each
+//! step. What they know (the *ghost state*) replicas never see. Each costs constant time per step,
+//! amortised; the first violation ends the run.
+
+pub mod execution;
+pub mod ghost;
+pub mod linearizability;
+pub mod liveness;
+pub mod log_agreement;
+pub mod members;
+pub mod quorum;
+pub mod recovery;
+pub mod replies;
+pub mod requests;
+pub mod messages;
+pub mod views;
+pub mod votes;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use vr::{
+    ClientAddress, Entry, Execution, Incarnation, Message, OpNumber, Replica, ReplicaId, Reply, Rules, View,
+    ViewStart,
+};
+
+use crate::setup::Setup;
+use crate::workload::Workload;
+use ghost::Ghost;
+use members::Members;
+
+/// Declares the properties with their names and what they say.
+macro_rules! properties {
+    ($($id:ident $title:literal $doc:literal,)*) => {
+        /// A property of every run. The names are those of the table in the README.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Property {
+            $(#[doc = $doc] $id,)*
+        }
+
+        impl Property {
+            /// All properties, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$id),*];
+
+            /// The property in a few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$id => $title,)* }
+            }
+        }
+    };
+}
+
+properties! {
+    S1 "log agreement" "The same op-number committed at two replicas holds the same entry.",
+    S2 "no committed operation is lost" "Every view starts with all operations committed in earlier views.",
+    S3 "one primary in a view" "No two replicas are ever normal primary of one view.",
+    S4 "views do not go back" "A replica's view, and the views it is normal in, never decrease until it crashes.",
+    S4b "votes are kept" "Nobody whose vote started a view has since become normal in an earlier one.",
+    S5 "execution in order" "Each replica executes every op-number once, one after the other.",
+    S6 "logs without gaps" "Entries are appended at the next op-number, in the order of their views.",
+    S7 "nothing committed is dropped" "No replica drops an entry that it knows to be committed.",
+    S8 "committed means held by a quorum" "When an operation is committed, a quorum holds it.",
+    S9 "one log in a view" "In one view all logs are parts of the primary's.",
+    S10 "state machine agreement" "Executing an op-number gives the same result and state everywhere.",
+    S11 "exactly once" "No request is executed twice.",
+    S12 "replies tell the truth" "A reply says what the committed execution of the request answered.",
+    S13 "client order" "Requests of a client are executed in the order in which it made them.",
+    S14 "linearizability" "What clients saw is explained by one order of operations that respects real time.",
+    S19 "recovery is complete" "A recovered replica holds every committed operation that it held before.",
+    S20 "votes are honest" "A DoViewChange tells the sender's last normal view and brings all it acknowledged.",
+    S21 "client tables agree" "After the same op-number all client tables are the same.",
+    S23 "messages make sense" "Messages carry their sender's state, and recovering replicas only ask.",
+    S28 "nothing is invented" "Every committed entry was requested by a client.",
+    L1 "every request is answered" "After faults stop, every client gets its answer within the bound.",
+    L2 "replicas converge" "After faults stop, all members of the core agree within the bound.",
+    L3 "recoveries complete" "After faults stop, no member of the core is left recovering.",
+    L4 "state transfers complete" "After faults stop, no member of the core waits for state for ever.",
+    L5 "views become stable" "After faults stop, only a few more view changes happen.",
+    L6 "no standstill" "While requests are pending, the state of the group does not stay the same.",
+    Stuck "stuck, not wrong" "After more memory was lost than the group can stand, nothing is answered any more.",
+    Panic "no panic" "No replica or client panics.",
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self:?} ({})", self.title())
+    }
+}
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The property.
+    pub property: Property,
+    /// In what way; two violations with the same property and kind count as the same finding.
+    pub kind: String,
+    /// What contradicts it, in one sentence.
+    pub witness: String,
+    /// The step after which it was seen.
+    pub step: u64,
+    /// The virtual time, in nanoseconds.
+    pub time: u64,
+}
+
+impl Violation {
+    /// What makes two violations the same finding.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        format!("{:?}:{}", self.property, self.kind)
+    }
+}
+
+/// The first violation, once there is one.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    first: Option<Violation>,
+    step: u64,
+    time: u64,
+}
+
+impl Findings {
+    /// Reports a violation; only the first is kept.
+    #[cold]
+    pub fn add(&mut self, property: Property, kind: &str, witness: impl Into<String>) {
+        if self.first.is_none() {
+            let (step, time) = (self.step, self.time);
+            let (kind, witness) = (kind.to_owned(), witness.into());
+            self.first = Some(Violation { property, kind, witness, step, time });
+        }
+    }
+
+    /// The first violation.
+    #[inline]
+    #[must_use]
+    pub fn first(&self) -> Option<&Violation> {
+        self.first.as_ref()
+    }
+
+    /// Which step the following reports belong to.
+    #[inline]
+    pub const fn at(&mut self, step: u64, time: u64) {
+        self.step = step;
+        self.time = time;
+    }
+}
+
+/// All online checks of a run.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// What was found.
+    pub findings: Findings,
+    /// What is known of each replica.
+    pub members: Members,
+    /// What was committed.
+    pub ghost: Ghost,
+    views: views::Views,
+    logs: log_agreement::ViewLogs,
+    votes: votes::Votes,
+    requests: requests::Requests,
+    execution: execution::Execution,
+    messages: messages::Messages,
+}
+
+impl Checks {
+    /// The checks of a run.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Self {
+        let replicas = usize::from(setup.replicas);
+        Self {
+            findings: Findings::default(),
+            members: Members::new(replicas),
+            ghost: Ghost::default(),
+            views: views::Views::default(),
+            logs: log_agreement::ViewLogs::default(),
+            votes: votes::Votes::new(replicas),
+            requests: requests::Requests::new(usize::from(setup.clients)),
+            execution: execution::Execution::default(),
+            messages: messages::Messages::default(),
+        }
+    }
+
+    // ---- While a replica acts ----------------------------------------------------------------------
+
+    /// A replica sends a message.
+    #[inline]
+    pub fn sent<O>(&mut self, replica: ReplicaId, message: &Message<O>) {
+        let member = &self.members[replica];
+        self.messages.sent(member, replica, message, &mut self.findings);
+        self.votes.sent(member, replica, message, &mut self.findings);
+    }
+
+    /// A replica sends a reply.
+    #[inline]
+    pub fn replied<R: std::hash::Hash>(&mut self, replica: ReplicaId, to: ClientAddress, reply: &Reply<R>) {
+        replies::sent(&self.ghost, replica, to, reply, &mut self.findings);
+    }
+
+    /// A replica appends to its log.
+    #[inline]
+    pub fn appended<O: std::hash::Hash>(&mut self, replica: ReplicaId, op_number: OpNumber, entry: &Entry<O>) {
+        log_agreement::appended(&mut self.members[replica], replica, op_number, entry, &mut self.findings);
+    }
+
+    /// A replica drops the end of its log.
+    pub fn truncated(&mut self, replica: ReplicaId, last_kept: OpNumber) {
+        log_agreement::truncated(&mut self.members[replica], replica, last_kept, &mut self.findings);
+    }
+
+    /// A replica executes an entry.
+    #[inline]
+    pub fn executed<W: Workload>(&mut self, replica: ReplicaId, execution: &Execution<'_, W::Service>) {
+        let chain = execution::in_order(&mut self.members, replica, execution.op_number, &mut self.findings);
+        let Some(chain) = chain else { return };
+        let seen = execution::observe::<W>(execution, chain, self.members[replica].view);
+        if self.ghost.is_next(execution.op_number) {
+            quorum::held(&self.members, replica, &seen, &mut self.findings);
+            self.views.committed(&seen, &mut self.findings);
+            self.requests.committed(execution, &seen, &mut self.findings);
+            self.ghost.commit(seen);
+        } else if let Some(committed) = self.ghost.get(execution.op_number) {
+            log_agreement::agrees(replica, committed, &seen, &mut self.findings);
+            execution::agrees(replica, committed, &seen, &mut self.findings);
+        }
+    }
+
+    /// A replica is about to start a view.
+    pub fn view_starts(&mut self, replica: ReplicaId, start: &ViewStart<'_>) {
+        self.members[replica].view = start.view;
+        self.views.starts(start);
+    }
+
+    // ---- After a step ------------------------------------------------------------------------------
+
+    /// A replica has acted: looks at what it is now.
+    #[inline]
+    pub fn after_step<W: Workload, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
+        self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
+        self.messages.after_step(replica, state.role(), state.view(), &mut self.findings);
+        let member = &self.members[replica];
+        if !member.changed && member.role == Some(state.role()) && member.view == state.view() && !self.views.is_starting() {
+            return;
+        }
+        self.look_at(replica, state.role(), state.view());
+    }
+
+    fn look_at(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
+        let findings = &mut self.findings;
+        self.views.monotonic(&self.members[replica], replica, role, view, findings);
+        self.views.started(&self.members, replica, &self.ghost, findings);
+        let recovered = self.members[replica].takes_role(role, view);
+        if recovered {
+            recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);
+        }
+        self.views.one_primary(&self.members[replica], replica, findings);
+        self.logs.part_of_primary(&mut self.members[replica], replica, findings);
+    }
+
+    // ---- From outside ------------------------------------------------------------------------------
+
+    /// A replica loses its memory.
+    pub fn crashed(&mut self, replica: ReplicaId) {
+        self.members[replica].crash();
+        self.votes.crashed(replica);
+    }
+
+    /// A replica starts again.
+    pub fn restarted(&mut self, replica: ReplicaId, incarnation: Incarnation) {
+        self.members[replica].restart(incarnation);
+    }
+
+    /// A client process makes a request.
+    pub fn requested<O: std::hash::Hash>(&mut self, slot: u16, address: ClientAddress, number: u64, operation: &O) {
+        self.requests.requested(slot, address, number, operation);
+    }
+
+    /// A client process takes a reply for the answer to its request.
+    pub fn answered<R: std::hash::Hash>(&mut self, slot: u16, number: u64, op_number: OpNumber, response: &R) {
+        let asked = (self.requests.address(slot), number);
+        replies::taken(&self.ghost, slot, asked, op_number, response, &mut self.findings);
+        self.requests.answered(slot, op_number, &mut self.findings);
+    }
+
+    /// How many views were started.
+    #[must_use]
+    pub fn views_started(&self) -> usize {
+        self.views.count()
+    }
+
+    /// Holds the shadow of a replica's log against the log itself.
+    pub fn audit<W: Workload, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
+        log_agreement::audit(&self.members[replica], replica, state.log(), &mut self.findings);
+    }
+}

@@ -1,0 +1,140 @@
+//! Execution: S5, S10, S21.
+
+use std::hash::Hash;
+
+use vr::{ClientTable, OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, View};
+
+use super::ghost::Committed;
+use super::members::Members;
+use super::{Findings, Property};
+use crate::digest;
+use crate::workload::Workload;
+
+/// How often, in committed operations, client tables are compared.
+const TABLE_INTERVAL: u64 = 16;
+
+/// S5: execution goes on where it stopped. Returns the digest of the log up to the executed entry.
+#[inline]
+pub(super) fn in_order(
+    members: &mut Members,
+    replica: ReplicaId,
+    op_number: OpNumber,
+    findings: &mut Findings,
+) -> Option<u64> {
+    let member = &mut members[replica];
+    if op_number != member.executed.next() {
+        let before = member.executed;
+        let witness = format!("{replica} executed op {op_number} after op {before}");
+        findings.add(Property::S5, "not the next operation", witness);
+    }
+    member.executed = op_number;
+    let chain = member.chain(op_number);
+    if chain.is_none() {
+        findings.add(Property::S5, "not in the log", format!("{replica} executed op {op_number}, which it does not hold"));
+    }
+    chain
+}
+
+/// What an execution looks like to the checks.
+#[inline]
+pub(super) fn observe<W: Workload>(
+    execution: &vr::Execution<'_, W::Service>,
+    chain: u64,
+    view: View,
+) -> Committed {
+    let request = &execution.entry.request;
+    Committed {
+        op_number: execution.op_number,
+        chain,
+        view,
+        address: request.address,
+        request: match request.body {
+            RequestBody::Register => None,
+            RequestBody::Operation { client, number, .. } => Some((client, number)),
+        },
+        executed: matches!(execution.outcome, Outcome::Executed(_)),
+        outcome: outcome_digest(&execution.outcome),
+        state: W::digest(execution.service),
+    }
+}
+
+/// The digest of a response, as it is kept of executed operations.
+#[inline]
+pub(super) fn response_digest(response: &impl Hash) -> u64 {
+    digest::mix(1, digest::of(response))
+}
+
+fn outcome_digest<R: Hash>(outcome: &Outcome<'_, R>) -> u64 {
+    match outcome {
+        Outcome::Executed(response) => response_digest(*response),
+        Outcome::Registered(registration) => {
+            let evicted = registration.evicted.map_or(0, |client| client.0);
+            digest::mix(digest::mix(2, registration.client.0), evicted)
+        }
+        Outcome::Duplicate => digest::mix(3, 0),
+        Outcome::Evicted => digest::mix(4, 0),
+    }
+}
+
+/// S10: executing an op-number gives the same result and the same state everywhere.
+#[inline]
+pub(super) fn agrees(replica: ReplicaId, committed: &Committed, seen: &Committed, findings: &mut Findings) {
+    let op_number = seen.op_number;
+    if committed.outcome != seen.outcome {
+        let witness = format!("op {op_number}: {replica} got another result than the replica that executed it first");
+        findings.add(Property::S10, "results differ", witness);
+    }
+    if committed.state != seen.state {
+        let witness = format!("after op {op_number}: {replica}'s service is in another state than the first one's");
+        findings.add(Property::S10, "states differ", witness);
+    }
+}
+
+/// The client tables' digests at some op-numbers: S21.
+#[derive(Clone, Debug, Default)]
+pub struct Execution {
+    tables: Vec<Option<u64>>,
+}
+
+impl Execution {
+    /// S21: at the same commit-number all client tables are the same. Compared at every sixteenth.
+    #[inline]
+    pub(super) fn table_agrees<W: Workload, R: Rules>(
+        &mut self,
+        replica: ReplicaId,
+        state: &Replica<W::Service, R>,
+        findings: &mut Findings,
+    ) {
+        let commit_number = state.commit_number().0;
+        if commit_number.is_multiple_of(TABLE_INTERVAL) && commit_number > 0 {
+            self.compare(replica, commit_number, state.client_table(), findings);
+        }
+    }
+
+    fn compare<R: Hash>(
+        &mut self,
+        replica: ReplicaId,
+        commit_number: u64,
+        table: &ClientTable<R>,
+        findings: &mut Findings,
+    ) {
+        let index = (commit_number / TABLE_INTERVAL) as usize;
+        if self.tables.len() <= index {
+            self.tables.resize(index + 1, None);
+        }
+        let digest = table_digest(table);
+        if *self.tables[index].get_or_insert(digest) != digest {
+            let witness = format!("after op {commit_number}: {replica}'s client table is not the first one's");
+            findings.add(Property::S21, "client tables differ", witness);
+        }
+    }
+}
+
+/// The digest of the replicated part of a client table.
+#[must_use]
+pub fn table_digest<R: Hash>(table: &ClientTable<R>) -> u64 {
+    table.sessions().iter().fold(0, |digest, session| {
+        let numbers = digest::mix(digest::mix(digest, session.client.0), session.executed.0);
+        digest::mix(digest::mix(numbers, session.last_used.0), digest::of(&session.response))
+    })
+}

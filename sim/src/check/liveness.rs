@@ -1,0 +1,152 @@
+//! Progress after the faults have stopped: L1 to L6.
+//!
+//! A core of replicas, large enough to make progress, is up and connected; the rest stays as it was. All
+//! that is claimed is claimed of the core: what is outside may stay behind for ever.
+
+use vr::{Role, View};
+
+use super::{Findings, Property};
+use crate::digest;
+use crate::setup::Setup;
+
+/// What can be seen of a member of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The replica's name.
+    pub replica: u8,
+    /// Its role; `None` while it is down.
+    pub role: Option<Role>,
+    /// Its view.
+    pub view: View,
+    /// The end of its log.
+    pub op_number: u64,
+    /// What it has committed.
+    pub commit_number: u64,
+    /// The digest of its service's state.
+    pub state: u64,
+    /// Whether it waits for state.
+    pub fetching: bool,
+}
+
+/// The time after the faults.
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    /// When everything must have been answered and everybody agree, in nanoseconds.
+    deadline: u64,
+    /// How many views had started when the faults stopped.
+    views_before: usize,
+    views_allowed: usize,
+    interval: u64,
+    look_at: u64,
+    last_look: (u64, u32),
+}
+
+/// How many looks in a row may show the same.
+const SAME_LOOKS: u32 = 3;
+
+impl Liveness {
+    /// The faults of a run stop at `now`.
+    #[must_use]
+    pub fn new(setup: &Setup, now: u64, views_before: usize) -> Self {
+        let longest = longest_timeout(setup);
+        let bound = longest * (u64::from(setup.replicas) + 3) * 2;
+        let interval = longest * 2;
+        Self {
+            deadline: now + bound,
+            views_before,
+            views_allowed: usize::from(setup.replicas) + 6,
+            interval,
+            look_at: now + interval,
+            last_look: (0, 0),
+        }
+    }
+
+    /// Whether the core agrees on everything.
+    #[must_use]
+    pub fn converged(core: &[Seen]) -> bool {
+        let Some(first) = core.first() else { return true };
+        core.iter().all(|seen| {
+            matches!(seen.role, Some(Role::Primary | Role::Backup))
+                && seen.view == first.view
+                && seen.op_number == first.op_number
+                && seen.commit_number == first.op_number
+                && seen.state == first.state
+        })
+    }
+
+    /// Looks at the core at `now`; `waiting` are the clients without an answer.
+    pub fn look(&mut self, now: u64, core: &[Seen], waiting: &[u16], views: usize, findings: &mut Findings) {
+        let changes = views - self.views_before;
+        if changes > self.views_allowed {
+            let witness = format!("{changes} views have started since the faults stopped");
+            findings.add(Property::L5, "views go on changing", witness);
+        }
+        if now >= self.look_at {
+            self.look_at = now + self.interval;
+            self.standstill(core, waiting, findings);
+        }
+        if now >= self.deadline {
+            overdue(core, waiting, findings);
+        }
+    }
+
+    /// L6: with requests pending, the state of the core changes.
+    fn standstill(&mut self, core: &[Seen], waiting: &[u16], findings: &mut Findings) {
+        let state = core.iter().fold(0, |digest, seen| {
+            let role = seen.role.map_or(0, |role| role as u64 + 1);
+            [role, seen.view.0, seen.op_number, seen.commit_number].into_iter().fold(digest, digest::mix)
+        });
+        let (last, times) = self.last_look;
+        self.last_look = if state == last { (state, times + 1) } else { (state, 1) };
+        if self.last_look.1 > SAME_LOOKS && !waiting.is_empty() {
+            let witness = format!("{} waits, and nothing changes: {}", names('c', waiting), describe(core));
+            findings.add(Property::L6, "standstill", witness);
+        }
+    }
+}
+
+/// The longest that anything waits before it is tried again, in nanoseconds.
+fn longest_timeout(setup: &Setup) -> u64 {
+    let protocol = &setup.protocol;
+    let backed_off = (protocol.view_change_timeout_us.max(protocol.primary_timeout_us).max(protocol.abdication_us)
+        << protocol.backoff_limit)
+        * 5
+        / 4;
+    let retry = (protocol.request_timeout_us << protocol.backoff_limit) * 5 / 4;
+    let travel = (setup.network.delay_min_us + setup.network.delay_mean_us) * 20;
+    (backed_off.max(retry) + travel + 2 * setup.faults.clock.as_ref().map_or(0, |clock| clock.late_mean_us)) * 1_000
+}
+
+/// L1 to L4: the time is up.
+fn overdue(core: &[Seen], waiting: &[u16], findings: &mut Findings) {
+    let named = |holds: &dyn Fn(&Seen) -> bool| -> Vec<u16> {
+        core.iter().filter(|seen| holds(seen)).map(|seen| seen.replica.into()).collect()
+    };
+    let recovering = named(&|seen| matches!(seen.role, None | Some(Role::Recovering)));
+    let fetching = named(&|seen| seen.fetching);
+    let state = describe(core);
+    if !recovering.is_empty() {
+        let witness = format!("{} did not recover: {state}", names('r', &recovering));
+        findings.add(Property::L3, "not recovered", witness);
+    } else if !waiting.is_empty() {
+        findings.add(Property::L1, "no answer", format!("{} got no answer: {state}", names('c', waiting)));
+    } else if !fetching.is_empty() {
+        let witness = format!("{} waits for state: {state}", names('r', &fetching));
+        findings.add(Property::L4, "state transfer without end", witness);
+    } else {
+        findings.add(Property::L2, "no convergence", format!("the core does not agree: {state}"));
+    }
+}
+
+fn names(prefix: char, numbers: &[u16]) -> String {
+    numbers.iter().map(|number| format!("{prefix}{number}")).collect::<Vec<_>>().join(", ")
+}
+
+fn describe(core: &[Seen]) -> String {
+    let member = |seen: &Seen| {
+        let role = seen.role.map_or("down".to_owned(), |role| format!("{role:?}"));
+        let Seen { replica, view, op_number, commit_number, .. } = seen;
+        format!("r{replica} {role} view {view} op {op_number} commit {commit_number}")
+    };
+    core.iter().map(member).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,150 @@
+//! Agreement of logs: S1, S6, S7, S9.
+
+use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
+use vr::{Entry, Log, OpNumber, ReplicaId, RequestBody, Role, View};
+
+use super::ghost::Committed;
+use super::members::{Link, Member};
+use super::{Findings, Property};
+use crate::digest;
+
+/// S6: the entry goes to the next position, and its view is none before that of its predecessor.
+#[inline]
+pub(super) fn appended<O: Hash>(
+    member: &mut Member,
+    replica: ReplicaId,
+    op_number: OpNumber,
+    entry: &Entry<O>,
+    findings: &mut Findings,
+) {
+    let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO });
+    if op_number.0 != member.log.len() as u64 + 1 {
+        let end = member.log.len();
+        findings.add(Property::S6, "gap", format!("{replica} appended op {op_number} to a log that ends at {end}"));
+    }
+    if entry.view < last.view {
+        let (view, before) = (entry.view, last.view);
+        let witness = format!("{replica} appended op {op_number} of view {view} after an entry of view {before}");
+        findings.add(Property::S6, "view order", witness);
+    }
+    member.log.push(Link { chain: chained(last.chain, entry), view: entry.view });
+    member.changed = true;
+}
+
+#[inline]
+fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
+    match &entry.request.body {
+        RequestBody::Register => digest::mix(before, entry.request.address.0),
+        RequestBody::Operation { client, number, operation } => {
+            let request = digest::mix(digest::mix(before, client.0), number.0);
+            digest::mix(request, digest::of(operation))
+        }
+    }
+}
+
+/// S7: what is dropped is not known to be committed.
+pub(super) fn truncated(member: &mut Member, replica: ReplicaId, last_kept: OpNumber, findings: &mut Findings) {
+    if last_kept < member.executed {
+        let executed = member.executed;
+        let witness = format!("{replica} cut its log to op {last_kept}, but has executed op {executed}");
+        findings.add(Property::S7, "committed entry dropped", witness);
+    }
+    member.log.truncate(last_kept.0 as usize);
+    member.changed = true;
+}
+
+/// S1: what a replica commits is what was committed there before.
+#[inline]
+pub(super) fn agrees(replica: ReplicaId, committed: &Committed, seen: &Committed, findings: &mut Findings) {
+    if committed.chain != seen.chain {
+        let op_number = seen.op_number;
+        let witness = format!(
+            "op {op_number}: {replica} committed {} as {:016x}, before it was {} as {:016x}",
+            describe(seen),
+            seen.chain,
+            describe(committed),
+            committed.chain
+        );
+        findings.add(Property::S1, "different entries committed", witness);
+    }
+}
+
+fn describe(committed: &Committed) -> String {
+    match committed.request {
+        None => format!("a registration from address {:x}", committed.address.0),
+        Some((client, number)) => format!("request {number} of session {client}"),
+    }
+}
+
+/// The logs of all views: S9.
+#[derive(Clone, Debug, Default)]
+pub struct ViewLogs {
+    logs: FxHashMap<View, ViewLog>,
+}
+
+/// The log of one view: what the primary started with, and what it prepared.
+#[derive(Clone, Debug)]
+struct ViewLog {
+    base: usize,
+    chains: Vec<u64>,
+}
+
+impl ViewLogs {
+    /// S9: the log of a normal replica is a part of the log that the view's primary built.
+    #[inline]
+    pub(super) fn part_of_primary(&mut self, member: &mut Member, replica: ReplicaId, findings: &mut Findings) {
+        match member.role {
+            Some(Role::Primary) => self.extend(member),
+            Some(Role::Backup) => self.compare(member, replica, findings),
+            _ => return,
+        }
+        member.changed = false;
+    }
+
+    fn extend(&mut self, member: &Member) {
+        let view_log = self
+            .logs
+            .entry(member.view)
+            .or_insert_with(|| ViewLog { base: member.log.len(), chains: Vec::new() });
+        let known = view_log.base + view_log.chains.len();
+        if let Some(new) = member.log.get(known..) {
+            view_log.chains.extend(new.iter().map(|link| link.chain));
+        }
+    }
+
+    fn compare(&self, member: &Member, replica: ReplicaId, findings: &mut Findings) {
+        let (end, view) = (member.log.len(), member.view);
+        let Some(view_log) = self.logs.get(&view) else {
+            if view > View::ZERO {
+                let witness = format!("{replica} is normal in view {view}, which nobody has started");
+                findings.add(Property::S9, "view without primary", witness);
+            }
+            return;
+        };
+        let Some(after_base) = end.checked_sub(view_log.base + 1) else { return };
+        match view_log.chains.get(after_base) {
+            None => {
+                let witness = format!("{replica} holds op {end} in view {view}, which the primary never prepared");
+                findings.add(Property::S9, "entry not from the primary", witness);
+            }
+            Some(&chain) if Some(chain) != member.chain(OpNumber(end as u64)) => {
+                let witness = format!("{replica}'s log up to op {end} in view {view} is not the primary's");
+                findings.add(Property::S9, "logs differ in a view", witness);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Holds what a replica told of its log against the log.
+pub(super) fn audit<O: Hash>(member: &Member, replica: ReplicaId, log: &Log<O>, findings: &mut Findings) {
+    let chain = log.entries_after(OpNumber::ZERO).fold(0, |chain, (_, entry)| chained(chain, entry));
+    let told = member.log.last().map_or(0, |link| link.chain);
+    if chain != told || log.last().0 != member.log.len() as u64 {
+        let (is, end) = (log.last(), member.log.len());
+        let witness = format!("{replica}'s log ends at op {is} with {chain:016x}; it told of op {end} with {told:016x}");
+        findings.add(Property::S6, "log differs from what was told", witness);
+    }
+}

@@ -1,0 +1,144 @@
+//! Views: S2, S3, S4, S4b.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use vr::{Incarnation, OpNumber, ReplicaId, Role, View, ViewStart};
+
+use super::ghost::{Committed, Ghost};
+use super::members::{Link, Member, Members};
+use super::{Findings, Property};
+
+/// What is known of views.
+#[derive(Clone, Debug, Default)]
+pub struct Views {
+    primaries: FxHashMap<View, (ReplicaId, Incarnation)>,
+    /// The last operation first committed in each view.
+    committed: BTreeMap<View, OpNumber>,
+    started: BTreeMap<View, Started>,
+    latest_started: View,
+    starting: Option<(View, Vec<(ReplicaId, Incarnation)>)>,
+}
+
+/// The log that a view started with, from the operations that were not known to be committed then.
+#[derive(Clone, Debug)]
+struct Started {
+    by: ReplicaId,
+    after: OpNumber,
+    log: Vec<Link>,
+}
+
+impl Views {
+    /// Remembers whose votes start a view, until the step is over.
+    pub(super) fn starts(&mut self, start: &ViewStart<'_>) {
+        self.starting = Some((start.view, start.votes.to_vec()));
+    }
+
+    pub(super) const fn is_starting(&self) -> bool {
+        self.starting.is_some()
+    }
+
+    /// How many views were started.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.started.len()
+    }
+
+    /// S2, S4b: a view starts with all that was committed before it, on votes that are still kept.
+    pub(super) fn started(&mut self, members: &Members, replica: ReplicaId, ghost: &Ghost, findings: &mut Findings) {
+        let Some((view, votes)) = self.starting.take() else { return };
+        let earlier = self.committed.range(..view).map(|(_, &op_number)| op_number).max();
+        let committed = earlier.unwrap_or(OpNumber::ZERO);
+        let member = &members[replica];
+        let expected = ghost.get(committed).map_or(0, |operation| operation.chain);
+        if member.chain(committed) != Some(expected) {
+            let end = member.log.len();
+            let witness = format!(
+                "op {committed} was committed, but {replica} starts view {view} with a log (to op {end}) without it"
+            );
+            findings.add(Property::S2, "view starts without a committed operation", witness);
+        }
+        for (sender, incarnation) in votes {
+            kept(&members[sender], sender, incarnation, view, findings);
+        }
+        let log = member.log.get(committed.0 as usize..).unwrap_or_default().to_vec();
+        self.started.insert(view, Started { by: replica, after: committed, log });
+        self.latest_started = self.latest_started.max(view);
+    }
+
+    /// S2, the other way round: what is committed in a view is in every later view that has started.
+    #[inline]
+    pub(super) fn committed(&mut self, seen: &Committed, findings: &mut Findings) {
+        if seen.view < self.latest_started {
+            self.committed_late(seen, findings);
+        }
+        if let Some(mut last) = self.committed.last_entry()
+            && *last.key() == seen.view
+        {
+            last.insert(seen.op_number);
+        } else {
+            self.committed.insert(seen.view, seen.op_number);
+        }
+    }
+
+    fn committed_late(&self, seen: &Committed, findings: &mut Findings) {
+        let Some((view, started)) = self.started.range(seen.view.next()..).next() else { return };
+        let position = seen.op_number.0.checked_sub(started.after.0 + 1);
+        let held = position.and_then(|position| started.log.get(position as usize));
+        if held.is_none_or(|link| link.chain != seen.chain) {
+            let Committed { op_number, view: own, .. } = seen;
+            let by = started.by;
+            let witness =
+                format!("op {op_number} is committed in view {own}, but {by} has started view {view} without it");
+            findings.add(Property::S2, "committed although a later view lacks it", witness);
+        }
+    }
+
+    /// S3: a view has one primary, in one life of it.
+    pub(super) fn one_primary(&mut self, member: &Member, replica: ReplicaId, findings: &mut Findings) {
+        if member.role != Some(Role::Primary) {
+            return;
+        }
+        let own = (replica, member.incarnation);
+        let known = *self.primaries.entry(member.view).or_insert(own);
+        if known != own {
+            let (view, (other, life)) = (member.view, known);
+            let witness = format!(
+                "{replica} (life {}) is primary of view {view}, and so was {other} (life {life})",
+                member.incarnation
+            );
+            findings.add(Property::S3, "two primaries in a view", witness);
+        }
+    }
+
+    /// S4: neither the view nor the view it is normal in goes back.
+    pub(super) fn monotonic(
+        &self,
+        member: &Member,
+        replica: ReplicaId,
+        role: Role,
+        view: View,
+        findings: &mut Findings,
+    ) {
+        if view < member.view {
+            let before = member.view;
+            findings.add(Property::S4, "view went back", format!("{replica} went from view {before} to view {view}"));
+        }
+        if matches!(role, Role::Primary | Role::Backup) && view < member.normal_view {
+            let before = member.normal_view;
+            let witness = format!("{replica} is normal in view {view} after it was in view {before}");
+            findings.add(Property::S4, "normal view went back", witness);
+        }
+    }
+}
+
+/// S4b: a voter that has crashed since has not recovered into an earlier view.
+fn kept(member: &Member, sender: ReplicaId, incarnation: Incarnation, view: View, findings: &mut Findings) {
+    if member.incarnation > incarnation && member.is_normal() && member.view < view {
+        let (life, own) = (member.incarnation, member.view);
+        let witness = format!(
+            "view {view} starts on a vote of {sender} in life {incarnation}, which is in life {life} and normal in view {own}"
+        );
+        findings.add(Property::S4b, "vote of a forgotten life", witness);
+    }
+}

@@ -1,0 +1,148 @@
+//! `sim scenario`: what scenarios there are, whether a file is one, and what becomes of it at a seed.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use sim::scenario::{Overrides, Scenario, ScenarioError};
+
+/// Everything went well.
+const SUCCESS: u8 = 0;
+/// The input cannot be used.
+const USAGE: u8 = 2;
+/// The output could not be written.
+const FAILURE: u8 = 70;
+
+/// What `sim scenario` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ScenarioCommand {
+    /// List the built-in scenarios, with what each is for.
+    List,
+    /// Check scenario files: prints "FILE: ok" for each that is valid, and what is wrong with the others.
+    ///
+    /// Exits with 2 if any is not valid.
+    Check {
+        /// Scenario files (JSON).
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Show a scenario as it is written or, with --seed, as it runs.
+    Show {
+        /// The name of a built-in scenario, or a scenario file.
+        #[arg(value_name = "NAME")]
+        scenario: String,
+        /// Decide everything that the scenario leaves open as this seed does, and show the result.
+        #[arg(long, value_name = "SEED")]
+        seed: Option<u64>,
+    },
+}
+
+/// Runs `sim scenario`. Returns the exit code: 0, or 2 for a scenario that cannot be used.
+#[must_use]
+pub(crate) fn run(command: &ScenarioCommand) -> u8 {
+    match execute(command, &mut io::stdout().lock(), &mut io::stderr().lock()) {
+        Ok(code) => code,
+        // Whoever reads the output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => SUCCESS,
+        Err(error) => {
+            eprintln!("cannot write the output: {error}");
+            FAILURE
+        }
+    }
+}
+
+fn execute(command: &ScenarioCommand, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    match command {
+        ScenarioCommand::List => list(out),
+        ScenarioCommand::Check { files } => check(files, out, err),
+        ScenarioCommand::Show { scenario, seed } => match shown(scenario, *seed) {
+            Ok(text) => writeln!(out, "{}", text.trim_end()).and(Ok(SUCCESS)),
+            Err(error) => writeln!(err, "{error}").and(Ok(USAGE)),
+        },
+    }
+}
+
+fn list(out: &mut impl Write) -> io::Result<u8> {
+    let scenarios: Vec<_> = Scenario::builtin().collect();
+    let width = scenarios.iter().map(|scenario| scenario.name().len()).max().unwrap_or(0);
+    for scenario in &scenarios {
+        writeln!(out, "{:width$}  {}", scenario.name(), scenario.description())?;
+    }
+    Ok(SUCCESS)
+}
+
+fn check(files: &[PathBuf], out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    let mut code = SUCCESS;
+    for file in files {
+        match Scenario::load(file) {
+            Ok(_) => writeln!(out, "{}: ok", file.display())?,
+            Err(error) => {
+                writeln!(err, "{error}")?;
+                code = USAGE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn shown(scenario: &str, seed: Option<u64>) -> Result<String, ScenarioError> {
+    let scenario = Scenario::find(scenario)?;
+    Ok(match seed {
+        None => scenario.text().to_owned(),
+        Some(seed) => serde_json::to_string_pretty(&scenario.resolve(seed, &Overrides::default()))
+            .expect("a setup has string keys only"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(command: &ScenarioCommand) -> (u8, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = execute(command, &mut out, &mut err).unwrap();
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    fn file(path: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    }
+
+    #[test]
+    fn the_list_has_a_line_for_each_scenario() {
+        let (code, out, err) = outcome(&ScenarioCommand::List);
+        assert_eq!((code, err.as_str()), (SUCCESS, ""));
+        assert_eq!(out.lines().count(), Scenario::builtin().count());
+        assert!(out.starts_with("swarm                   Everything, mixed anew for each seed"), "{out}");
+        assert!(out.contains("\nclock-drift-and-pauses  Clocks disagree"), "{out}");
+    }
+
+    #[test]
+    fn a_check_says_ok_or_what_is_wrong() {
+        let (good, bad) = (file("scenarios/calm.json"), file("Cargo.toml"));
+        let (code, out, err) = outcome(&ScenarioCommand::Check { files: vec![bad.clone(), good.clone()] });
+        assert_eq!(code, USAGE);
+        assert_eq!(out, format!("{}: ok\n", good.display()));
+        assert!(err.starts_with(&format!("{}:1:2: ", bad.display())), "{err}");
+        assert_eq!(err.lines().count(), 1);
+        assert_eq!(outcome(&ScenarioCommand::Check { files: vec![good] }).0, SUCCESS);
+    }
+
+    #[test]
+    fn show_prints_the_file_or_the_setup_of_a_seed() {
+        let show =
+            |scenario: &str, seed| outcome(&ScenarioCommand::Show { scenario: scenario.to_owned(), seed });
+        let calm = Scenario::find("calm").unwrap();
+        assert_eq!(show("calm", None), (SUCCESS, calm.text().to_owned(), String::new()));
+        let (code, out, _) = show("calm", Some(7));
+        let setup: sim::setup::Setup = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, setup), (SUCCESS, calm.resolve(7, &Overrides::default())));
+        let (code, out, err) = show("clam", None);
+        assert_eq!((code, out.as_str()), (USAGE, ""));
+        assert!(
+            err.starts_with("clam: no such scenario: expected a JSON file or one of swarm, calm, "),
+            "{err}"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! A place for a client process: who is in it, what it waits for, what it does next.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use vr::{Client, ClientOptions, Configuration, Duration, Rules};
+
+use crate::clock::Clock;
+use crate::environment::{Environment, address_of};
+use crate::node::Node;
+use crate::random::{self, Draw, Purpose};
+use crate::setup::Setup;
+use crate::workload::Workload;
+
+/// A client slot.
+#[derive(Clone)]
+pub struct ClientSlot<W: Workload, R: Rules> {
+    /// The slot's number.
+    pub slot: u16,
+    /// The client process in it.
+    pub client: Client<W::Operation, R>,
+    /// The slot's clock.
+    pub clock: Clock,
+    /// Until when the process stands still, in nanoseconds.
+    pub paused_until: u64,
+    /// When its timer event is queued, in nanoseconds.
+    pub timer_at: u64,
+    /// The call of the history that waits for its answer.
+    pub calling: Option<usize>,
+    /// What it will ask for next.
+    pub next: Option<W::Operation>,
+    /// How many requests it has decided on in this life.
+    pub decided: u64,
+    /// After the faults: how many more requests it makes.
+    pub probes: Option<u32>,
+    random: ChaCha8Rng,
+    jitter: ChaCha8Rng,
+    burst_left: u64,
+}
+
+impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
+    /// The slot at the beginning of a run, with its first process.
+    pub fn new(setup: &Setup, slot: u16, clock: Clock, rules: R, environment: &mut Environment<W>) -> Self {
+        let mut jitter = random::stream(setup.seed, Purpose::Jitter(Node::Client(slot).number()));
+        let client = process(setup, slot, rules, &mut jitter, environment);
+        Self {
+            slot,
+            client,
+            clock,
+            paused_until: 0,
+            timer_at: u64::MAX,
+            calling: None,
+            next: None,
+            decided: 0,
+            probes: None,
+            random: random::stream(setup.seed, Purpose::Client(slot)),
+            jitter,
+            burst_left: 0,
+        }
+    }
+
+    /// A new process takes the slot over.
+    pub fn start_over(&mut self, setup: &Setup, rules: R, environment: &mut Environment<W>) {
+        self.client = process(setup, self.slot, rules, &mut self.jitter, environment);
+        self.calling = None;
+        self.next = None;
+        self.decided = 0;
+    }
+
+    /// Decides what to ask for next, and how long to wait before, in nanoseconds. `None` if a script has
+    /// nothing more for this client.
+    pub fn decide(&mut self, setup: &Setup, environment: &mut Environment<W>) -> Option<u64> {
+        self.decided += 1;
+        let life = environment.life(Node::Client(self.slot)) as u32;
+        let scripted = match &environment.script {
+            Some(script) => {
+                let decision = script.requests.get(&(self.slot, life, self.decided)).cloned();
+                if decision.is_none() && self.probes.is_none() {
+                    return None;
+                }
+                decision
+            }
+            None => None,
+        };
+        let (pause, operation) = scripted.unwrap_or_else(|| {
+            let pause = self.draw_pause(setup);
+            let unique = u64::from(self.slot) << 40 | u64::from(life) << 24 | self.decided;
+            (pause, W::operation(&mut self.random, setup.traffic.keys, unique))
+        });
+        if let Some(record) = &mut environment.record {
+            let (slot, number, operation) = (self.slot, self.decided, operation.clone());
+            record.requests.push(crate::decisions::Made { slot, life, number, pause, operation });
+        }
+        self.next = Some(operation);
+        Some(if self.probes.is_some() { 0 } else { pause })
+    }
+
+    fn draw_pause(&mut self, setup: &Setup) -> u64 {
+        let traffic = &setup.traffic;
+        if traffic.burst_mean > 0 {
+            if self.burst_left == 0 {
+                self.burst_left = 1 + self.random.around(traffic.burst_mean);
+                return self.random.around(traffic.idle_mean_us * 1_000);
+            }
+            self.burst_left -= 1;
+        }
+        if traffic.think_mean_us == 0 { 0 } else { self.random.around(traffic.think_mean_us * 1_000) }
+    }
+
+    /// Whether the client has made all the requests that it was to make after the faults.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.probes == Some(0) && self.calling.is_none()
+    }
+}
+
+fn process<W: Workload, R: Rules>(
+    setup: &Setup,
+    slot: u16,
+    rules: R,
+    jitter: &mut ChaCha8Rng,
+    environment: &mut Environment<W>,
+) -> Client<W::Operation, R> {
+    let life = environment.next_life(Node::Client(slot));
+    let group = Configuration::new(setup.replicas.into()).expect("a validated group size");
+    let options = ClientOptions {
+        request_timeout: Duration::from_micros(setup.protocol.request_timeout_us),
+        backoff_limit: setup.protocol.backoff_limit,
+    };
+    Client::new(address_of(slot, life), group, options, rules, jitter.random())
+}

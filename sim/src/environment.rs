@@ -1,0 +1,347 @@
+//! Everything around the nodes: time, the network, the checks, the counters, the record of the run.
+
+use std::sync::Arc;
+
+use vr::{
+    ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, RarePath, ReplicaId,
+    Reply, Request, ViewStart,
+};
+
+use crate::check::Checks;
+use crate::check::linearizability::Call;
+use crate::decisions::{Decisions, Script};
+use crate::digest;
+use crate::event_queue::EventQueue;
+use crate::faults::{Action, Ambush};
+use crate::marks::{Fault, Marks};
+use crate::network::{Dropped, Network, Route};
+use crate::node::Node;
+use crate::packet::{Identity, Kind, Packet};
+use crate::setup::{CrashTarget, Setup};
+use crate::workload::Workload;
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub enum Event<O, R> {
+    /// A message arrives.
+    Deliver {
+        /// Who sent it.
+        from: Node,
+        /// To whom.
+        to: Node,
+        /// In which life the sender was.
+        life: u64,
+        /// The message.
+        packet: Packet<O, R>,
+    },
+    /// A node's deadline passes.
+    Timer(Node),
+    /// A client makes its next request.
+    Wake {
+        /// The client's slot.
+        slot: u16,
+        /// The client's life.
+        life: u32,
+    },
+    /// A client runs out of patience.
+    Patience {
+        /// The client's slot.
+        slot: u16,
+        /// The client's life.
+        life: u32,
+        /// The request it waits for.
+        request: u64,
+    },
+    /// A fault family strikes.
+    Strike(usize),
+    /// An action of a script is due.
+    Scripted(usize),
+    /// Cut links carry messages again.
+    Mend(Arc<[(Node, Node)]>),
+    /// A replica starts again.
+    Restart(ReplicaId),
+    /// A script's heal is due.
+    Heal,
+}
+
+/// A moment of the protocol at which a crash was waiting has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Sprung {
+    /// Whom it hits.
+    pub replica: ReplicaId,
+    /// What was waiting.
+    pub ambush: Ambush,
+    /// The message at whose sending the moment came.
+    pub at: Identity,
+}
+
+/// A line of a run's listing: what happened in a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The step.
+    pub step: u64,
+    /// The virtual time, in nanoseconds.
+    pub time: u64,
+    /// The node that acted, unless it was the environment.
+    pub node: Option<Node>,
+    /// The kind of message, for a delivery.
+    pub kind: Option<Kind>,
+    /// What happened.
+    pub text: String,
+}
+
+/// Everything around the nodes.
+#[derive(Clone)]
+pub struct Environment<W: Workload> {
+    /// Virtual time, in nanoseconds.
+    pub now: u64,
+    /// Events dispatched so far.
+    pub steps: u64,
+    /// What will happen.
+    pub queue: EventQueue<Event<W::Operation, W::Response>>,
+    /// The links.
+    pub network: Network,
+    /// What must hold.
+    pub checks: Checks,
+    /// What has been counted.
+    pub marks: Marks,
+    /// A digest of everything that has happened.
+    pub digest: u64,
+    /// The life that each node is in, in the order of nodes.
+    pub lives: Vec<u64>,
+    /// The clients' history.
+    pub history: Vec<Call<W::Operation, W::Response>>,
+    /// Who made each call of the history: the process and the request's number.
+    pub callers: Vec<(ClientAddress, u64)>,
+    /// The number of the next event of the history.
+    pub history_clock: u64,
+    /// What is recorded, if the run is.
+    pub record: Option<Box<Decisions<W::Operation>>>,
+    /// What happens in place of chance, if the run is scripted.
+    pub script: Option<Arc<Script<W::Operation>>>,
+    /// The listing, if one is wanted.
+    pub lines: Option<Vec<Line>>,
+    /// Crashes that wait for a moment of the protocol.
+    pub ambushes: Vec<Ambush>,
+    /// The ambush that this step has sprung.
+    pub sprung: Option<Sprung>,
+    /// A scripted action whose moment has come in this step.
+    pub triggered: Option<(Identity, Action)>,
+    replicas: usize,
+}
+
+impl<W: Workload> Environment<W> {
+    /// The environment of a run at its beginning.
+    #[must_use]
+    pub fn new(setup: &Setup, script: Option<Arc<Script<W::Operation>>>, record: bool) -> Self {
+        let fates = script.as_ref().map(|script| script.fates.clone());
+        Self {
+            now: 0,
+            steps: 0,
+            queue: EventQueue::default(),
+            network: Network::new(setup, fates),
+            checks: Checks::new(setup),
+            marks: Marks::default(),
+            digest: digest::mix(0, setup.seed),
+            lives: vec![0; usize::from(setup.replicas) + usize::from(setup.clients)],
+            history: Vec::new(),
+            callers: Vec::new(),
+            history_clock: 0,
+            record: record.then(Box::default),
+            script,
+            lines: None,
+            ambushes: Vec::new(),
+            sprung: None,
+            triggered: None,
+            replicas: usize::from(setup.replicas),
+        }
+    }
+
+    /// The number of the next event of the history.
+    pub const fn tick(&mut self) -> u64 {
+        self.history_clock += 1;
+        self.history_clock
+    }
+
+    /// The life that `node` is in.
+    #[inline]
+    #[must_use]
+    pub fn life(&self, node: Node) -> u64 {
+        self.lives[node.index(self.replicas)]
+    }
+
+    /// The node enters its next life.
+    pub fn next_life(&mut self, node: Node) -> u64 {
+        let life = &mut self.lives[node.index(self.replicas)];
+        *life += 1;
+        *life
+    }
+
+    /// Adds a line to the listing, if one is wanted.
+    #[inline]
+    pub fn line(&mut self, node: Option<Node>, kind: Option<Kind>, text: impl FnOnce() -> String) {
+        if self.lines.is_some() {
+            self.write_line(node, kind, text());
+        }
+    }
+
+    #[cold]
+    fn write_line(&mut self, node: Option<Node>, kind: Option<Kind>, text: String) {
+        let (step, time) = (self.steps, self.now);
+        self.lines.iter_mut().for_each(|lines| lines.push(Line { step, time, node, kind, text: text.clone() }));
+    }
+
+    /// Hands a message to the network.
+    #[inline]
+    pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Operation, W::Response>) {
+        let routed = self.network.route(self.now, packet.identity(from, to));
+        self.marks.sent[routed.identity.kind as usize] += 1;
+        if routed.clogged {
+            self.marks.fault(Fault::Clogged);
+        }
+        if let Some(fate) = routed.fate {
+            self.marks.fate(fate);
+            if let Some(record) = &mut self.record {
+                record.fates.push((routed.identity, fate));
+            }
+        }
+        if !self.ambushes.is_empty() || self.script.is_some() {
+            self.spring(&routed.identity, &packet);
+        }
+        let life = self.life(from);
+        match routed.route {
+            Route::Dropped(why) => self.dropped(from, &routed.identity, why),
+            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, packet }),
+            Route::Twice(first, second) => {
+                let copy = packet.clone();
+                self.queue.push(first, Event::Deliver { from, to, life, packet });
+                self.queue.push(second, Event::Deliver { from, to, life, packet: copy });
+            }
+        }
+    }
+
+    fn dropped(&mut self, from: Node, identity: &Identity, why: Dropped) {
+        match why {
+            Dropped::Lost => {}
+            Dropped::Cut => self.marks.cut += 1,
+            Dropped::Overflow => self.marks.fault(Fault::Overflow),
+        }
+        self.line(Some(from), Some(identity.kind), || format!("  dropped ({why:?}): {identity}"));
+    }
+
+    /// Sees whether an ambush or a scripted action was waiting for this message.
+    #[cold]
+    fn spring(&mut self, identity: &Identity, packet: &Packet<W::Operation, W::Response>) {
+        if let Some(action) = self.script.as_ref().and_then(|script| script.triggers.get(identity)) {
+            self.triggered = Some((*identity, action.clone()));
+        }
+        let hit = |ambush: &Ambush| self.victim(ambush.target, identity, packet);
+        let Some((index, replica)) =
+            self.ambushes.iter().enumerate().find_map(|(index, ambush)| Some((index, hit(ambush)?)))
+        else {
+            return;
+        };
+        let ambush = self.ambushes.remove(index);
+        self.sprung = Some(Sprung { replica, ambush, at: *identity });
+    }
+
+    fn victim(
+        &self,
+        target: CrashTarget,
+        identity: &Identity,
+        packet: &Packet<W::Operation, W::Response>,
+    ) -> Option<ReplicaId> {
+        let (Node::Replica(from), Node::Replica(to)) = (identity.from, identity.to) else { return None };
+        let Packet::Peer(message) = packet else { return None };
+        match (target, identity.kind) {
+            (CrashTarget::AfterDoViewChange, Kind::DoViewChange) => Some(from),
+            (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => Some(to),
+            (CrashTarget::BeforeQuorum, Kind::PrepareOk) => {
+                let primary = &self.checks.members[to];
+                let is_new = identity.number > primary.executed.0;
+                (is_new && primary.view == message.view).then_some(to)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A replica's way out: what it sends goes to the network, what it tells goes to the checks.
+pub struct ReplicaPort<'a, W: Workload> {
+    /// The replica.
+    pub replica: ReplicaId,
+    /// Everything around it.
+    pub environment: &'a mut Environment<W>,
+}
+
+impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
+    #[inline]
+    fn send(&mut self, to: ReplicaId, message: Message<W::Operation>) {
+        self.environment.checks.sent(self.replica, &message);
+        let (from, to) = (Node::Replica(self.replica), Node::Replica(to));
+        self.environment.transmit(from, to, Packet::Peer(message));
+    }
+
+    #[inline]
+    fn reply(&mut self, to: ClientAddress, reply: Reply<W::Response>) {
+        self.environment.checks.replied(self.replica, to, &reply);
+        let (from, slot) = (Node::Replica(self.replica), Node::Client(slot_of(to).0));
+        self.environment.transmit(from, slot, Packet::Reply(to, reply));
+    }
+
+    #[inline]
+    fn appended(&mut self, op_number: OpNumber, entry: &Entry<W::Operation>) {
+        self.environment.checks.appended(self.replica, op_number, entry);
+    }
+
+    fn truncated(&mut self, last_kept: OpNumber) {
+        self.environment.checks.truncated(self.replica, last_kept);
+    }
+
+    #[inline]
+    fn executed(&mut self, execution: Execution<'_, W::Service>) {
+        self.environment.checks.executed::<W>(self.replica, &execution);
+    }
+
+    fn view_starts(&mut self, start: &ViewStart<'_>) {
+        self.environment.checks.view_starts(self.replica, start);
+    }
+
+    #[inline]
+    fn ignored(&mut self, reason: Ignored) {
+        self.environment.marks.ignored(reason);
+    }
+
+    #[inline]
+    fn took(&mut self, path: RarePath) {
+        self.environment.marks.rare(path);
+    }
+}
+
+/// A client's way out.
+pub struct ClientPort<'a, W: Workload> {
+    /// The client's slot.
+    pub slot: u16,
+    /// Everything around it.
+    pub environment: &'a mut Environment<W>,
+}
+
+impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
+    #[inline]
+    fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
+        let (from, to) = (Node::Client(self.slot), Node::Replica(to));
+        self.environment.transmit(from, to, Packet::Request(request));
+    }
+}
+
+/// The address of a client process: its slot and its life.
+#[must_use]
+pub const fn address_of(slot: u16, life: u64) -> ClientAddress {
+    ClientAddress(life << 16 | slot as u64)
+}
+
+/// The slot and the life of the client process at `address`.
+#[must_use]
+pub const fn slot_of(address: ClientAddress) -> (u16, u64) {
+    (address.0 as u16, address.0 >> 16)
+}

@@ -1,0 +1,202 @@
+//! Faults: what strikes, when, and whom. One file for each family.
+//!
+//! A family draws an [`Action`] when its time has come, from a stream of its own. Actions are plain data:
+//! the world applies them, a trace records them, a replay applies them again without any family.
+
+mod client;
+mod clock;
+mod clog;
+mod crash;
+mod partition;
+mod pause;
+
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use vr::{ReplicaId, Role, View};
+
+use crate::node::Node;
+use crate::random::{self, Purpose};
+use crate::setup::{CrashTarget, PartitionShape, Setup};
+
+/// Something that is done to the system. Times are in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// These links carry nothing for a while.
+    Cut {
+        /// What the cut looks like.
+        shape: PartitionShape,
+        /// The links, each with its direction.
+        links: Arc<[(Node, Node)]>,
+        /// For how long.
+        lasts: u64,
+    },
+    /// These links keep everything for a while.
+    Clog {
+        /// The links, each with its direction.
+        links: Arc<[(Node, Node)]>,
+        /// For how long.
+        lasts: u64,
+    },
+    /// A replica loses its memory.
+    Crash {
+        /// Which one.
+        replica: ReplicaName,
+        /// How it was chosen.
+        target: CrashTarget,
+        /// After how long it starts again.
+        restart_after: u64,
+    },
+    /// A node stands still for a while.
+    Pause {
+        /// Which one.
+        node: Node,
+        /// For how long.
+        lasts: u64,
+    },
+    /// A node's next timer fires at once.
+    FireEarly {
+        /// Which node.
+        node: Node,
+    },
+    /// A node's timers do not fire for a while.
+    FireLate {
+        /// Which node.
+        node: Node,
+        /// For how long.
+        lasts: u64,
+    },
+    /// A client crashes; its slot starts over with a new one.
+    CrashClient {
+        /// Which slot.
+        slot: u16,
+    },
+}
+
+/// A replica's index in a trace.
+pub type ReplicaName = u8;
+
+/// Waits for a moment of the protocol to crash a replica.
+#[derive(Clone, Copy, Debug)]
+pub struct Ambush {
+    /// The moment.
+    pub target: CrashTarget,
+    /// After how long the replica starts again, in nanoseconds.
+    pub restart_after: u64,
+}
+
+/// What a family decided.
+#[derive(Clone, Debug)]
+pub enum Strike {
+    /// Nothing fits at present.
+    Nothing,
+    /// Do this now.
+    Now(Action),
+    /// Do it when the moment comes.
+    Ambush(Ambush),
+}
+
+/// What families see of the system.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// What each replica is; `None` for one that is down.
+    pub roles: Vec<Option<Role>>,
+    /// The latest view that any replica is in.
+    pub view: View,
+    /// How many client slots there are.
+    pub clients: u16,
+}
+
+impl Scene {
+    /// The replica that is primary of `view`.
+    #[must_use]
+    pub fn primary(&self, view: View) -> ReplicaId {
+        ReplicaId((view.0 % self.roles.len() as u64) as u8)
+    }
+
+    fn replicas(&self) -> Vec<ReplicaId> {
+        (0..self.roles.len() as u8).map(ReplicaId).collect()
+    }
+}
+
+/// The families in the order in which they are numbered in events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "see setup::Faults")]
+pub enum Family {
+    Partition,
+    Clog,
+    Crash,
+    Pause,
+    Clock,
+    Client,
+}
+
+impl Family {
+    /// All families.
+    pub const ALL: [Self; 6] =
+        [Self::Partition, Self::Clog, Self::Crash, Self::Pause, Self::Clock, Self::Client];
+
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::Partition => Purpose::Partition,
+            Self::Clog => Purpose::Clog,
+            Self::Crash => Purpose::Crash,
+            Self::Pause => Purpose::Pause,
+            Self::Clock => Purpose::Clock,
+            Self::Client => Purpose::ClientFault,
+        }
+    }
+}
+
+/// A family that is on, with its own stream.
+#[derive(Clone, Debug)]
+pub struct Source {
+    family: Family,
+    random: ChaCha8Rng,
+}
+
+impl Source {
+    /// The families that are on in `setup`.
+    #[must_use]
+    pub fn all(setup: &Setup) -> Vec<Self> {
+        let is_on = |family: &Family| interval_mean_us(*family, setup).is_some_and(|mean| mean > 0);
+        let source = |family: Family| Self { family, random: random::stream(setup.seed, family.purpose()) };
+        Family::ALL.into_iter().filter(is_on).map(source).collect()
+    }
+
+    /// The time until the family strikes next, in nanoseconds.
+    pub fn next_in(&mut self, setup: &Setup) -> u64 {
+        let mean = interval_mean_us(self.family, setup).expect("the family is on");
+        1 + random::Draw::around(&mut self.random, mean * 1_000)
+    }
+
+    /// What the family does now.
+    pub fn strike(&mut self, setup: &Setup, scene: &Scene) -> Strike {
+        let (random, faults) = (&mut self.random, &setup.faults);
+        match self.family {
+            Family::Partition => {
+                faults.partition.as_ref().map(|faults| partition::strike(random, faults, scene))
+            }
+            Family::Clog => faults.clog.as_ref().map(|faults| clog::strike(random, faults, scene)),
+            Family::Crash => faults.crash.as_ref().map(|faults| crash::strike(random, faults, scene)),
+            Family::Pause => faults.pause.as_ref().map(|faults| pause::strike(random, faults, scene)),
+            Family::Clock => faults.clock.as_ref().map(|faults| clock::strike(random, faults, scene)),
+            Family::Client => faults.client.as_ref().map(|_| client::strike(random, scene)),
+        }
+        .expect("the family is on")
+    }
+}
+
+fn interval_mean_us(family: Family, setup: &Setup) -> Option<u64> {
+    let faults = &setup.faults;
+    match family {
+        Family::Partition => faults.partition.as_ref().map(|faults| faults.interval_mean_us),
+        Family::Clog => faults.clog.as_ref().map(|faults| faults.interval_mean_us),
+        Family::Crash => faults.crash.as_ref().map(|faults| faults.interval_mean_us),
+        Family::Pause => faults.pause.as_ref().map(|faults| faults.interval_mean_us),
+        Family::Clock => faults.clock.as_ref().map(|faults| faults.timer_interval_mean_us),
+        Family::Client => faults.client.as_ref().map(|faults| faults.crash_interval_mean_us),
+    }
+}

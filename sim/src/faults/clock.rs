@@ -1,0 +1,21 @@
+//! Timers that fire early or late on single nodes. (Offset and drift of clocks are drawn once a run.)
+
+use rand_chacha::ChaCha8Rng;
+
+use super::{Action, Scene, Strike};
+use crate::node::Node;
+use crate::random::Draw;
+use crate::setup::ClockFaults;
+
+pub(super) fn strike(random: &mut ChaCha8Rng, faults: &ClockFaults, scene: &Scene) -> Strike {
+    let node = if random.chance(100_000) {
+        Node::Client(random.below(scene.clients.into()) as u16)
+    } else {
+        Node::Replica(random.pick(&scene.replicas()))
+    };
+    Strike::Now(if faults.late_mean_us == 0 || random.chance(600_000) {
+        Action::FireEarly { node }
+    } else {
+        Action::FireLate { node, lasts: 1 + random.around(faults.late_mean_us * 1_000) }
+    })
+}

@@ -1,0 +1,270 @@
+//! Counters: how often each fault struck and each rare path was taken. A run that reaches nothing proves
+//! nothing, so a sweep can demand that all are above zero.
+
+use std::collections::BTreeMap;
+
+use vr::{Ignored, RarePath};
+
+use crate::faults::Action;
+use crate::network::Fate;
+use crate::packet::Kind;
+use crate::setup::{CrashTarget, PartitionShape};
+
+/// Declares the marks that the simulator itself sets.
+macro_rules! moments {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What the simulator sees from outside and what matters to have seen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Moment {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Moment {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+moments! {
+    /// A replica crashed.
+    Crash,
+    /// A replica started again.
+    Restart,
+    /// A recovery came to its end.
+    Recovery,
+    /// A replica started again before any timeout could notice that it was gone.
+    QuickRestart,
+    /// A replica crashed while it recovered.
+    CrashWhileRecovering,
+    /// A crash was refused, because the group could not have stood it.
+    CrashRefused,
+    /// More replicas lost their memory than the group can stand.
+    BudgetExceeded,
+    /// A replica started to recover while another one was changing views.
+    RecoveryDuringViewChange,
+    /// Two replicas were normal primaries at the same time, in different views.
+    TwoPrimaries,
+    /// A replica that had been primary came back to a later view.
+    OldPrimaryCaughtUp,
+    /// A message reached the successor of the replica it was sent to.
+    DeliveredToLaterLife,
+    /// A message arrived after its sender had crashed and come back.
+    DeliveredFromEarlierLife,
+    /// A message came to a node that is down, or a client that is gone.
+    DeliveredToNobody,
+    /// A message waited for a paused node.
+    DeliveredAfterPause,
+    /// A client gave its request up.
+    RequestAbandoned,
+    /// A client crashed with a request outstanding.
+    ClientCrashedWaiting,
+    /// A client was told that its session was evicted.
+    ClientEvicted,
+    /// A client sent a request again, to all.
+    RequestRetried,
+    /// The core that had to make progress after the faults was smaller than the group.
+    SmallCore,
+    /// A member of that core had to recover.
+    CoreRecovers,
+}
+
+/// The counters of a run, or of many.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    moments: [u64; Moment::ALL.len()],
+    rare: [u64; RarePath::ALL.len()],
+    ignored: [u64; Ignored::ALL.len()],
+    cuts: BTreeMap<PartitionShape, u64>,
+    crashes: BTreeMap<CrashTarget, u64>,
+    faults: [u64; FAULTS.len()],
+    /// Messages sent, by kind.
+    pub sent: [u64; Kind::ALL.len()],
+    /// Messages delivered.
+    pub delivered: u64,
+    /// Messages dropped because their link was cut.
+    pub cut: u64,
+    /// Operations that clients know to be executed.
+    pub answered: u64,
+}
+
+const FAULTS: [&str; 12] = [
+    "lost", "late", "held", "duplicated", "overflow", "cut", "clogged", "pause", "early-timer", "late-timer",
+    "client-crash", "clogged-link",
+];
+
+/// What befell a single message or node, by its place in the table of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Fault {
+    Lost,
+    Late,
+    Held,
+    Duplicated,
+    Overflow,
+    Cut,
+    Clogged,
+    Pause,
+    EarlyTimer,
+    LateTimer,
+    ClientCrash,
+    CloggedLink,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self {
+            moments: [0; Moment::ALL.len()],
+            rare: [0; RarePath::ALL.len()],
+            ignored: [0; Ignored::ALL.len()],
+            cuts: BTreeMap::new(),
+            crashes: BTreeMap::new(),
+            faults: [0; FAULTS.len()],
+            sent: [0; Kind::ALL.len()],
+            delivered: 0,
+            cut: 0,
+            answered: 0,
+        }
+    }
+}
+
+impl Marks {
+    /// Counts a moment.
+    #[inline]
+    pub const fn moment(&mut self, moment: Moment) {
+        self.moments[moment as usize] += 1;
+    }
+
+    /// How often a moment was seen.
+    #[must_use]
+    pub const fn count(&self, moment: Moment) -> u64 {
+        self.moments[moment as usize]
+    }
+
+    /// Counts a rare path.
+    #[inline]
+    pub const fn rare(&mut self, path: RarePath) {
+        self.rare[path as usize] += 1;
+    }
+
+    /// Counts an ignored message.
+    #[inline]
+    pub const fn ignored(&mut self, reason: Ignored) {
+        self.ignored[reason as usize] += 1;
+    }
+
+    /// Counts a fault.
+    #[inline]
+    pub const fn fault(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
+    }
+
+    /// How often a fault struck.
+    #[must_use]
+    pub const fn faults(&self, fault: Fault) -> u64 {
+        self.faults[fault as usize]
+    }
+
+    /// Counts the fate of a message.
+    #[inline]
+    pub const fn fate(&mut self, fate: Fate) {
+        self.fault(match fate {
+            Fate::Lost => Fault::Lost,
+            Fate::Late(_) => Fault::Late,
+            Fate::Held(_) => Fault::Held,
+            Fate::Twice(_) => Fault::Duplicated,
+        });
+    }
+
+    /// Counts an action.
+    pub fn action(&mut self, action: &Action) {
+        match action {
+            Action::Cut { shape, .. } => {
+                self.fault(Fault::Cut);
+                *self.cuts.entry(*shape).or_default() += 1;
+            }
+            Action::Crash { target, .. } => *self.crashes.entry(*target).or_default() += 1,
+            Action::Clog { .. } => self.fault(Fault::CloggedLink),
+            Action::Pause { .. } => self.fault(Fault::Pause),
+            Action::FireEarly { .. } => self.fault(Fault::EarlyTimer),
+            Action::FireLate { .. } => self.fault(Fault::LateTimer),
+            Action::CrashClient { .. } => self.fault(Fault::ClientCrash),
+        }
+    }
+
+    /// Messages sent, of all kinds.
+    #[must_use]
+    pub fn messages_sent(&self) -> u64 {
+        self.sent.iter().sum()
+    }
+
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Self) {
+        let add = |own: &mut [u64], other: &[u64]| own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
+        add(&mut self.moments, &other.moments);
+        add(&mut self.rare, &other.rare);
+        add(&mut self.ignored, &other.ignored);
+        add(&mut self.faults, &other.faults);
+        add(&mut self.sent, &other.sent);
+        other.cuts.iter().for_each(|(&shape, count)| *self.cuts.entry(shape).or_default() += count);
+        other.crashes.iter().for_each(|(&target, count)| *self.crashes.entry(target).or_default() += count);
+        self.delivered += other.delivered;
+        self.cut += other.cut;
+        self.answered += other.answered;
+    }
+
+    /// Every counter with its name, in a fixed order, in groups: `fault:`, `partition:`, `crash:`,
+    /// `moment:`, `path:`, `ignored:`, `sent:`.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, u64)> {
+        let mut all: Vec<(String, u64)> = Vec::new();
+        let mut group = |prefix: &str, counts: Vec<(String, u64)>| {
+            all.extend(counts.into_iter().map(|(name, count)| (format!("{prefix}:{name}"), count)));
+        };
+        group("fault", FAULTS.iter().map(|name| (*name).to_owned()).zip(self.faults).collect());
+        let shapes = PartitionShape::ALL.iter();
+        group("partition", shapes.map(|shape| (kebab(shape), self.cuts.get(shape).copied().unwrap_or(0))).collect());
+        let targets = CrashTarget::ALL.iter();
+        group("crash", targets.map(|target| (kebab(target), self.crashes.get(target).copied().unwrap_or(0))).collect());
+        group("moment", Moment::ALL.iter().map(kebab).zip(self.moments).collect());
+        group("path", RarePath::ALL.iter().map(kebab).zip(self.rare).collect());
+        group("ignored", Ignored::ALL.iter().map(kebab).zip(self.ignored).collect());
+        group("sent", Kind::ALL.iter().map(kebab).zip(self.sent).collect());
+        all
+    }
+}
+
+/// `CamelCase` as `kebab-case`.
+fn kebab(name: &impl std::fmt::Debug) -> String {
+    let mut kebab = String::new();
+    for letter in format!("{name:?}").chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_has_a_name_of_its_own() {
+        let names: Vec<String> = Marks::default().all().into_iter().map(|(name, _)| name).collect();
+        let mut unique = names.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), names.len());
+        assert!(names.contains(&"path:stale-vote-discarded".to_owned()));
+        assert!(names.contains(&"crash:after-do-view-change".to_owned()));
+    }
+
+    #[test]
+    fn tables_and_enumerations_are_in_the_same_order() {
+        assert!(RarePath::ALL.iter().enumerate().all(|(index, &path)| path as usize == index));
+        assert_eq!(FAULTS[Fault::CloggedLink as usize], "clogged-link");
+        assert_eq!(FAULTS[Fault::EarlyTimer as usize], "early-timer");
+    }
+}

@@ -1,0 +1,240 @@
+//! The virtual network: one link for each direction between two nodes.
+//!
+//! What befalls a message is not the next draw of a stream but a keyed digest of what the message is
+//! ([`Identity`]). So one message more or less, or a draw more or less, changes nothing for the others,
+//! and a trace that names the messages with an unusual fate can be replayed on changed code.
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+use crate::node::Node;
+use crate::packet::Identity;
+use crate::random::{self, Purpose};
+use crate::setup;
+use rand::RngExt;
+
+/// What befalls a message that does not simply arrive after its link's usual delay. Times are in
+/// nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It never arrives.
+    Lost,
+    /// It arrives after this time.
+    Late(u64),
+    /// It is kept back for this time.
+    Held(u64),
+    /// It arrives as usual, and again after this time.
+    Twice(u64),
+}
+
+/// Why a message was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// By chance.
+    Lost,
+    /// The link is cut.
+    Cut,
+    /// The link is full.
+    Overflow,
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Nowhere.
+    Dropped(Dropped),
+    /// To its receiver, at this time.
+    Once(u64),
+    /// To its receiver, at both times.
+    Twice(u64, u64),
+}
+
+/// A message's route, and the fate that led to it if it was unusual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// What the message is, repetition included.
+    pub identity: Identity,
+    /// Where it goes.
+    pub route: Route,
+    /// What befell it, unless it travels plainly.
+    pub fate: Option<Fate>,
+    /// Whether the link keeps everything back at present.
+    pub clogged: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    cuts: u16,
+    in_flight: u32,
+    clogged_until: u64,
+}
+
+/// All links and what befalls messages on them.
+#[derive(Clone, Debug)]
+pub struct Network {
+    replicas: usize,
+    nodes: usize,
+    links: Vec<Link>,
+    key: u64,
+    setup: setup::Network,
+    repeats: Repeats,
+    /// Fates given from outside, in place of drawn ones.
+    script: Option<FxHashMap<Identity, Fate>>,
+    calm: bool,
+}
+
+impl Network {
+    /// A network for the nodes of a run; with a script, only the messages that it names have a fate.
+    #[must_use]
+    pub fn new(setup: &setup::Setup, script: Option<FxHashMap<Identity, Fate>>) -> Self {
+        let replicas = usize::from(setup.replicas);
+        let nodes = replicas + usize::from(setup.clients);
+        Self {
+            replicas,
+            nodes,
+            links: vec![Link::default(); nodes * nodes],
+            key: random::stream(setup.seed, Purpose::Links).random(),
+            setup: setup.network.clone(),
+            repeats: Repeats::default(),
+            script,
+            calm: false,
+        }
+    }
+
+    /// Decides where a message goes that is sent at `now`.
+    pub fn route(&mut self, now: u64, mut identity: Identity) -> Routed {
+        let kind = identity.digest(self.key);
+        identity.repeat = self.repeats.count(kind);
+        let bits = digest::mix(kind, identity.repeat.into());
+        let link = self.link_index(identity.from, identity.to);
+        let clogged = self.links[link].clogged_until > now;
+        let (route, fate) = self.route_on(now, link, bits, &identity);
+        match route {
+            Route::Dropped(_) => {}
+            Route::Once(_) => self.links[link].in_flight += 1,
+            Route::Twice(..) => self.links[link].in_flight += 2,
+        }
+        Routed { identity, route, fate, clogged }
+    }
+
+    #[inline]
+    fn route_on(&self, now: u64, link: usize, bits: u64, identity: &Identity) -> (Route, Option<Fate>) {
+        let Link { cuts, in_flight, clogged_until } = self.links[link];
+        if cuts > 0 {
+            return (Route::Dropped(Dropped::Cut), None);
+        }
+        if in_flight >= self.setup.link_capacity {
+            return (Route::Dropped(Dropped::Overflow), None);
+        }
+        let fate = match &self.script {
+            Some(script) => script.get(identity).copied(),
+            None if self.calm => None,
+            None => self.draw_fate(bits, identity),
+        };
+        let spread = random::exponential(digest::mix(bits, 1), self.setup.delay_mean_us * 1_000);
+        let usual = now.max(clogged_until) + self.setup.delay_min_us * 1_000 + spread;
+        let route = match fate {
+            None => Route::Once(usual),
+            Some(Fate::Lost) => Route::Dropped(Dropped::Lost),
+            Some(Fate::Late(delay) | Fate::Held(delay)) => Route::Once(usual.max(now + delay)),
+            Some(Fate::Twice(delay)) => Route::Twice(usual, now + delay),
+        };
+        (route, fate)
+    }
+
+    #[inline]
+    fn draw_fate(&self, bits: u64, identity: &Identity) -> Option<Fate> {
+        let setup = &self.setup;
+        let roll = (((bits >> 32) * 1_000_000) >> 32) as u32;
+        let lost = setup.loss_per_million;
+        let twice = lost + setup.duplicate_per_million;
+        let late = twice + setup.tail_per_million;
+        let held = late + if identity.kind.is_rare() { setup.hold_per_million } else { 0 };
+        if roll >= held {
+            return None;
+        }
+        let usual = (setup.delay_min_us + setup.delay_mean_us) * 1_000;
+        let until = |longest_us: u64| random::log_uniform(digest::mix(bits, 2), usual, longest_us * 1_000);
+        Some(match roll {
+            roll if roll < lost => Fate::Lost,
+            roll if roll < twice => Fate::Twice(until(setup.tail_max_us)),
+            roll if roll < late => Fate::Late(until(setup.tail_max_us)),
+            _ => Fate::Held(until(setup.hold_max_us)),
+        })
+    }
+
+    /// A message has left its link.
+    #[inline]
+    pub fn arrived(&mut self, from: Node, to: Node) {
+        let link = self.link_index(from, to);
+        self.links[link].in_flight -= 1;
+    }
+
+    /// Cuts these links; each cut must be mended.
+    pub fn cut(&mut self, links: &[(Node, Node)]) {
+        for &(from, to) in links {
+            let link = self.link_index(from, to);
+            self.links[link].cuts += 1;
+        }
+    }
+
+    /// Takes a cut back.
+    pub fn mend(&mut self, links: &[(Node, Node)]) {
+        for &(from, to) in links {
+            let link = self.link_index(from, to);
+            self.links[link].cuts -= 1;
+        }
+    }
+
+    /// Keeps everything that is sent on these links until the given time.
+    pub fn clog(&mut self, links: &[(Node, Node)], until: u64) {
+        for &(from, to) in links {
+            let link = self.link_index(from, to);
+            self.links[link].clogged_until = until;
+        }
+    }
+
+    /// Takes everything back and lets nothing befall messages any more.
+    pub fn heal(&mut self) {
+        self.calm = true;
+        self.script = None;
+        for link in &mut self.links {
+            link.cuts = 0;
+            link.clogged_until = 0;
+        }
+    }
+
+    #[inline]
+    const fn link_index(&self, from: Node, to: Node) -> usize {
+        from.index(self.replicas) * self.nodes + to.index(self.replicas)
+    }
+}
+
+/// Counts how often each message was sent, so that a message sent again has a fate of its own. Forgets
+/// what was not sent again for a long time, to stay small.
+#[derive(Clone, Debug, Default)]
+struct Repeats {
+    young: FxHashMap<u64, u32>,
+    old: FxHashMap<u64, u32>,
+}
+
+impl Repeats {
+    const GENERATION: usize = 4_096;
+
+    #[inline]
+    fn count(&mut self, message: u64) -> u32 {
+        if let Some(count) = self.young.get_mut(&message) {
+            *count += 1;
+            return *count;
+        }
+        let count = self.old.get(&message).map_or(0, |count| count + 1);
+        if self.young.len() >= Self::GENERATION {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young.insert(message, count);
+        count
+    }
+}

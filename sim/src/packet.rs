@@ -1,0 +1,174 @@
+//! What travels over the network, and by what a message is recognised in a trace.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use vr::{ClientAddress, Message, MessageKind, Payload, Reply, ReplyBody, Request, RequestBody};
+
+use crate::digest;
+use crate::node::Node;
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub enum Packet<O, R> {
+    /// From a replica to a replica.
+    Peer(Message<O>),
+    /// From a client to a replica.
+    Request(Arc<Request<O>>),
+    /// From a replica to the client process at an address.
+    Reply(ClientAddress, Reply<R>),
+}
+
+/// The kinds of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each is the message of the same name")]
+pub enum Kind {
+    Prepare,
+    PrepareOk,
+    Commit,
+    StartViewChange,
+    DoViewChange,
+    StartView,
+    Recovery,
+    RecoveryResponse,
+    GetState,
+    NewState,
+    Request,
+    Reply,
+}
+
+impl Kind {
+    /// All kinds, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Prepare,
+        Self::PrepareOk,
+        Self::Commit,
+        Self::StartViewChange,
+        Self::DoViewChange,
+        Self::StartView,
+        Self::Recovery,
+        Self::RecoveryResponse,
+        Self::GetState,
+        Self::NewState,
+        Self::Request,
+        Self::Reply,
+    ];
+
+    /// Whether messages of this kind change views, recover replicas or transfer state.
+    #[inline]
+    #[must_use]
+    pub const fn is_rare(self) -> bool {
+        !matches!(self, Self::Prepare | Self::PrepareOk | Self::Commit | Self::Request | Self::Reply)
+    }
+}
+
+impl From<MessageKind> for Kind {
+    fn from(kind: MessageKind) -> Self {
+        match kind {
+            MessageKind::Prepare => Self::Prepare,
+            MessageKind::PrepareOk => Self::PrepareOk,
+            MessageKind::Commit => Self::Commit,
+            MessageKind::StartViewChange => Self::StartViewChange,
+            MessageKind::DoViewChange => Self::DoViewChange,
+            MessageKind::StartView => Self::StartView,
+            MessageKind::Recovery => Self::Recovery,
+            MessageKind::RecoveryResponse => Self::RecoveryResponse,
+            MessageKind::GetState => Self::GetState,
+            MessageKind::NewState => Self::NewState,
+            MessageKind::Request => Self::Request,
+        }
+    }
+}
+
+/// What a message is: enough to find it again in a run of changed code.
+///
+/// Not an index: an unrelated message more or less, a draw more or less, and this still names the same
+/// message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Who sent it.
+    pub from: Node,
+    /// To whom.
+    pub to: Node,
+    /// Its kind.
+    pub kind: Kind,
+    /// The sender's view (for a request, the client's session).
+    pub view: u64,
+    /// What it is about: an op-number, a view, a request number.
+    pub number: u64,
+    /// How many like it were sent before.
+    pub repeat: u32,
+}
+
+impl Identity {
+    /// A digest of everything but the repetition.
+    #[inline]
+    #[must_use]
+    pub const fn digest(&self, key: u64) -> u64 {
+        let nodes = (self.from.number() as u64) << 32 | (self.to.number() as u64) << 16 | self.kind as u64;
+        digest::mix(digest::mix(digest::mix(key, nodes), self.view), self.number)
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, kind, view, number, repeat } = self;
+        write!(formatter, "{from}→{to} {kind:?} view {view} number {number}")?;
+        if *repeat > 0 { write!(formatter, " (again, {repeat})") } else { Ok(()) }
+    }
+}
+
+impl<O, R> Packet<O, R> {
+    /// What the packet is, before it is known how many like it were sent.
+    #[inline]
+    #[must_use]
+    pub fn identity(&self, from: Node, to: Node) -> Identity {
+        let (kind, view, number) = match self {
+            Self::Peer(message) => {
+                (message.payload.kind().into(), message.view.0, payload_number(&message.payload))
+            }
+            Self::Request(request) => {
+                let (session, number) = request_number(request);
+                (Kind::Request, session, number)
+            }
+            Self::Reply(_, reply) => (Kind::Reply, reply.view.0, reply_number(&reply.body)),
+        };
+        Identity { from, to, kind, view, number, repeat: 0 }
+    }
+}
+
+#[inline]
+fn payload_number<O>(payload: &Payload<O>) -> u64 {
+    match payload {
+        Payload::Prepare(prepare) => prepare.op_number.0,
+        Payload::PrepareOk(ok) => ok.op_number.0,
+        Payload::Commit(commit) => commit.commit_number.0,
+        Payload::StartViewChange(start) => start.view.0,
+        Payload::DoViewChange(vote) => vote.last_normal_view.0,
+        Payload::StartView(start) => start.log.last().0,
+        Payload::Recovery(recovery) => recovery.nonce.incarnation.0 << 32 | recovery.nonce.attempt,
+        Payload::RecoveryResponse(response) => {
+            response.nonce.incarnation.0 << 32 | response.nonce.attempt
+        }
+        Payload::GetState(get) => get.after.0,
+        Payload::NewState(state) => state.after.0,
+        Payload::Request(request) => request_number(request).1,
+    }
+}
+
+fn request_number<O>(request: &Request<O>) -> (u64, u64) {
+    match request.body {
+        RequestBody::Register => (0, 0),
+        RequestBody::Operation { client, number, .. } => (client.0, number.0),
+    }
+}
+
+fn reply_number<R>(body: &ReplyBody<R>) -> u64 {
+    match body {
+        ReplyBody::Executed { number, .. } => number.0,
+        ReplyBody::Registered { client } | ReplyBody::Evicted { client } => client.0,
+        ReplyBody::NotPrimary | ReplyBody::TryLater => 0,
+    }
+}

@@ -1,0 +1,248 @@
+//! One run from its setup to its verdict.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Once};
+
+use rustc_hash::FxHashMap;
+use vr::{Rules, Standard};
+
+use crate::check::linearizability::{self, Verdict as Judgement};
+use crate::check::{Property, Violation};
+use crate::decisions::{Decisions, Script};
+use crate::environment::{Environment, Line};
+use crate::marks::Marks;
+use crate::setup::Setup;
+use crate::workload::Workload;
+use crate::world::World;
+
+/// How many configurations the search for a linearization may visit, when the order of commits does not
+/// explain the clients' history.
+const SEARCH_BUDGET: u64 = 2_000_000;
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything held.
+    Held,
+    /// A property was violated.
+    Violated(Violation),
+    /// A check gave up.
+    Inconclusive(String),
+    /// The harness itself failed.
+    HarnessFailed(String),
+}
+
+/// A run's result.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The setup.
+    pub setup: Arc<Setup>,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// Events dispatched in all.
+    pub steps: u64,
+    /// Events dispatched before the faults stopped.
+    pub fault_steps: u64,
+    /// Virtual time, in nanoseconds.
+    pub time: u64,
+    /// Operations committed.
+    pub committed: u64,
+    /// Views started by a view change.
+    pub views: u64,
+    /// Whether more memory was lost than the group can stand, so that no progress could be demanded.
+    pub budget_exceeded: bool,
+    /// The counters.
+    pub marks: Marks,
+    /// The digest of everything that happened.
+    pub digest: u64,
+}
+
+impl Report {
+    /// The violation, if there is one.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        match &self.verdict {
+            Verdict::Violated(violation) => Some(violation),
+            _ => None,
+        }
+    }
+}
+
+/// A run with everything that was asked to be kept of it.
+#[derive(Debug)]
+pub struct Recorded<O> {
+    /// The result.
+    pub report: Report,
+    /// The decisions, if they were recorded.
+    pub decisions: Option<Box<Decisions<O>>>,
+    /// The listing, if one was wanted.
+    pub lines: Vec<Line>,
+    /// The steps at which the replay's digest differed from the expected one: the first, if any.
+    pub first_difference: Option<u64>,
+}
+
+/// How a run is to be made.
+#[derive(Clone, Debug)]
+pub struct Manner<O> {
+    /// Follow these decisions in place of chance.
+    pub script: Option<Arc<Script<O>>>,
+    /// Record the decisions.
+    pub record: bool,
+    /// Keep a listing.
+    pub list: bool,
+    /// Compare the digest after each step with these, and find the first that differs.
+    pub expected: Option<Arc<[u32]>>,
+}
+
+impl<O> Default for Manner<O> {
+    fn default() -> Self {
+        Self { script: None, record: false, list: false, expected: None }
+    }
+}
+
+/// Runs a workload on the protocol as it should be.
+#[must_use]
+pub fn run<W: Workload>(setup: &Setup) -> Report {
+    run_with::<W, Standard>(&Arc::new(setup.clone()), Standard, Manner::default(), &mut |_| {}).report
+}
+
+/// Runs a workload under any rules, in any manner. `progress` is told the number of steps now and then.
+pub fn run_with<W: Workload, R: Rules + Clone>(
+    setup: &Arc<Setup>,
+    rules: R,
+    manner: Manner<W::Operation>,
+    progress: &mut dyn FnMut(u64),
+) -> Recorded<W::Operation> {
+    let mut world = World::<W, R>::new(Arc::clone(setup), rules, manner.script, manner.record || manner.expected.is_some());
+    if manner.list {
+        world.environment_mut().lines = Some(Vec::new());
+    }
+    let verdict = catching_panics(&mut world, progress);
+    let verdict = verdict.unwrap_or_else(|| judge(&mut world));
+    let decisions = world.take_record();
+    let first_difference = manner.expected.and_then(|expected| {
+        first_difference(&expected, &decisions.as_ref().expect("recorded to be compared").hashes)
+    });
+    let lines = world.environment_mut().lines.take().unwrap_or_default();
+    Recorded { report: report(&world, verdict), decisions, lines, first_difference }
+}
+
+fn first_difference(expected: &[u32], found: &[u32]) -> Option<u64> {
+    let differs = expected.iter().zip(found).position(|(expected, found)| expected != found);
+    let shorter = expected.len().min(found.len());
+    let ends = (expected.len() != found.len()).then_some(shorter);
+    differs.or(ends).map(|index| index as u64 + 1)
+}
+
+fn report<W: Workload, R: Rules + Clone>(world: &World<W, R>, verdict: Verdict) -> Report {
+    let environment = world.environment();
+    Report {
+        setup: Arc::clone(world.setup()),
+        verdict,
+        steps: environment.steps,
+        fault_steps: world.healed_at_step().unwrap_or(environment.steps),
+        time: environment.now,
+        committed: environment.checks.ghost.last().0,
+        views: environment.checks.views_started() as u64,
+        budget_exceeded: world.budget_exceeded(),
+        marks: environment.marks.clone(),
+        digest: environment.digest,
+    }
+}
+
+/// Judges a run that has come to its end without a violation.
+fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
+    world.audit();
+    if let Some(violation) = world.violation() {
+        return Verdict::Violated(violation.clone());
+    }
+    let environment = world.environment();
+    let order = commit_order(environment);
+    match linearizability::judge(&W::model(), &environment.history, Some(&order), SEARCH_BUDGET) {
+        Judgement::Linearizable => Verdict::Held,
+        Judgement::Undecided => {
+            Verdict::Inconclusive(format!("no linearization found within {SEARCH_BUDGET} configurations"))
+        }
+        Judgement::NotLinearizable(refusal) => Verdict::Violated(Violation {
+            property: Property::S14,
+            kind: "not linearizable".to_owned(),
+            witness: refusal.to_string(),
+            step: environment.steps,
+            time: environment.now,
+        }),
+    }
+}
+
+/// The calls of the history in the order in which they were committed.
+fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
+    let calls: FxHashMap<_, usize> =
+        environment.callers.iter().enumerate().map(|(index, &caller)| (caller, index)).collect();
+    let executed = environment.checks.ghost.operations().iter().filter(|operation| operation.executed);
+    executed.filter_map(|operation| calls.get(&(operation.address, operation.request?.1.0)).copied()).collect()
+}
+
+// ---- Panics ------------------------------------------------------------------------------------------
+
+thread_local! {
+    static SIMULATING: Cell<bool> = const { Cell::new(false) };
+    static LAST_PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
+}
+
+/// Steps the world to its end. A panic while a replica or client acts is a violation, any other one a
+/// failure of the harness.
+fn catching_panics<W: Workload, R: Rules + Clone>(
+    world: &mut World<W, R>,
+    progress: &mut dyn FnMut(u64),
+) -> Option<Verdict> {
+    keep_panics_quiet();
+    SIMULATING.set(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        while world.step() {
+            if world.environment().steps.is_multiple_of(1 << 14) {
+                progress(world.environment().steps);
+            }
+        }
+    }));
+    SIMULATING.set(false);
+    if let Some(violation) = world.violation() {
+        return Some(Verdict::Violated(violation.clone()));
+    }
+    outcome.err().map(|payload| panicked(world, payload.as_ref()))
+}
+
+fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn Any + Send)) -> Verdict {
+    let (message, place) = LAST_PANIC.take().unwrap_or_else(|| (text_of(payload), "unknown place".to_owned()));
+    match world.acting() {
+        None => Verdict::HarnessFailed(format!("{message} ({place})")),
+        Some(node) => Verdict::Violated(Violation {
+            property: Property::Panic,
+            witness: format!("{node} panicked: {message} ({place})"),
+            kind: place,
+            step: world.environment().steps,
+            time: world.environment().now,
+        }),
+    }
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// Panics of simulated nodes are results, not something to print.
+fn keep_panics_quiet() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if SIMULATING.get() {
+                let place = info.location().map_or("unknown place".to_owned(), ToString::to_string);
+                LAST_PANIC.set(Some((text_of(info.payload()), place)));
+            } else {
+                default(info);
+            }
+        }));
+    });
+}

@@ -1,0 +1,235 @@
+//! Scenarios: what a run is made of, as far as it is decided before a seed is chosen.
+//!
+//! A scenario is a JSON file; its name is the file's stem. It must have a `description`, all else is
+//! optional: the fields are those of [`Schema`]. Times carry their unit in their name.
+//!
+//! - A number is fixed, `5`, or drawn for each seed: `{"between": [1, 100]}` (each order of magnitude as
+//!   likely as another) or `{"choose": [0, 5, {"between": [10, 20]}]}`.
+//! - A list is fixed, `["primary"]`, or drawn: `{"some_of": ["primary", "random"]}`, at least one.
+//! - A field that is left out is drawn as in `scenarios/swarm.json`, which names them all.
+//! - Fault families (`tail`, `loss`, `duplicate` and `hold` of `network`, and all of `faults`) that are left
+//!   out are off, or, in a scenario with `"swarm": true`, as in `scenarios/swarm.json`. `null` is off in any
+//!   case. A family that is named, be it `{}`, is on in every seed, or in as many as its `on_percent` says.
+//! - Some draws depend on others: crashes are off in groups that tolerate none, unless they may exceed the
+//!   budget; and `sessions_max` is raised to one more than there are clients.
+//!
+//! ```json
+//! {
+//!     "description": "Primaries crash while the network loses one message in a hundred.",
+//!     "replicas": { "choose": [3, 5] },
+//!     "network": { "loss": { "per_million": 10000 } },
+//!     "faults": { "crash": { "on_percent": 80, "targets": ["primary"] } }
+//! }
+//! ```
+
+mod builtin;
+mod error;
+pub mod schema;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::setup::Setup;
+
+use error::syntax;
+use schema::{Schema, tolerates_none};
+
+pub use error::ScenarioError;
+pub use value::{Name, Number, Selection};
+
+/// A scenario that has been found valid.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    name: String,
+    text: String,
+    /// Every field is given.
+    schema: Schema,
+}
+
+/// What the command line fixes, whatever the scenario says. It moves no draw of another field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Events dispatched while faults strike: at least 1.
+    pub steps: Option<u64>,
+    /// Replicas in the group: 1 to 9.
+    pub replicas: Option<u8>,
+    /// Clients at work at a time: 1 to 64.
+    pub clients: Option<u16>,
+}
+
+impl Scenario {
+    /// All scenarios that are built in, in the order in which they are to be listed.
+    ///
+    /// # Panics
+    /// If one is not valid: the tests see to it that all are.
+    pub fn builtin() -> impl Iterator<Item = Self> {
+        builtin::ALL.iter().map(|(name, text)| {
+            Self::parse(name, text).unwrap_or_else(|error| panic!("built-in scenario: {error}"))
+        })
+    }
+
+    /// The built-in scenario of this name or else the one in the file of this name.
+    ///
+    /// # Errors
+    /// If there is neither, or the file is no valid scenario.
+    pub fn find(name_or_path: &str) -> Result<Self, ScenarioError> {
+        if let Some((name, text)) = builtin::ALL.iter().find(|(name, _)| *name == name_or_path) {
+            return Self::parse(name, text);
+        }
+        let path = Path::new(name_or_path);
+        let is_path = path.extension().is_some() || path.components().count() > 1 || path.is_file();
+        if is_path {
+            return Self::load(path);
+        }
+        let known = builtin::ALL.iter().map(|&(name, _)| name).collect();
+        Err(ScenarioError::Unknown { name: name_or_path.to_owned(), known })
+    }
+
+    /// Reads a scenario from a file and checks it.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no valid scenario.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ScenarioError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse_file(&file, &name, &text),
+            Err(error) => Err(ScenarioError::Unreadable { file, problem: error.to_string() }),
+        }
+    }
+
+    /// Takes a scenario from the text of a file and checks it.
+    ///
+    /// # Errors
+    /// If it is no valid scenario.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ScenarioError> {
+        Self::parse_file(&format!("{name}.json"), name, text)
+    }
+
+    fn parse_file(file: &str, name: &str, text: &str) -> Result<Self, ScenarioError> {
+        // The text itself must fit the schema: the parser knows lines and columns, and nobody does later.
+        let given = serde_json::from_str::<Schema>(text).map_err(|error| syntax(file, &error))?;
+        let complete = complete(object(text), given.swarm);
+        let schema = Schema::deserialize(complete).map_err(|error| syntax(file, &error))?;
+        schema
+            .draw(name, 0)
+            .and_then(|_| schema.check_together())
+            .map_err(|refusal| refusal.in_file(file))?;
+        Ok(Self { name: name.to_owned(), text: text.to_owned(), schema })
+    }
+
+    /// The name: the stem of the file's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the scenario is for, in one line.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.schema.description
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the command line may fix this much of the scenario.
+    ///
+    /// # Errors
+    /// If a number is out of range, or the group would be too small for the scenario's crashes, so that
+    /// they would never strike.
+    pub fn check_overrides(&self, overrides: &Overrides) -> Result<(), ScenarioError> {
+        let mut schema = self.schema.clone();
+        let fix = |field: &mut Option<Number>, number: Option<u64>| {
+            if let Some(number) = number {
+                *field = Some(Number::Fixed(number));
+            }
+        };
+        fix(&mut schema.steps, overrides.steps);
+        fix(&mut schema.replicas, overrides.replicas.map(u64::from));
+        fix(&mut schema.clients, overrides.clients.map(u64::from));
+        let budget = |_| overrides.replicas.map_or(Ok(()), |replicas| schema.check_budget(replicas.into()));
+        schema.draw(&self.name, 0).and_then(budget).map_err(|refusal| refusal.in_file(&self.name))
+    }
+
+    /// Decides everything that the scenario leaves open. The same seed gives the same setup.
+    ///
+    /// Overrides are taken as they are: see [`check_overrides`](Self::check_overrides).
+    ///
+    /// # Panics
+    /// Never: that the fields are valid was checked when the scenario was read.
+    #[must_use]
+    pub fn resolve(&self, seed: u64, overrides: &Overrides) -> Setup {
+        let drawn = self.schema.draw(&self.name, seed);
+        let mut setup = drawn.expect("whether fields are valid does not depend on the seed");
+        setup.steps = overrides.steps.unwrap_or(setup.steps);
+        setup.replicas = overrides.replicas.unwrap_or(setup.replicas);
+        setup.clients = overrides.clients.unwrap_or(setup.clients);
+        reconcile(&mut setup);
+        setup
+    }
+}
+
+/// Adjusts what was drawn, or overridden, without a look at the others.
+fn reconcile(setup: &mut Setup) {
+    let too_small = tolerates_none(setup.replicas.into());
+    setup.faults.crash.take_if(|crash| too_small && !crash.beyond_budget);
+    let sessions_needed = u32::from(setup.clients) + 1;
+    setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
+}
+
+/// The scenario that every other one takes its defaults from.
+static SWARM: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::SWARM));
+
+/// Fills in what a scenario leaves out.
+fn complete(mut given: Map<String, Value>, swarm: bool) -> Value {
+    for (name, default) in SWARM.iter().filter(|(name, _)| *name != "swarm") {
+        if let ("network" | "traffic" | "protocol" | "faults", Value::Object(defaults)) = (&**name, default) {
+            let section = given.entry(name).or_insert_with(|| Value::Object(Map::new()));
+            complete_section(section, defaults, swarm);
+        } else {
+            given.entry(name).or_insert_with(|| default.clone());
+        }
+    }
+    Value::Object(given)
+}
+
+fn complete_section(section: &mut Value, defaults: &Map<String, Value>, swarm: bool) {
+    let Value::Object(section) = section else { return };
+    for (name, default) in defaults {
+        // In the swarm each fault family says how often it is on, and nothing else does.
+        let is_family = default.get("on_percent").is_some();
+        match (section.get_mut(name), default) {
+            (None, _) if is_family && !swarm => {}
+            (None, default) => drop(section.insert(name.clone(), default.clone())),
+            (Some(Value::Object(family)), Value::Object(defaults)) if is_family => {
+                complete_family(family, defaults);
+            }
+            (Some(_), _) => {}
+        }
+    }
+}
+
+fn complete_family(family: &mut Map<String, Value>, defaults: &Map<String, Value>) {
+    // A family that is named is on, unless it says itself how often.
+    for (name, default) in defaults.iter().filter(|(name, _)| *name != "on_percent") {
+        family.entry(name).or_insert_with(|| default.clone());
+    }
+}
+
+/// The object that a valid scenario's text is.
+fn object(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).expect("the schema is an object")
+}
