@@ -10,11 +10,11 @@ pub mod linearizability;
 pub mod liveness;
 pub mod log_agreement;
 pub mod members;
+pub mod messages;
 pub mod quorum;
 pub mod recovery;
 pub mod replies;
 pub mod requests;
-pub mod messages;
 pub mod views;
 pub mod votes;
 
@@ -200,7 +200,12 @@ impl Checks {
 
     /// A replica appends to its log.
     #[inline]
-    pub fn appended<O: std::hash::Hash>(&mut self, replica: ReplicaId, op_number: OpNumber, entry: &Entry<O>) {
+    pub fn appended<O: std::hash::Hash>(
+        &mut self,
+        replica: ReplicaId,
+        op_number: OpNumber,
+        entry: &Entry<O>,
+    ) {
         log_agreement::appended(&mut self.members[replica], replica, op_number, entry, &mut self.findings);
     }
 
@@ -240,7 +245,11 @@ impl Checks {
         self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
         self.messages.after_step(replica, state.role(), state.view(), &mut self.findings);
         let member = &self.members[replica];
-        if !member.changed && member.role == Some(state.role()) && member.view == state.view() && !self.views.is_starting() {
+        if !member.changed
+            && member.role == Some(state.role())
+            && member.view == state.view()
+            && !self.views.is_starting()
+        {
             return;
         }
         self.look_at(replica, state.role(), state.view());
@@ -272,12 +281,24 @@ impl Checks {
     }
 
     /// A client process makes a request.
-    pub fn requested<O: std::hash::Hash>(&mut self, slot: u16, address: ClientAddress, number: u64, operation: &O) {
+    pub fn requested<O: std::hash::Hash>(
+        &mut self,
+        slot: u16,
+        address: ClientAddress,
+        number: u64,
+        operation: &O,
+    ) {
         self.requests.requested(slot, address, number, operation);
     }
 
     /// A client process takes a reply for the answer to its request.
-    pub fn answered<R: std::hash::Hash>(&mut self, slot: u16, number: u64, op_number: OpNumber, response: &R) {
+    pub fn answered<R: std::hash::Hash>(
+        &mut self,
+        slot: u16,
+        number: u64,
+        op_number: OpNumber,
+        response: &R,
+    ) {
         let asked = (self.requests.address(slot), number);
         replies::taken(&self.ghost, slot, asked, op_number, response, &mut self.findings);
         self.requests.answered(slot, op_number, &mut self.findings);

@@ -64,7 +64,13 @@ pub struct Decisions<O> {
 
 impl<O> Default for Decisions<O> {
     fn default() -> Self {
-        Self { actions: Vec::new(), requests: Vec::new(), fates: Vec::new(), healed: None, hashes: Vec::new() }
+        Self {
+            actions: Vec::new(),
+            requests: Vec::new(),
+            fates: Vec::new(),
+            healed: None,
+            hashes: Vec::new(),
+        }
     }
 }
 
@@ -91,10 +97,19 @@ impl<O: Clone> Script<O> {
         let triggered = |done: &Done| Some((done.when_sent?, done.action.clone()));
         let key = |made: &Made<O>| (made.slot, made.life, made.number);
         Self {
-            actions: decisions.actions.iter().filter(timed).map(|done| (done.at, done.action.clone())).collect(),
+            actions: decisions
+                .actions
+                .iter()
+                .filter(timed)
+                .map(|done| (done.at, done.action.clone()))
+                .collect(),
             triggers: decisions.actions.iter().filter_map(triggered).collect(),
             fates: decisions.fates.iter().copied().collect(),
-            requests: decisions.requests.iter().map(|made| (key(made), (made.pause, made.operation.clone()))).collect(),
+            requests: decisions
+                .requests
+                .iter()
+                .map(|made| (key(made), (made.pause, made.operation.clone())))
+                .collect(),
             healed: decisions.healed.clone(),
         }
     }

@@ -72,6 +72,10 @@ mod tests {
     fn digests_are_fixed_for_ever() {
         assert_eq!(of(&(1_u64, "key")), of(&(1_u64, "key")));
         assert_ne!(of(&(1_u64, "key")), of(&(2_u64, "key")));
-        assert_eq!(mix(1, 2), 10_929_473_142_334_769_909, "recorded traces hold digests: this value must not change");
+        assert_eq!(
+            mix(1, 2),
+            10_929_473_142_334_769_909,
+            "recorded traces hold digests: this value must not change"
+        );
     }
 }

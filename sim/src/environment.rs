@@ -188,7 +188,9 @@ impl<W: Workload> Environment<W> {
     #[cold]
     fn write_line(&mut self, node: Option<Node>, kind: Option<Kind>, text: String) {
         let (step, time) = (self.steps, self.now);
-        self.lines.iter_mut().for_each(|lines| lines.push(Line { step, time, node, kind, text: text.clone() }));
+        self.lines
+            .iter_mut()
+            .for_each(|lines| lines.push(Line { step, time, node, kind, text: text.clone() }));
     }
 
     /// Hands a message to the network.

@@ -89,8 +89,18 @@ pub struct Marks {
 }
 
 const FAULTS: [&str; 12] = [
-    "lost", "late", "held", "duplicated", "overflow", "cut", "clogged", "pause", "early-timer", "late-timer",
-    "client-crash", "clogged-link",
+    "lost",
+    "late",
+    "held",
+    "duplicated",
+    "overflow",
+    "cut",
+    "clogged",
+    "pause",
+    "early-timer",
+    "late-timer",
+    "client-crash",
+    "clogged-link",
 ];
 
 /// What befell a single message or node, by its place in the table of names.
@@ -200,7 +210,8 @@ impl Marks {
 
     /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
-        let add = |own: &mut [u64], other: &[u64]| own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
+        let add =
+            |own: &mut [u64], other: &[u64]| own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
         add(&mut self.moments, &other.moments);
         add(&mut self.rare, &other.rare);
         add(&mut self.ignored, &other.ignored);
@@ -223,9 +234,15 @@ impl Marks {
         };
         group("fault", FAULTS.iter().map(|name| (*name).to_owned()).zip(self.faults).collect());
         let shapes = PartitionShape::ALL.iter();
-        group("partition", shapes.map(|shape| (kebab(shape), self.cuts.get(shape).copied().unwrap_or(0))).collect());
+        group(
+            "partition",
+            shapes.map(|shape| (kebab(shape), self.cuts.get(shape).copied().unwrap_or(0))).collect(),
+        );
         let targets = CrashTarget::ALL.iter();
-        group("crash", targets.map(|target| (kebab(target), self.crashes.get(target).copied().unwrap_or(0))).collect());
+        group(
+            "crash",
+            targets.map(|target| (kebab(target), self.crashes.get(target).copied().unwrap_or(0))).collect(),
+        );
         group("moment", Moment::ALL.iter().map(kebab).zip(self.moments).collect());
         group("path", RarePath::ALL.iter().map(kebab).zip(self.rare).collect());
         group("ignored", Ignored::ALL.iter().map(kebab).zip(self.ignored).collect());

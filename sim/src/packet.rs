@@ -149,9 +149,7 @@ fn payload_number<O>(payload: &Payload<O>) -> u64 {
         Payload::DoViewChange(vote) => vote.last_normal_view.0,
         Payload::StartView(start) => start.log.last().0,
         Payload::Recovery(recovery) => recovery.nonce.incarnation.0 << 32 | recovery.nonce.attempt,
-        Payload::RecoveryResponse(response) => {
-            response.nonce.incarnation.0 << 32 | response.nonce.attempt
-        }
+        Payload::RecoveryResponse(response) => response.nonce.incarnation.0 << 32 | response.nonce.attempt,
         Payload::GetState(get) => get.after.0,
         Payload::NewState(state) => state.after.0,
         Payload::Request(request) => request_number(request).1,

@@ -115,7 +115,12 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     manner: Manner<W::Operation>,
     progress: &mut dyn FnMut(u64),
 ) -> Recorded<W::Operation> {
-    let mut world = World::<W, R>::new(Arc::clone(setup), rules, manner.script, manner.record || manner.expected.is_some());
+    let mut world = World::<W, R>::new(
+        Arc::clone(setup),
+        rules,
+        manner.script,
+        manner.record || manner.expected.is_some(),
+    );
     if manner.list {
         world.environment_mut().lines = Some(Vec::new());
     }
@@ -180,7 +185,9 @@ fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
     let calls: FxHashMap<_, usize> =
         environment.callers.iter().enumerate().map(|(index, &caller)| (caller, index)).collect();
     let executed = environment.checks.ghost.operations().iter().filter(|operation| operation.executed);
-    executed.filter_map(|operation| calls.get(&(operation.address, operation.request?.1.0)).copied()).collect()
+    executed
+        .filter_map(|operation| calls.get(&(operation.address, operation.request?.1.0)).copied())
+        .collect()
 }
 
 // ---- Panics ------------------------------------------------------------------------------------------
@@ -213,7 +220,8 @@ fn catching_panics<W: Workload, R: Rules + Clone>(
 }
 
 fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn Any + Send)) -> Verdict {
-    let (message, place) = LAST_PANIC.take().unwrap_or_else(|| (text_of(payload), "unknown place".to_owned()));
+    let (message, place) =
+        LAST_PANIC.take().unwrap_or_else(|| (text_of(payload), "unknown place".to_owned()));
     match world.acting() {
         None => Verdict::HarnessFailed(format!("{message} ({place})")),
         Some(node) => Verdict::Violated(Violation {

@@ -52,9 +52,16 @@ struct ReplicaSlot<W: Workload, R: Rules> {
 enum Phase {
     Faults,
     /// The faults have stopped; the core has to make progress.
-    Progress { core: Vec<ReplicaId>, liveness: Liveness },
+    Progress {
+        core: Vec<ReplicaId>,
+        liveness: Liveness,
+    },
     /// The faults have stopped; too much memory is lost for progress.
-    Stuck { until: u64, calls_before: usize, noticed: bool },
+    Stuck {
+        until: u64,
+        calls_before: usize,
+        demanded: bool,
+    },
     Over,
 }
 
@@ -174,7 +181,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// Counts a step, in which `what` happened.
     fn begin_step(&mut self, what: u64) {
         self.environment.steps += 1;
-        self.environment.digest = digest::mix(self.environment.digest, self.environment.now ^ what.rotate_left(32));
+        self.environment.digest =
+            digest::mix(self.environment.digest, self.environment.now ^ what.rotate_left(32));
         let (step, now) = (self.environment.steps, self.environment.now);
         self.environment.checks.findings.at(step, now);
     }
@@ -211,7 +219,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if life < self.environment.life(from) {
             self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
         }
-        self.environment.line(Some(to), Some(identity.kind), || format!("receives {}", describe(&packet, &identity)));
+        self.environment
+            .line(Some(to), Some(identity.kind), || format!("receives {}", describe(&packet, &identity)));
         match packet {
             Packet::Peer(message) => {
                 self.replica_acts(to, |replica, now, port| replica.on_message(now, message, port));
@@ -302,7 +311,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     fn schedule_replica_timer(&mut self, index: usize) {
         let slot = &mut self.replicas[index];
         let Some(replica) = &slot.replica else { return };
-        let at = slot.clock.when(replica.next_deadline()).max(self.environment.now).max(slot.timers_late_until);
+        let at =
+            slot.clock.when(replica.next_deadline()).max(self.environment.now).max(slot.timers_late_until);
         if at < slot.timer_at {
             slot.timer_at = at;
             self.environment.queue.push(at, Event::Timer(Node::Replica(ReplicaId(index as u8))));
@@ -355,9 +365,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// A node's timer fires; when early, at the reading that it was set for.
     fn fire(&mut self, node: Node, early: Option<Instant>) {
         self.begin_step(u64::from(node.number()) << 8 | 1);
-        self.environment.line(Some(node), None, || {
-            format!("timer fires{}", if early.is_some() { " early" } else { "" })
-        });
+        self.environment
+            .line(Some(node), None, || format!("timer fires{}", if early.is_some() { " early" } else { "" }));
         match node {
             Node::Replica(_) => self.replica_acts(node, |replica, now, port| {
                 replica.on_timeout(early.unwrap_or(now), port);
@@ -418,10 +427,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         };
         self.environment.history.push(call);
         self.environment.callers.push((address, number));
-        let request = client.client.request(now, operation, &mut ClientPort {
-            slot,
-            environment: &mut self.environment,
-        });
+        let request = client.client.request(
+            now,
+            operation,
+            &mut ClientPort { slot, environment: &mut self.environment },
+        );
         assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
         if self.setup.traffic.patience_us > 0 {
             let at = self.environment.now + self.setup.traffic.patience_us * 1_000;
@@ -435,14 +445,16 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let client = &mut self.clients[slot as usize];
         let now = client.clock.read(self.environment.now);
         self.acting = Some(Node::Client(slot));
-        let event = client.client.on_reply(now, reply, &mut ClientPort { slot, environment: &mut self.environment });
+        let event =
+            client.client.on_reply(now, reply, &mut ClientPort { slot, environment: &mut self.environment });
         self.acting = None;
         match event {
             None => self.schedule_client_timer(slot as usize),
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
                 let call = client.calling.take().expect("an answer to a request that was made");
-                self.environment.line(Some(Node::Client(slot)), None, || format!("  is answered {response:?}"));
+                self.environment
+                    .line(Some(Node::Client(slot)), None, || format!("  is answered {response:?}"));
                 self.environment.checks.answered(slot, number.0, op_number, &response);
                 let returned = self.environment.tick();
                 self.environment.history[call].returned = Some((returned, response));
@@ -482,7 +494,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     fn lose_patience(&mut self, slot: u16, life: u32, request: u64) {
         let client = &self.clients[slot as usize];
-        let is_current = self.environment.life(Node::Client(slot)) as u32 == life && client.decided == request;
+        let is_current =
+            self.environment.life(Node::Client(slot)) as u32 == life && client.decided == request;
         if !is_current || client.calling.is_none() || client.probes.is_some() {
             return;
         }
@@ -712,7 +725,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if holders.len() < quorum {
             // Messages that were on their way may still be answered; then silence.
             let until = now + self.setup.protocol.view_change_timeout_us * 1_000 * 40;
-            self.phase = Phase::Stuck { until, calls_before: self.environment.history.len(), noticed: false };
+            // With f + 1 of an even group the lost ones can recover, if the primary is among them.
+            let demanded = holders.len() <= self.environment.checks.members.failures_tolerated();
+            self.phase = Phase::Stuck { until, calls_before: self.environment.history.len(), demanded };
         } else {
             let liveness = Liveness::new(&self.setup, now, self.environment.checks.views_started());
             self.phase = Phase::Progress { core, liveness };
@@ -720,7 +735,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// Everybody, or a quorum of those who have their memory and some of those who have not.
-    fn choose_core(&mut self, quorum: usize, holders: &[ReplicaId], amnesiacs: &[ReplicaId]) -> Vec<ReplicaId> {
+    fn choose_core(
+        &mut self,
+        quorum: usize,
+        holders: &[ReplicaId],
+        amnesiacs: &[ReplicaId],
+    ) -> Vec<ReplicaId> {
         if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.clone()) {
             return healed.core.into_iter().map(ReplicaId).collect();
         }
@@ -789,9 +809,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 if !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
                     return;
                 }
-                let seen: Vec<Seen> = core.iter().map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
-                let waiting: Vec<u16> =
-                    self.clients.iter().filter(|client| !client.is_done()).map(|client| client.slot).collect();
+                let seen: Vec<Seen> =
+                    core.iter().map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
+                let waiting: Vec<u16> = self
+                    .clients
+                    .iter()
+                    .filter(|client| !client.is_done())
+                    .map(|client| client.slot)
+                    .collect();
                 if waiting.is_empty() && Liveness::converged(&seen) {
                     self.phase = Phase::Over;
                 } else {
@@ -800,11 +825,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                     liveness.look(now, &seen, &waiting, views, &mut checks.findings);
                 }
             }
-            Phase::Stuck { until, calls_before, noticed } => {
-                let answered = self.environment.history[*calls_before..].iter().any(|call| call.returned.is_some());
-                if answered && !*noticed {
-                    *noticed = true;
-                    let witness = "a request was answered although more memory was lost than the group can stand";
+            Phase::Stuck { until, calls_before, demanded } => {
+                let answered =
+                    self.environment.history[*calls_before..].iter().any(|call| call.returned.is_some());
+                if answered && *demanded {
+                    let witness =
+                        "a request was answered although more memory was lost than the group can stand";
                     self.environment.checks.findings.add(Property::Stuck, "answered", witness);
                 }
                 if now >= *until {

@@ -30,7 +30,11 @@ pub(super) fn in_order(
     member.executed = op_number;
     let chain = member.chain(op_number);
     if chain.is_none() {
-        findings.add(Property::S5, "not in the log", format!("{replica} executed op {op_number}, which it does not hold"));
+        findings.add(
+            Property::S5,
+            "not in the log",
+            format!("{replica} executed op {op_number}, which it does not hold"),
+        );
     }
     chain
 }
@@ -81,11 +85,13 @@ fn outcome_digest<R: Hash>(outcome: &Outcome<'_, R>) -> u64 {
 pub(super) fn agrees(replica: ReplicaId, committed: &Committed, seen: &Committed, findings: &mut Findings) {
     let op_number = seen.op_number;
     if committed.outcome != seen.outcome {
-        let witness = format!("op {op_number}: {replica} got another result than the replica that executed it first");
+        let witness =
+            format!("op {op_number}: {replica} got another result than the replica that executed it first");
         findings.add(Property::S10, "results differ", witness);
     }
     if committed.state != seen.state {
-        let witness = format!("after op {op_number}: {replica}'s service is in another state than the first one's");
+        let witness =
+            format!("after op {op_number}: {replica}'s service is in another state than the first one's");
         findings.add(Property::S10, "states differ", witness);
     }
 }
@@ -124,7 +130,8 @@ impl Execution {
         }
         let digest = table_digest(table);
         if *self.tables[index].get_or_insert(digest) != digest {
-            let witness = format!("after op {commit_number}: {replica}'s client table is not the first one's");
+            let witness =
+                format!("after op {commit_number}: {replica}'s client table is not the first one's");
             findings.add(Property::S21, "client tables differ", witness);
         }
     }

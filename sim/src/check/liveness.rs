@@ -108,13 +108,15 @@ impl Liveness {
 /// The longest that anything waits before it is tried again, in nanoseconds.
 fn longest_timeout(setup: &Setup) -> u64 {
     let protocol = &setup.protocol;
-    let backed_off = (protocol.view_change_timeout_us.max(protocol.primary_timeout_us).max(protocol.abdication_us)
-        << protocol.backoff_limit)
-        * 5
-        / 4;
+    let backed_off =
+        (protocol.view_change_timeout_us.max(protocol.primary_timeout_us).max(protocol.abdication_us)
+            << protocol.backoff_limit)
+            * 5
+            / 4;
     let retry = (protocol.request_timeout_us << protocol.backoff_limit) * 5 / 4;
     let travel = (setup.network.delay_min_us + setup.network.delay_mean_us) * 20;
-    (backed_off.max(retry) + travel + 2 * setup.faults.clock.as_ref().map_or(0, |clock| clock.late_mean_us)) * 1_000
+    (backed_off.max(retry) + travel + 2 * setup.faults.clock.as_ref().map_or(0, |clock| clock.late_mean_us))
+        * 1_000
 }
 
 /// L1 to L4: the time is up.

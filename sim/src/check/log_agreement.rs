@@ -22,11 +22,16 @@ pub(super) fn appended<O: Hash>(
     let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO });
     if op_number.0 != member.log.len() as u64 + 1 {
         let end = member.log.len();
-        findings.add(Property::S6, "gap", format!("{replica} appended op {op_number} to a log that ends at {end}"));
+        findings.add(
+            Property::S6,
+            "gap",
+            format!("{replica} appended op {op_number} to a log that ends at {end}"),
+        );
     }
     if entry.view < last.view {
         let (view, before) = (entry.view, last.view);
-        let witness = format!("{replica} appended op {op_number} of view {view} after an entry of view {before}");
+        let witness =
+            format!("{replica} appended op {op_number} of view {view} after an entry of view {before}");
         findings.add(Property::S6, "view order", witness);
     }
     member.log.push(Link { chain: chained(last.chain, entry), view: entry.view });
@@ -45,7 +50,12 @@ fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
 }
 
 /// S7: what is dropped is not known to be committed.
-pub(super) fn truncated(member: &mut Member, replica: ReplicaId, last_kept: OpNumber, findings: &mut Findings) {
+pub(super) fn truncated(
+    member: &mut Member,
+    replica: ReplicaId,
+    last_kept: OpNumber,
+    findings: &mut Findings,
+) {
     if last_kept < member.executed {
         let executed = member.executed;
         let witness = format!("{replica} cut its log to op {last_kept}, but has executed op {executed}");
@@ -94,7 +104,12 @@ struct ViewLog {
 impl ViewLogs {
     /// S9: the log of a normal replica is a part of the log that the view's primary built.
     #[inline]
-    pub(super) fn part_of_primary(&mut self, member: &mut Member, replica: ReplicaId, findings: &mut Findings) {
+    pub(super) fn part_of_primary(
+        &mut self,
+        member: &mut Member,
+        replica: ReplicaId,
+        findings: &mut Findings,
+    ) {
         match member.role {
             Some(Role::Primary) => self.extend(member),
             Some(Role::Backup) => self.compare(member, replica, findings),
@@ -126,7 +141,8 @@ impl ViewLogs {
         let Some(after_base) = end.checked_sub(view_log.base + 1) else { return };
         match view_log.chains.get(after_base) {
             None => {
-                let witness = format!("{replica} holds op {end} in view {view}, which the primary never prepared");
+                let witness =
+                    format!("{replica} holds op {end} in view {view}, which the primary never prepared");
                 findings.add(Property::S9, "entry not from the primary", witness);
             }
             Some(&chain) if Some(chain) != member.chain(OpNumber(end as u64)) => {
@@ -144,7 +160,9 @@ pub(super) fn audit<O: Hash>(member: &Member, replica: ReplicaId, log: &Log<O>, 
     let told = member.log.last().map_or(0, |link| link.chain);
     if chain != told || log.last().0 != member.log.len() as u64 {
         let (is, end) = (log.last(), member.log.len());
-        let witness = format!("{replica}'s log ends at op {is} with {chain:016x}; it told of op {end} with {told:016x}");
+        let witness = format!(
+            "{replica}'s log ends at op {is} with {chain:016x}; it told of op {end} with {told:016x}"
+        );
         findings.add(Property::S6, "log differs from what was told", witness);
     }
 }

@@ -13,6 +13,15 @@ pub struct Link {
     pub view: View,
 }
 
+/// What a replica held when it lost its memory.
+#[derive(Clone, Debug, Default)]
+pub struct Lost {
+    /// Its log.
+    pub log: Vec<Link>,
+    /// The latest view that it was normal in.
+    pub normal_view: View,
+}
+
 /// What is known of one replica.
 #[derive(Clone, Debug, Default)]
 pub struct Member {
@@ -29,7 +38,7 @@ pub struct Member {
     /// Whether the log has changed since it was last looked at.
     pub changed: bool,
     /// What it held when it lost its memory, until it has recovered.
-    pub lost: Option<Vec<Link>>,
+    pub lost: Option<Lost>,
     /// The last op-number executed.
     pub executed: OpNumber,
 }
@@ -46,7 +55,7 @@ impl Member {
     /// what it held.
     #[must_use]
     pub fn holds(&self, op_number: OpNumber, chain: u64) -> bool {
-        let log = self.lost.as_ref().unwrap_or(&self.log);
+        let log = self.lost.as_ref().map_or(&self.log, |lost| &lost.log);
         chain_at(log, op_number) == Some(chain)
     }
 
@@ -65,7 +74,7 @@ impl Member {
     pub(super) fn crash(&mut self) {
         let log = std::mem::take(&mut self.log);
         // What was held before the first crash counts until a recovery is complete.
-        self.lost.get_or_insert(log);
+        self.lost.get_or_insert(Lost { log, normal_view: self.normal_view });
         self.role = None;
         self.executed = OpNumber::ZERO;
     }

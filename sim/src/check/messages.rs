@@ -15,7 +15,13 @@ pub struct Messages {
 impl Messages {
     /// S23: the message carries its sender's name and life, and commits nothing that it does not hold.
     #[inline]
-    pub(super) fn sent<O>(&mut self, member: &Member, replica: ReplicaId, message: &Message<O>, findings: &mut Findings) {
+    pub(super) fn sent<O>(
+        &mut self,
+        member: &Member,
+        replica: ReplicaId,
+        message: &Message<O>,
+        findings: &mut Findings,
+    ) {
         let kind = message.payload.kind();
         if message.from != replica || message.incarnation != member.incarnation {
             let (from, life) = (message.from, message.incarnation);
@@ -25,7 +31,8 @@ impl Messages {
         if let Some((committed, last)) = extent(&message.payload)
             && committed.op_number() > last
         {
-            let witness = format!("{replica} sent a {kind:?} that commits op {committed} and ends at op {last}");
+            let witness =
+                format!("{replica} sent a {kind:?} that commits op {committed} and ends at op {last}");
             findings.add(Property::S23, "commits more than it holds", witness);
         }
         self.last = Some((kind, message.view));
@@ -42,7 +49,11 @@ impl Messages {
             findings.add(Property::S23, "wrong view", witness);
         }
         if role == Role::Recovering && other_than_recovery {
-            findings.add(Property::S23, "sent while recovering", format!("{replica} sent a {kind:?} while recovering"));
+            findings.add(
+                Property::S23,
+                "sent while recovering",
+                format!("{replica} sent a {kind:?} while recovering"),
+            );
         }
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn held(members: &Members, replica: ReplicaId, seen: &Committed, find
     let holders = members.iter().filter(|member| member.holds(seen.op_number, seen.chain)).count();
     if holders < members.quorum() {
         let (op_number, quorum) = (seen.op_number, members.quorum());
-        let witness = format!("{replica} committed op {op_number}, which {holders} hold; a quorum is {quorum}");
+        let witness =
+            format!("{replica} committed op {op_number}, which {holders} hold; a quorum is {quorum}");
         findings.add(Property::S8, "committed without a quorum", witness);
     }
 }

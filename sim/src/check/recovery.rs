@@ -2,20 +2,26 @@
 
 use vr::{OpNumber, ReplicaId};
 
-use super::ghost::Ghost;
+use super::ghost::{Committed, Ghost};
 use super::members::{Link, Member, chain_at};
 use super::{Findings, Property};
 
 /// S19: a replica that has recovered holds, in place, every committed operation that it held before it
 /// lost its memory. Others may have counted on it.
+///
+/// Operations count that were committed before the view it recovered into, or in a view that it had been
+/// normal in. In other views nobody counted on it: what it held is committed there only because the client
+/// asked again, and may be committed after the answer that it recovered from was sent.
 pub(super) fn complete(member: &mut Member, replica: ReplicaId, ghost: &Ghost, findings: &mut Findings) {
     let Some(lost) = member.lost.take() else { return };
-    let held = committed_prefix(&lost, ghost);
-    let expected = ghost.get(held).map_or(0, |operation| operation.chain);
-    if member.chain(held) != Some(expected) {
-        let (end, view) = (member.log.len(), member.view);
+    let view = member.view;
+    let prefix = committed_prefix(&lost.log, ghost);
+    let counted = |operation: &&Committed| operation.view < view || operation.view <= lost.normal_view;
+    let Some(held) = ghost.operations()[..prefix.0 as usize].iter().rev().find(counted) else { return };
+    if member.chain(held.op_number) != Some(held.chain) {
+        let (end, op_number) = (member.log.len(), held.op_number);
         let witness = format!(
-            "{replica} held committed op {held} before it crashed, and has recovered into view {view} with a log (to op {end}) without it"
+            "{replica} held committed op {op_number} before it crashed, and has recovered into view {view} with a log (to op {end}) without it"
         );
         findings.add(Property::S19, "recovered without a committed operation", witness);
     }

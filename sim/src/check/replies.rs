@@ -22,10 +22,14 @@ pub(super) fn sent<R: Hash>(
             let committed = ghost.get(*op_number);
             let executed = committed.filter(|operation| operation.request == Some((*client, *number)));
             if executed.is_none() {
-                let witness = format!("{replica} answered request {number} of session {client} from op {op_number}, where it is not committed");
+                let witness = format!(
+                    "{replica} answered request {number} of session {client} from op {op_number}, where it is not committed"
+                );
                 findings.add(Property::S12, "answered before it is committed", witness);
             } else if executed.is_some_and(|operation| operation.outcome != response_digest(response)) {
-                let witness = format!("{replica} answered request {number} of session {client} with another result than its execution's");
+                let witness = format!(
+                    "{replica} answered request {number} of session {client} with another result than its execution's"
+                );
                 findings.add(Property::S12, "another result", witness);
             }
         }
@@ -40,10 +44,17 @@ pub(super) fn sent<R: Hash>(
     }
 }
 
-fn session_exists(ghost: &Ghost, replica: ReplicaId, to: ClientAddress, client: ClientId, findings: &mut Findings) {
+fn session_exists(
+    ghost: &Ghost,
+    replica: ReplicaId,
+    to: ClientAddress,
+    client: ClientId,
+    findings: &mut Findings,
+) {
     let registration = ghost.get(OpNumber(client.0));
     if registration.is_none_or(|operation| operation.request.is_some() || operation.address != to) {
-        let witness = format!("{replica} told a client of session {client}, which is no registration of that client");
+        let witness =
+            format!("{replica} told a client of session {client}, which is no registration of that client");
         findings.add(Property::S12, "session of another", witness);
     }
 }
@@ -64,7 +75,9 @@ pub(super) fn taken<R: Hash>(
             && operation.outcome == response_digest(response)
     });
     if !answers {
-        let witness = format!("c{slot} took the reply from op {op_number} for the answer to its request {number}, which it is not");
+        let witness = format!(
+            "c{slot} took the reply from op {op_number} for the answer to its request {number}, which it is not"
+        );
         findings.add(Property::S12, "answer to something else", witness);
     }
 }

@@ -35,7 +35,13 @@ impl Requests {
         }
     }
 
-    pub(super) fn requested<O: Hash>(&mut self, slot: u16, address: ClientAddress, number: u64, operation: &O) {
+    pub(super) fn requested<O: Hash>(
+        &mut self,
+        slot: u16,
+        address: ClientAddress,
+        number: u64,
+        operation: &O,
+    ) {
         self.made.insert(address, (number, digest::of(operation)));
         self.addresses[slot as usize] = address;
         self.floors[slot as usize] = self.acknowledged;
@@ -54,7 +60,9 @@ impl Requests {
         seen: &Committed,
         findings: &mut Findings,
     ) {
-        let RequestBody::Operation { client, number, operation } = &execution.entry.request.body else { return };
+        let RequestBody::Operation { client, number, operation } = &execution.entry.request.body else {
+            return;
+        };
         self.was_made(seen, *number, operation, findings);
         if matches!(execution.outcome, Outcome::Executed(_)) {
             self.is_next(*client, *number, seen.op_number, findings);
@@ -62,13 +70,21 @@ impl Requests {
     }
 
     /// S28: a client has asked for this.
-    fn was_made<O: Hash>(&self, seen: &Committed, number: RequestNumber, operation: &O, findings: &mut Findings) {
+    fn was_made<O: Hash>(
+        &self,
+        seen: &Committed,
+        number: RequestNumber,
+        operation: &O,
+        findings: &mut Findings,
+    ) {
         let op_number = seen.op_number;
         let made = self.made.get(&seen.address).copied();
         if made.is_none_or(|(last, _)| number.0 > last) {
             let witness = format!("op {op_number} is request {number} of a client that has not made it");
             findings.add(Property::S28, "request never made", witness);
-        } else if made == Some((number.0, digest::of(operation))) || made.is_some_and(|(last, _)| number.0 < last) {
+        } else if made == Some((number.0, digest::of(operation)))
+            || made.is_some_and(|(last, _)| number.0 < last)
+        {
         } else {
             let witness = format!("op {op_number} holds another operation than its client requested");
             findings.add(Property::S28, "operation changed", witness);
@@ -76,15 +92,23 @@ impl Requests {
     }
 
     /// S11 and S13: each request of a session is executed once, and after the one before it.
-    fn is_next(&mut self, client: ClientId, number: RequestNumber, op_number: OpNumber, findings: &mut Findings) {
+    fn is_next(
+        &mut self,
+        client: ClientId,
+        number: RequestNumber,
+        op_number: OpNumber,
+        findings: &mut Findings,
+    ) {
         let (last, at) = self.executed.get(&client).copied().unwrap_or_default();
         if number <= last {
-            let witness =
-                format!("request {number} of session {client} was executed at op {at} and again at op {op_number}");
+            let witness = format!(
+                "request {number} of session {client} was executed at op {at} and again at op {op_number}"
+            );
             let again = if number == last { "executed twice" } else { "executed after a later one" };
             findings.add(Property::S11, again, witness);
         } else if number > last.next() {
-            let witness = format!("op {op_number} is request {number} of session {client}, after request {last}");
+            let witness =
+                format!("op {op_number} is request {number} of session {client}, after request {last}");
             findings.add(Property::S13, "request skipped", witness);
         }
         self.executed.insert(client, (number, op_number));
@@ -95,7 +119,9 @@ impl Requests {
     pub(super) fn answered(&mut self, slot: u16, op_number: OpNumber, findings: &mut Findings) {
         let floor = self.floors[slot as usize];
         if op_number <= floor {
-            let witness = format!("c{slot}'s request was executed at op {op_number}, although op {floor} was acknowledged before it was made");
+            let witness = format!(
+                "c{slot}'s request was executed at op {op_number}, although op {floor} was acknowledged before it was made"
+            );
             findings.add(Property::S14, "executed in the past", witness);
         }
         self.acknowledged = self.acknowledged.max(op_number);

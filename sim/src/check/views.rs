@@ -45,7 +45,13 @@ impl Views {
     }
 
     /// S2, S4b: a view starts with all that was committed before it, on votes that are still kept.
-    pub(super) fn started(&mut self, members: &Members, replica: ReplicaId, ghost: &Ghost, findings: &mut Findings) {
+    pub(super) fn started(
+        &mut self,
+        members: &Members,
+        replica: ReplicaId,
+        ghost: &Ghost,
+        findings: &mut Findings,
+    ) {
         let Some((view, votes)) = self.starting.take() else { return };
         let earlier = self.committed.range(..view).map(|(_, &op_number)| op_number).max();
         let committed = earlier.unwrap_or(OpNumber::ZERO);
@@ -88,8 +94,9 @@ impl Views {
         if held.is_none_or(|link| link.chain != seen.chain) {
             let Committed { op_number, view: own, .. } = seen;
             let by = started.by;
-            let witness =
-                format!("op {op_number} is committed in view {own}, but {by} has started view {view} without it");
+            let witness = format!(
+                "op {op_number} is committed in view {own}, but {by} has started view {view} without it"
+            );
             findings.add(Property::S2, "committed although a later view lacks it", witness);
         }
     }
@@ -122,7 +129,11 @@ impl Views {
     ) {
         if view < member.view {
             let before = member.view;
-            findings.add(Property::S4, "view went back", format!("{replica} went from view {before} to view {view}"));
+            findings.add(
+                Property::S4,
+                "view went back",
+                format!("{replica} went from view {before} to view {view}"),
+            );
         }
         if matches!(role, Role::Primary | Role::Backup) && view < member.normal_view {
             let before = member.normal_view;

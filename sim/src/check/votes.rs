@@ -29,7 +29,13 @@ impl Votes {
     }
 
     #[inline]
-    pub(super) fn sent<O>(&mut self, member: &Member, replica: ReplicaId, message: &Message<O>, findings: &mut Findings) {
+    pub(super) fn sent<O>(
+        &mut self,
+        member: &Member,
+        replica: ReplicaId,
+        message: &Message<O>,
+        findings: &mut Findings,
+    ) {
         let promised = &mut self.promised[replica.index()];
         match &message.payload {
             Payload::PrepareOk(ok) => {
@@ -54,13 +60,17 @@ impl Promised {
     ) {
         let (claimed, normal) = (vote.last_normal_view, member.normal_view);
         if claimed != normal {
-            let witness = format!("{replica} votes for view {view} as last normal in view {claimed}; it was in view {normal}");
+            let witness = format!(
+                "{replica} votes for view {view} as last normal in view {claimed}; it was in view {normal}"
+            );
             findings.add(Property::S20, "wrong last normal view", witness);
         }
         let end = vote.log.last();
         let (acknowledged_in, acknowledged) = self.acknowledged;
         if end.0 != member.log.len() as u64 || (acknowledged_in == normal && end < acknowledged) {
-            let witness = format!("{replica} votes for view {view} with a log to op {end}; it acknowledged op {acknowledged}");
+            let witness = format!(
+                "{replica} votes for view {view} with a log to op {end}; it acknowledged op {acknowledged}"
+            );
             findings.add(Property::S20, "acknowledged operation missing", witness);
         }
         let said = (view, claimed, end, member.chain(end).unwrap_or_default());

@@ -107,7 +107,8 @@ mod tests {
     /// How many other replicas each one still exchanges messages with.
     fn neighbours(links: &Links, size: u8) -> Vec<usize> {
         let cut = |a, b| links.contains(&(Node::Replica(ReplicaId(a)), Node::Replica(ReplicaId(b))));
-        let hears = |one| (0..size).filter(|&other| one != other && !cut(one, other) && !cut(other, one)).count();
+        let hears =
+            |one| (0..size).filter(|&other| one != other && !cut(one, other) && !cut(other, one)).count();
         (0..size).map(hears).collect()
     }
 
@@ -144,6 +145,8 @@ mod tests {
     fn a_client_cut_spares_the_replicas_links() {
         let links = drawn(PartitionShape::ClientCut, 3);
         assert!(!links.is_empty());
-        assert!(links.iter().all(|(from, to)| matches!((from, to), (Node::Client(_), _) | (_, Node::Client(_)))));
+        assert!(
+            links.iter().all(|(from, to)| matches!((from, to), (Node::Client(_), _) | (_, Node::Client(_))))
+        );
     }
 }

@@ -135,11 +135,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view == self.view && matches!(self.phase, Phase::Backup(_)) {
             return self.fill_gap(state, outbox);
         }
-        let wanted = self.transfer.map(|transfer| transfer.view);
+        let later = self.transfer.filter(|_| self.waits_for_later_view());
+        let wanted = later.map(|transfer| transfer.view);
         if !self.rules.accepts_new_state(view, self.view, wanted, self.is_normal()) {
             return outbox.ignored(Ignored::LateNewState);
         }
-        if state.after > self.log.last() {
+        // An answer to what was asked about this replica's own view would leave its unconfirmed end alone.
+        if state.after > self.rules.transfer_after(self.commit_number, self.log.last()) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         self.take_over_later_view(now, view, state, outbox);
