@@ -7,6 +7,7 @@ use vr::{
     Reply, Request, ViewStart,
 };
 
+use crate::bugs::Silence;
 use crate::check::Checks;
 use crate::check::linearizability::Call;
 use crate::decisions::{Decisions, Script};
@@ -127,6 +128,8 @@ pub struct Environment<W: Workload> {
     pub sprung: Option<Sprung>,
     /// A scripted action whose moment has come in this step.
     pub triggered: Option<(Identity, Action)>,
+    /// Messages that are kept from being sent: a planted bug.
+    pub silence: Option<Silence>,
     replicas: usize,
 }
 
@@ -153,6 +156,7 @@ impl<W: Workload> Environment<W> {
             ambushes: Vec::new(),
             sprung: None,
             triggered: None,
+            silence: None,
             replicas: usize::from(setup.replicas),
         }
     }
@@ -196,7 +200,10 @@ impl<W: Workload> Environment<W> {
     /// Hands a message to the network.
     #[inline]
     pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Operation, W::Response>) {
-        let routed = self.network.route(self.now, packet.identity(from, to));
+        let mut routed = self.network.route(self.now, packet.identity(from, to));
+        if self.silence.is_some_and(|silence| silence.covers(&routed.identity)) {
+            self.network.take_back(&mut routed);
+        }
         self.marks.sent[routed.identity.kind as usize] += 1;
         if routed.clogged {
             self.marks.fault(Fault::Clogged);
@@ -224,7 +231,7 @@ impl<W: Workload> Environment<W> {
 
     fn dropped(&mut self, from: Node, identity: &Identity, why: Dropped) {
         match why {
-            Dropped::Lost => {}
+            Dropped::Lost | Dropped::Silenced => {}
             Dropped::Cut => self.marks.cut += 1,
             Dropped::Overflow => self.marks.fault(Fault::Overflow),
         }

@@ -1,5 +1,6 @@
 //! Deterministic simulation of Viewstamped Replication.
 
+pub mod bugs;
 pub mod check;
 pub mod client_slot;
 pub mod clock;
@@ -13,8 +14,10 @@ pub mod network;
 pub mod node;
 pub mod packet;
 pub mod random;
+pub mod registry;
 pub mod run;
 pub mod scenario;
 pub mod setup;
+pub mod trace;
 pub mod workload;
 pub mod world;

@@ -38,6 +38,8 @@ pub enum Dropped {
     Cut,
     /// The link is full.
     Overflow,
+    /// A planted bug keeps it from being sent.
+    Silenced,
 }
 
 /// Where a message goes.
@@ -163,6 +165,18 @@ impl Network {
             roll if roll < late => Fate::Late(until(setup.tail_max_us)),
             _ => Fate::Held(until(setup.hold_max_us)),
         })
+    }
+
+    /// A message was not sent after all.
+    pub fn take_back(&mut self, routed: &mut Routed) {
+        let link = self.link_index(routed.identity.from, routed.identity.to);
+        self.links[link].in_flight -= match routed.route {
+            Route::Dropped(_) => 0,
+            Route::Once(_) => 1,
+            Route::Twice(..) => 2,
+        };
+        routed.route = Route::Dropped(Dropped::Silenced);
+        routed.fate = None;
     }
 
     /// A message has left its link.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Once};
 use rustc_hash::FxHashMap;
 use vr::{Rules, Standard};
 
+use crate::bugs::Silence;
 use crate::check::linearizability::{self, Verdict as Judgement};
 use crate::check::{Property, Violation};
 use crate::decisions::{Decisions, Script};
@@ -94,11 +95,13 @@ pub struct Manner<O> {
     pub list: bool,
     /// Compare the digest after each step with these, and find the first that differs.
     pub expected: Option<Arc<[u32]>>,
+    /// Keep these messages from being sent.
+    pub silence: Option<Silence>,
 }
 
 impl<O> Default for Manner<O> {
     fn default() -> Self {
-        Self { script: None, record: false, list: false, expected: None }
+        Self { script: None, record: false, list: false, expected: None, silence: None }
     }
 }
 
@@ -121,6 +124,7 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
         manner.script,
         manner.record || manner.expected.is_some(),
     );
+    world.environment_mut().silence = manner.silence;
     if manner.list {
         world.environment_mut().lines = Some(Vec::new());
     }

@@ -1,0 +1,223 @@
+//! Planted bugs: wrong answers to the protocol's decisions, each a type of its own, to prove that the
+//! checks bite. One file for each part of the protocol.
+//!
+//! A bug is a [`Rules`] that overrides a method or two. What no rule expresses (a message that is never
+//! sent again) is a fault of the harness: see [`Silence`]. [`controls`] look like bugs and are safe.
+
+pub mod clients;
+pub mod controls;
+pub mod liveness;
+pub mod normal_case;
+pub mod recovery;
+pub mod state_transfer;
+pub mod view_change;
+
+use vr::{
+    Admission, CommitNumber, Configuration, HeldState, Incarnation, LogSummary, MessageKind, Nonce, OpNumber,
+    RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
+};
+
+use crate::check::Property;
+use crate::packet::{Identity, Kind};
+
+/// A planted bug, or a control.
+pub struct Bug {
+    /// Its name in the catalogue: `M-` and a letter for the part of the protocol.
+    pub name: &'static str,
+    /// What is wrong.
+    pub what: &'static str,
+    /// The rules with the bug in them.
+    pub rules: &'static (dyn Rules + Sync),
+    /// Messages that the harness keeps from being sent.
+    pub silence: Option<Silence>,
+    /// The scenario in which it is hunted.
+    pub scenario: &'static str,
+    /// In how many seeds at most it must be found; for a control, how many must stay silent.
+    pub seeds: u64,
+    /// The checks that may find it first. Empty for a control: none may.
+    pub caught_by: &'static [Property],
+}
+
+/// Messages that are kept from being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// A message of this kind is sent once and never again.
+    Resends(Kind),
+    /// No message of this kind is ever sent.
+    All(Kind),
+}
+
+impl Silence {
+    /// Whether this message is kept from being sent.
+    #[must_use]
+    pub fn covers(self, identity: &Identity) -> bool {
+        match self {
+            Self::Resends(kind) => identity.kind == kind && identity.repeat > 0,
+            Self::All(kind) => identity.kind == kind,
+        }
+    }
+}
+
+impl Bug {
+    /// A bug in the rules, hunted in the swarm.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        what: &'static str,
+        rules: &'static (dyn Rules + Sync),
+        seeds: u64,
+        caught_by: &'static [Property],
+    ) -> Self {
+        Self { name, what, rules, silence: None, scenario: "swarm", seeds, caught_by }
+    }
+
+    /// A bug in which messages are kept from being sent.
+    #[must_use]
+    pub const fn silent(
+        name: &'static str,
+        what: &'static str,
+        silence: Silence,
+        seeds: u64,
+        caught_by: &'static [Property],
+    ) -> Self {
+        Self { name, what, rules: &Standard, silence: Some(silence), scenario: "swarm", seeds, caught_by }
+    }
+
+    /// The same, hunted in another scenario.
+    #[must_use]
+    pub const fn in_scenario(mut self, scenario: &'static str) -> Self {
+        self.scenario = scenario;
+        self
+    }
+
+    /// Whether this is a control.
+    #[must_use]
+    pub const fn is_control(&self) -> bool {
+        self.caught_by.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Bug {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+/// All planted bugs.
+pub fn planted() -> impl Iterator<Item = &'static Bug> {
+    let families: [&'static [Bug]; 6] = [
+        normal_case::BUGS,
+        view_change::BUGS,
+        recovery::BUGS,
+        state_transfer::BUGS,
+        clients::BUGS,
+        liveness::BUGS,
+    ];
+    families.into_iter().flatten()
+}
+
+/// All planted bugs, then all controls.
+pub fn all() -> impl Iterator<Item = &'static Bug> {
+    planted().chain(controls::CONTROLS)
+}
+
+/// The bug or control with this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Bug> {
+    all().find(|bug| bug.name.eq_ignore_ascii_case(name))
+}
+
+/// The rules of a bug, as one type for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Planted(&'static Bug);
+
+impl Planted {
+    /// The rules of `bug`.
+    #[must_use]
+    pub const fn new(bug: &'static Bug) -> Self {
+        Self(bug)
+    }
+}
+
+/// Passes every decision on. A decision that is missing here would be the standard one, and the bugs that
+/// override it would never be found: the self test shows that.
+macro_rules! pass_on {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl Rules for Planted {
+            $(#[inline] fn $name(&self, $($argument: $type),*) -> $result { self.0.rules.$name($($argument),*) })*
+        }
+    };
+}
+
+pass_on! {
+    fn replication_quorum(group: Configuration) -> usize;
+    fn view_change_quorum(group: Configuration) -> usize;
+    fn proposal_quorum(group: Configuration) -> usize;
+    fn recovery_quorum(group: Configuration) -> usize;
+    fn primary(group: Configuration, view: View) -> ReplicaId;
+    fn accepts_in_view(message: View, own: View) -> bool;
+    fn prepare_follows(prepared: OpNumber, last: OpNumber) -> bool;
+    fn acknowledged(prepared: OpNumber, last: OpNumber) -> OpNumber;
+    fn counts_acknowledgement(message: View, own: View) -> bool;
+    fn acknowledged_at_view_start(before: OpNumber) -> OpNumber;
+    fn learned_commit(announced: CommitNumber, last: OpNumber) -> CommitNumber;
+    fn accepts_requests(is_primary: bool, is_normal: bool) -> bool;
+    fn admission(number: RequestNumber, executed: RequestNumber, in_flight: RequestNumber) -> Admission;
+    fn executes(number: RequestNumber, executed: RequestNumber) -> bool;
+    fn rebuilds_in_flight() -> bool;
+    fn stores_response(is_primary: bool) -> bool;
+    fn reply_is_for(answered: RequestNumber, outstanding: RequestNumber) -> bool;
+    fn proposed_view(current: View) -> View;
+    fn last_normal_view_after_joining(joined: View, last_normal: View) -> View;
+    fn prefers_log(candidate: LogSummary, best: LogSummary) -> bool;
+    fn kept_in_new_view(last: OpNumber, commit_number: CommitNumber) -> OpNumber;
+    fn commit_number_of_new_view(known: CommitNumber, last: OpNumber) -> CommitNumber;
+    fn accepts_start_view(message: View, own: View, is_normal: bool) -> bool;
+    fn commit_number_after_start_view(own: CommitNumber, announced: CommitNumber) -> CommitNumber;
+    fn cuts_longer_log() -> bool;
+    fn acknowledges_start_view(longer_before: bool) -> bool;
+    fn must_recover() -> bool;
+    fn takes_part_while_recovering(kind: MessageKind) -> bool;
+    fn answers_recovery(is_normal: bool) -> bool;
+    fn nonce_matches(answered: Nonce, own: Nonce) -> bool;
+    fn recovery_source(group: Configuration, answers: &[RecoveryAnswer]) -> Option<ReplicaId>;
+    fn last_normal_view_after_recovery(view: View) -> View;
+    fn hears_incarnation(claimed: Incarnation, known: Incarnation) -> bool;
+    fn vote_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
+    fn learns_incarnation_from_recovery() -> bool;
+    fn state_before_transfer(held: HeldState, heard: View) -> HeldState;
+    fn transfer_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;
+    fn accepts_new_state(message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool;
+    fn answers_get_state(is_normal: bool, own: View, wanted: View) -> bool;
+}
+
+/// Declares rules with some of their answers replaced.
+macro_rules! wrong {
+    ($(#[$doc:meta])* $name:ident { $($method:item)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl vr::Rules for $name { $($method)* }
+    };
+}
+use wrong;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_scenarios_exist() {
+        let mut names: Vec<_> = all().map(|bug| bug.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().count());
+        for bug in all() {
+            assert!(crate::scenario::Scenario::find(bug.scenario).is_ok(), "{}", bug.name);
+        }
+        assert!(planted().all(|bug| !bug.is_control()));
+        assert!(controls::CONTROLS.iter().all(Bug::is_control));
+        assert!(find("m-v3").is_some());
+    }
+}

@@ -1,0 +1,39 @@
+//! Changes that look like bugs and are safe: no check may complain.
+
+use vr::{CommitNumber, LogSummary, OpNumber};
+
+use super::{Bug, wrong};
+
+wrong! {
+    /// Of equal logs another one is taken.
+    OtherOfEqualLogs {
+        fn prefers_log(&self, candidate: LogSummary, best: LogSummary) -> bool {
+            (candidate.last_normal_view, candidate.op_number) >= (best.last_normal_view, best.op_number)
+        }
+    }
+}
+wrong! {
+    /// A view starts with a smaller commit-number than is known.
+    SmallerCommitNumber {
+        fn commit_number_of_new_view(&self, known: CommitNumber, _: OpNumber) -> CommitNumber {
+            CommitNumber(known.0.saturating_sub(1))
+        }
+    }
+}
+wrong! {
+    /// A later view's log is fetched from its beginning.
+    WholeLogFetched { fn transfer_after(&self, _: CommitNumber, _: OpNumber) -> OpNumber { OpNumber::ZERO } }
+}
+
+/// All controls.
+pub const CONTROLS: &[Bug] = &[
+    Bug::new("C-1", "of equal logs another one is taken", &OtherOfEqualLogs, 2_000, &[]),
+    Bug::new(
+        "C-2",
+        "a view starts with a smaller commit-number than is known",
+        &SmallerCommitNumber,
+        2_000,
+        &[],
+    ),
+    Bug::new("C-3", "a later view's log is fetched from its beginning", &WholeLogFetched, 2_000, &[]),
+];

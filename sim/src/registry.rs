@@ -1,0 +1,144 @@
+//! From names to types: which workload a setup names, and under which rules it runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+use vr::{Rules, Standard};
+
+use crate::bugs::{Bug, Planted, Silence};
+use crate::decisions::{Decisions, Script};
+use crate::environment::Line;
+use crate::run::{Manner, Recorded, Report, Verdict, run_with};
+use crate::setup::Setup;
+use crate::trace::{Expected, Head, Trace};
+use crate::workload::Workload;
+use crate::workload::key_value::KeyValue;
+use crate::workload::lock::Lock;
+
+/// The workloads that scenario files can name.
+pub const WORKLOADS: [&str; 2] = [KeyValue::NAME, Lock::NAME];
+
+/// A run that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unrunnable {
+    /// The setup names no known workload.
+    UnknownWorkload(String),
+    /// A decision does not fit the workload.
+    Misfit(String),
+}
+
+impl fmt::Display for Unrunnable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownWorkload(name) => {
+                write!(formatter, "unknown workload `{name}`: expected one of {}", WORKLOADS.join(", "))
+            }
+            Self::Misfit(what) => formatter.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Unrunnable {}
+
+/// How a run is to be made, whatever its workload. See [`Manner`].
+#[derive(Clone, Debug, Default)]
+pub struct AnyManner<'a> {
+    /// Follow these decisions in place of chance.
+    pub script: Option<&'a Decisions<Value>>,
+    /// Record the decisions.
+    pub record: bool,
+    /// Keep a listing.
+    pub list: bool,
+    /// Compare the digest after each step with these.
+    pub expected: Option<Arc<[u32]>>,
+}
+
+/// What came of such a run. See [`Recorded`].
+#[derive(Clone, Debug)]
+pub struct AnyRecorded {
+    /// The result.
+    pub report: Report,
+    /// The decisions, if they were recorded.
+    pub decisions: Option<Decisions<Value>>,
+    /// The listing, if one was wanted.
+    pub lines: Vec<Line>,
+    /// The first step whose digest differs from the expected one.
+    pub first_difference: Option<u64>,
+}
+
+/// Runs `setup`, under the rules of `bug` if one is given. `progress` is told the number of steps now and
+/// then.
+///
+/// # Errors
+/// [`Unrunnable`] if the setup or the script name what there is not.
+pub fn run_any(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    match setup.workload.as_str() {
+        KeyValue::NAME => run_workload::<KeyValue>(setup, bug, manner, progress),
+        Lock::NAME => run_workload::<Lock>(setup, bug, manner, progress),
+        other => Err(Unrunnable::UnknownWorkload(other.to_owned())),
+    }
+}
+
+fn run_workload<W: Workload>(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    match bug {
+        None => run_typed::<W, Standard>(setup, Standard, None, manner, progress),
+        Some(bug) => run_typed::<W, Planted>(setup, Planted::new(bug), bug.silence, manner, progress),
+    }
+}
+
+fn run_typed<W: Workload, R: Rules + Clone>(
+    setup: &Arc<Setup>,
+    rules: R,
+    silence: Option<Silence>,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    let script = match manner.script {
+        None => None,
+        Some(decisions) => {
+            Some(Arc::new(Script::new(&decisions.with_operations().map_err(Unrunnable::Misfit)?)))
+        }
+    };
+    let expected = manner.expected.clone();
+    let manner = Manner { script, record: manner.record, list: manner.list, expected, silence };
+    let Recorded { report, decisions, lines, first_difference } =
+        run_with::<W, R>(setup, rules, manner, progress);
+    let decisions = decisions.map(|decisions| decisions.to_json());
+    Ok(AnyRecorded { report, decisions, lines, first_difference })
+}
+
+/// Runs `setup` as fast as possible.
+///
+/// # Errors
+/// [`Unrunnable`] if the setup names an unknown workload.
+pub fn run_plain(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<Report, Unrunnable> {
+    run_any(setup, bug, &AnyManner::default(), &mut |_| {}).map(|recorded| recorded.report)
+}
+
+/// Runs `setup` and records it as a trace that expects what happened.
+///
+/// # Errors
+/// [`Unrunnable`] if the setup names an unknown workload.
+pub fn record(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<(Report, Trace), Unrunnable> {
+    let manner = AnyManner { record: true, ..AnyManner::default() };
+    let AnyRecorded { report, decisions, .. } = run_any(setup, bug, &manner, &mut |_| {})?;
+    let expect = match &report.verdict {
+        Verdict::Violated(violation) => Expected::Violation(violation.clone()),
+        _ => Expected::Clean,
+    };
+    let name = bug.map(|bug| bug.name);
+    let head = Head::new(Setup::clone(setup), name, expect, report.digest, report.steps);
+    let trace = Trace { head, decisions: decisions.unwrap_or_default() };
+    Ok((report, trace))
+}

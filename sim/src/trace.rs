@@ -1,0 +1,340 @@
+//! Traces: runs in files.
+//!
+//! A trace is JSON lines. The first line is the head: what a replay must show, the setup, the planted bug
+//! if there is one. Then come the decisions, one a line, each addressed by what it is rather than by its
+//! place, so that they mean the same to changed code. Then the digests after each step, for an exact
+//! replay. The last line counts the lines before, so that a truncated file is recognised.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::check::Violation;
+use crate::decisions::{Decisions, Done, Healed, Made};
+use crate::network::Fate;
+use crate::packet::Identity;
+use crate::setup::Setup;
+
+/// The version of the format that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+/// What marks a file as a trace.
+const FORMAT: &str = "vr-sim-trace";
+/// How many digests go into a line.
+const HASHES_A_LINE: usize = 64;
+
+/// A recorded run. Operations are kept as JSON, whatever the workload.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The first line.
+    pub head: Head,
+    /// What makes the run what it is.
+    pub decisions: Decisions<Value>,
+}
+
+/// The first line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Always `vr-sim-trace`.
+    pub format: String,
+    /// The version of the format.
+    pub version: u32,
+    /// What a replay must show.
+    pub expect: Expected,
+    /// Why the trace is kept, if somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The planted bug, by its name in the list of `sim selftest --list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bug: Option<String>,
+    /// The digest of the whole run, in hexadecimal.
+    pub digest: String,
+    /// The steps of the whole run.
+    pub steps: u64,
+    /// The setup.
+    pub setup: Setup,
+}
+
+/// What a replay must show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expected {
+    /// This violation.
+    Violation(Violation),
+    /// Nothing: the bug that once failed here has been fixed.
+    Clean,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Entry {
+    Action(Done),
+    Request(Made<Value>),
+    Fate(Identity, Fate),
+    Healed(Healed),
+    /// The digests after the steps from the given one on, eight hexadecimal digits each.
+    Hashes(u64, String),
+    /// The number of lines before this one, the head included.
+    End(u64),
+}
+
+/// Why a file is not a usable trace.
+#[derive(Debug)]
+pub enum TraceError {
+    /// It cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// It is no trace, or was damaged.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was expected there.
+        what: String,
+    },
+    /// It was written by another version.
+    OtherVersion(PathBuf, u32),
+}
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(formatter, "{}: cannot be read: {error}", path.display()),
+            Self::Damaged { path, line, what } => write!(formatter, "{}:{line}: {what}", path.display()),
+            Self::OtherVersion(path, version) => {
+                let age = if *version > VERSION { "newer" } else { "older" };
+                let path = path.display();
+                write!(
+                    formatter,
+                    "{path}: written by {age} code: trace version {version}, expected {VERSION}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for TraceError {}
+
+impl Head {
+    /// The head of a new trace.
+    #[must_use]
+    pub fn new(setup: Setup, bug: Option<&str>, expect: Expected, digest: u64, steps: u64) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            expect,
+            note: None,
+            bug: bug.map(str::to_owned),
+            digest: format!("{digest:016x}"),
+            steps,
+            setup,
+        }
+    }
+}
+
+// ---- Writing -----------------------------------------------------------------------------------------
+
+impl Trace {
+    /// Writes the trace to `path`, through a temporary file beside it, so that a trace that is there is
+    /// either the old or the new one, whole.
+    ///
+    /// # Errors
+    /// Whatever writing to the disk may fail with.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}.tmp", std::process::id()));
+        let temporary = PathBuf::from(temporary);
+        let written = File::create(&temporary).and_then(|file| {
+            let mut out = BufWriter::new(file);
+            self.write_lines(&mut out)?;
+            out.flush()
+        });
+        written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| _ = fs::remove_file(&temporary))
+    }
+
+    fn write_lines(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut lines = 0;
+        let mut line = |value: String| -> io::Result<()> {
+            lines += 1;
+            out.write_all(value.as_bytes())?;
+            out.write_all(b"\n")
+        };
+        line(serde_json::to_string(&self.head)?)?;
+        for entry in self.entries() {
+            line(serde_json::to_string(&entry)?)?;
+        }
+        let end = serde_json::to_string(&Entry::End(lines))?;
+        writeln!(out, "{end}")
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        let Decisions { actions, requests, fates, healed, hashes } = &self.decisions;
+        let hashes = hashes.chunks(HASHES_A_LINE).enumerate().map(|(index, chunk)| {
+            let digits = chunk.iter().map(|hash| format!("{hash:08x}")).collect();
+            Entry::Hashes((index * HASHES_A_LINE) as u64 + 1, digits)
+        });
+        let actions = actions.iter().cloned().map(Entry::Action);
+        let requests = requests.iter().cloned().map(Entry::Request);
+        let fates = fates.iter().map(|&(identity, fate)| Entry::Fate(identity, fate));
+        actions.chain(requests).chain(fates).chain(healed.clone().map(Entry::Healed)).chain(hashes)
+    }
+}
+
+// ---- Reading -----------------------------------------------------------------------------------------
+
+impl Trace {
+    /// Reads the trace at `path`.
+    ///
+    /// # Errors
+    /// [`TraceError`] if there is no readable, whole trace of this version.
+    pub fn read(path: &Path) -> Result<Self, TraceError> {
+        let unreadable = |error| TraceError::Unreadable(path.to_owned(), error);
+        let mut reader =
+            Reader { path, line: 0, lines: BufReader::new(File::open(path).map_err(unreadable)?).lines() };
+        let first = reader.next()?.ok_or_else(|| reader.damaged("an empty file: expected a trace"))?;
+        let head = reader.head(&first)?;
+        let mut trace = Self { head, decisions: Decisions::default() };
+        loop {
+            let line = reader.next()?.ok_or_else(|| {
+                reader.damaged("the file ends here: expected more lines, up to one with `end`")
+            })?;
+            match reader.parse(&line)? {
+                Entry::Action(done) => trace.decisions.actions.push(done),
+                Entry::Request(made) => trace.decisions.requests.push(made),
+                Entry::Fate(identity, fate) => trace.decisions.fates.push((identity, fate)),
+                Entry::Healed(healed) => trace.decisions.healed = Some(healed),
+                Entry::Hashes(from, digits) => {
+                    trace.decisions.add_hashes(from, &digits).map_err(|what| reader.damaged(what))?
+                }
+                Entry::End(lines) => return reader.end(lines).map(|()| trace),
+            }
+        }
+    }
+}
+
+impl Decisions<Value> {
+    fn add_hashes(&mut self, from: u64, digits: &str) -> Result<(), &'static str> {
+        if from != self.hashes.len() as u64 + 1 {
+            return Err("digests are missing before this line");
+        }
+        if !digits.is_ascii() || digits.len() % 8 != 0 {
+            return Err("expected digests of eight hexadecimal digits");
+        }
+        for start in (0..digits.len()).step_by(8) {
+            let hash = u32::from_str_radix(&digits[start..start + 8], 16);
+            self.hashes.push(hash.map_err(|_| "expected digests of eight hexadecimal digits")?);
+        }
+        Ok(())
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    line: usize,
+    lines: io::Lines<BufReader<File>>,
+}
+
+impl Reader<'_> {
+    fn next(&mut self) -> Result<Option<String>, TraceError> {
+        self.line += 1;
+        match self.lines.next().transpose() {
+            Ok(line) => Ok(line),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(self.damaged("not text: expected a line of JSON"))
+            }
+            Err(error) => Err(TraceError::Unreadable(self.path.to_owned(), error)),
+        }
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> TraceError {
+        TraceError::Damaged { path: self.path.to_owned(), line: self.line, what: what.into() }
+    }
+
+    fn head(&self, line: &str) -> Result<Head, TraceError> {
+        let value: Value = self.parse(line)?;
+        if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
+            return Err(self.damaged(format!("no trace: expected a first line with \"format\":\"{FORMAT}\"")));
+        }
+        match value.get("version").and_then(Value::as_u64) {
+            Some(version) if version != u64::from(VERSION) => Err(TraceError::OtherVersion(
+                self.path.to_owned(),
+                u32::try_from(version).unwrap_or(u32::MAX),
+            )),
+            _ => self.parse(line),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, line: &str) -> Result<T, TraceError> {
+        serde_json::from_str(line).map_err(|error| {
+            let text = error.to_string();
+            let text = text.split(" at line ").next().unwrap_or(&text);
+            self.damaged(format!("damaged at column {}: {text}", error.column()))
+        })
+    }
+
+    /// The last line: it must say how many came before, and nothing may follow.
+    fn end(&mut self, lines: u64) -> Result<(), TraceError> {
+        let before = self.line as u64 - 1;
+        if lines != before {
+            return Err(self.damaged(format!("lines are missing: {before} came before, expected {lines}")));
+        }
+        match self.next()? {
+            None => Ok(()),
+            Some(_) => Err(self.damaged("something follows the end of the trace: expected nothing")),
+        }
+    }
+}
+
+// ---- Operations as JSON ------------------------------------------------------------------------------
+
+impl<O: Serialize> Decisions<O> {
+    /// The same decisions with operations as JSON.
+    ///
+    /// # Panics
+    /// If an operation cannot be written as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Decisions<Value> {
+        let operation =
+            |operation: &O| serde_json::to_value(operation).expect("operations can be written as JSON");
+        let request = |made: &Made<O>| Made {
+            slot: made.slot,
+            life: made.life,
+            number: made.number,
+            pause: made.pause,
+            operation: operation(&made.operation),
+        };
+        Decisions {
+            actions: self.actions.clone(),
+            requests: self.requests.iter().map(request).collect(),
+            fates: self.fates.clone(),
+            healed: self.healed.clone(),
+            hashes: self.hashes.clone(),
+        }
+    }
+}
+
+impl Decisions<Value> {
+    /// The same decisions with the operations of a workload.
+    ///
+    /// # Errors
+    /// If an operation is none of that workload.
+    pub fn with_operations<O: DeserializeOwned>(&self) -> Result<Decisions<O>, String> {
+        let request = |made: &Made<Value>| {
+            let operation = serde_json::from_value(made.operation.clone())
+                .map_err(|error| format!("`{}` is no operation of this workload: {error}", made.operation))?;
+            Ok(Made { slot: made.slot, life: made.life, number: made.number, pause: made.pause, operation })
+        };
+        Ok(Decisions {
+            actions: self.actions.clone(),
+            requests: self.requests.iter().map(request).collect::<Result<_, String>>()?,
+            fates: self.fates.clone(),
+            healed: self.healed.clone(),
+            hashes: self.hashes.clone(),
+        })
+    }
+}
