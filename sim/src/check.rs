@@ -18,6 +18,9 @@ pub mod requests;
 pub mod views;
 pub mod votes;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +113,12 @@ impl Violation {
     #[must_use]
     pub fn signature(&self) -> String {
         format!("{:?}:{}", self.property, self.kind)
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {} (step {})", self.property, self.witness, self.step)
     }
 }
 
@@ -217,6 +226,8 @@ impl Checks {
     /// A replica executes an entry.
     #[inline]
     pub fn executed<W: Workload>(&mut self, replica: ReplicaId, execution: &Execution<'_, W::Service>) {
+        // A view that starts without what was committed is the cause of whatever its execution shows.
+        self.views.started(&self.members, replica, &self.ghost, &mut self.findings);
         let chain = execution::in_order(&mut self.members, replica, execution.op_number, &mut self.findings);
         let Some(chain) = chain else { return };
         let seen = execution::observe::<W>(execution, chain, self.members[replica].view);
@@ -234,7 +245,7 @@ impl Checks {
     /// A replica is about to start a view.
     pub fn view_starts(&mut self, replica: ReplicaId, start: &ViewStart<'_>) {
         self.members[replica].view = start.view;
-        self.views.starts(start);
+        self.views.starts(replica, start, &mut self.findings);
     }
 
     // ---- After a step ------------------------------------------------------------------------------

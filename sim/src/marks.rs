@@ -47,8 +47,6 @@ moments! {
     TwoPrimaries,
     /// A replica that had been primary came back to a later view.
     OldPrimaryCaughtUp,
-    /// A message reached the successor of the replica it was sent to.
-    DeliveredToLaterLife,
     /// A message arrived after its sender had crashed and come back.
     DeliveredFromEarlierLife,
     /// A message came to a node that is down, or a client that is gone.

@@ -103,22 +103,31 @@ pub const fn exponential(bits: u64, mean: u64) -> u64 {
     ((log * LN_2 * mean as u128) >> 32) as u64
 }
 
-/// Turns 64 random bits into a number from `low` to `high` of which each doubling is as likely as another.
+/// Turns 64 random bits into a number from `low` to `high`, both included, each doubling as likely as
+/// another, however close the two are.
 #[must_use]
-pub const fn log_uniform(bits: u64, low: u64, high: u64) -> u64 {
-    let low = if low == 0 { 1 } else { low };
-    if high <= low {
-        return low;
-    }
-    // The doublings between low and high, in 1/65536, cut off by the final minimum.
-    let ratio = high / low;
-    let whole = 63 - ratio.leading_zeros() as u64;
-    let part = ((ratio << (63 - whole)) >> 47) & 0xffff;
-    let span = (whole << 16) + part + 1;
-    let exponent = ((bits >> 32) * span) >> 32;
-    let scaled = (low as u128) << (exponent >> 16);
-    let value = scaled + ((scaled * (exponent & 0xffff) as u128) >> 16);
-    if value > high as u128 { high } else { value as u64 }
+pub fn log_uniform(bits: u64, low: u64, high: u64) -> u64 {
+    let (low, high) = (low.max(1), high.max(low).max(1));
+    let (bottom, top) = (binary_logarithm(low), binary_logarithm(high + 1));
+    let exponent = bottom + ((u128::from(bits) * u128::from(top - bottom)) >> 64) as u64;
+    power_of_two(exponent).clamp(low, high)
+}
+
+/// The fractional bits of a logarithm.
+const FRACTION: u32 = 48;
+
+/// The binary logarithm of a positive number, straight between powers of two.
+fn binary_logarithm(number: u64) -> u64 {
+    let whole = number.ilog2();
+    let rest = u128::from(number - (1 << whole));
+    (u64::from(whole) << FRACTION) + ((rest << FRACTION) >> whole) as u64
+}
+
+/// The inverse of [`binary_logarithm`].
+fn power_of_two(exponent: u64) -> u64 {
+    let whole = exponent >> FRACTION;
+    let rest = exponent & ((1 << FRACTION) - 1);
+    (1 << whole) + ((u128::from(rest) << whole) >> FRACTION) as u64
 }
 
 #[cfg(test)]
@@ -141,16 +150,28 @@ mod tests {
     }
 
     #[test]
-    fn log_uniform_numbers_stay_in_range_and_favour_no_magnitude() {
-        let mut random = stream(1, Purpose::Heal);
+    fn close_bounds_are_drawn_too() {
+        let mut random = stream(1, Purpose::Scenario);
+        let mut counts = [0_u32; 3];
+        for _ in 0..10_000 {
+            counts[log_uniform(random.random(), 3, 5) as usize - 3] += 1;
+        }
+        // log2(4/3), log2(5/4) and log2(6/5) are 0.415, 0.322 and 0.263, straight pieces a little different.
+        let [three, four, five] = counts;
+        assert!(three > four && four > five && five > 2_000, "{counts:?}");
+        assert_eq!(log_uniform(u64::MAX, 80_000, 150_000), 150_000);
+        assert_eq!(log_uniform(0, 80_000, 150_000), 80_000);
+        assert_eq!(log_uniform(u64::MAX, 7, 7), 7);
+    }
+
+    #[test]
+    fn no_magnitude_is_favoured() {
+        let mut random = stream(1, Purpose::Scenario);
         let mut decades = [0_u32; 3];
         for _ in 0..30_000 {
-            let number = random.log_uniform(10, 10_000);
-            assert!((10..=10_000).contains(&number));
-            decades[number.ilog10().min(3) as usize - 1] += 1;
+            let number = log_uniform(random.random(), 10, 9_999);
+            decades[number.ilog10() as usize - 1] += 1;
         }
-        assert!(decades.iter().all(|&count| (8_500..11_500).contains(&count)), "{decades:?}");
-        assert_eq!(random.log_uniform(5, 5), 5);
-        assert_eq!(random.log_uniform(0, 0), 1);
+        assert!(decades.iter().all(|&count| (9_000..11_000).contains(&count)), "{decades:?}");
     }
 }

@@ -9,9 +9,9 @@ use vr::{Rules, Standard};
 use crate::bugs::{Bug, Planted, Silence};
 use crate::decisions::{Decisions, Script};
 use crate::environment::Line;
-use crate::run::{Manner, Recorded, Report, Verdict, run_with};
+use crate::run::{Manner, Recorded, Report, run_with};
 use crate::setup::Setup;
-use crate::trace::{Expected, Head, Trace};
+use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
 use crate::workload::key_value::KeyValue;
 use crate::workload::lock::Lock;
@@ -133,12 +133,7 @@ pub fn run_plain(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<Report
 pub fn record(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<(Report, Trace), Unrunnable> {
     let manner = AnyManner { record: true, ..AnyManner::default() };
     let AnyRecorded { report, decisions, .. } = run_any(setup, bug, &manner, &mut |_| {})?;
-    let expect = match &report.verdict {
-        Verdict::Violated(violation) => Expected::Violation(violation.clone()),
-        _ => Expected::Clean,
-    };
-    let name = bug.map(|bug| bug.name);
-    let head = Head::new(Setup::clone(setup), name, expect, report.digest, report.steps);
+    let head = Head::new(&report, bug.map(|bug| bug.name), Follows::Seed);
     let trace = Trace { head, decisions: decisions.unwrap_or_default() };
     Ok((report, trace))
 }

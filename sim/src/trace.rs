@@ -18,6 +18,7 @@ use crate::check::Violation;
 use crate::decisions::{Decisions, Done, Healed, Made};
 use crate::network::Fate;
 use crate::packet::Identity;
+use crate::run::{Report, Verdict};
 use crate::setup::Setup;
 
 /// The version of the format that is written, and the only one that is read.
@@ -52,12 +53,24 @@ pub struct Head {
     /// The planted bug, by its name in the list of `sim selftest --list`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,
+    /// What the run follows.
+    pub follows: Follows,
     /// The digest of the whole run, in hexadecimal.
     pub digest: String,
     /// The steps of the whole run.
     pub steps: u64,
     /// The setup.
     pub setup: Setup,
+}
+
+/// What a recorded run follows, and an exact replay must follow too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Follows {
+    /// The seed: faults, requests and fates are drawn again.
+    Seed,
+    /// The decisions of the trace: it was made from another one.
+    Decisions,
 }
 
 /// What a replay must show.
@@ -123,16 +136,21 @@ impl std::error::Error for TraceError {}
 impl Head {
     /// The head of a new trace.
     #[must_use]
-    pub fn new(setup: Setup, bug: Option<&str>, expect: Expected, digest: u64, steps: u64) -> Self {
+    pub fn new(report: &Report, bug: Option<&str>, follows: Follows) -> Self {
+        let expect = match &report.verdict {
+            Verdict::Violated(violation) => Expected::Violation(violation.clone()),
+            _ => Expected::Clean,
+        };
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
             expect,
             note: None,
             bug: bug.map(str::to_owned),
-            digest: format!("{digest:016x}"),
-            steps,
-            setup,
+            follows,
+            digest: format!("{:016x}", report.digest),
+            steps: report.steps,
+            setup: Setup::clone(&report.setup),
         }
     }
 }
@@ -222,7 +240,7 @@ impl Decisions<Value> {
         if from != self.hashes.len() as u64 + 1 {
             return Err("digests are missing before this line");
         }
-        if !digits.is_ascii() || digits.len() % 8 != 0 {
+        if !digits.is_ascii() || !digits.len().is_multiple_of(8) {
             return Err("expected digests of eight hexadecimal digits");
         }
         for start in (0..digits.len()).step_by(8) {

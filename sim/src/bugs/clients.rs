@@ -3,7 +3,7 @@
 use vr::{Admission, RequestNumber};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L1, L6, S11, S12, S14, S21};
+use crate::check::Property::{L1, L5, L6, S11, S12, S14, S21};
 
 wrong! {
     /// Every request is new.
@@ -63,7 +63,7 @@ pub const BUGS: &[Bug] = &[
         "a request that a view change dropped stays in flight",
         &InFlightForEver,
         10_000,
-        &[L1, L6],
+        &[L5, L1, L6],
     ),
     Bug::new("M-C6", "backups do not keep results", &NoResultsAtBackups, 400, &[L1, S12, S21]),
     Bug::new("M-C7", "a client takes any reply for its answer", &AnyReply, 1_000, &[S12, S14]),

@@ -1,6 +1,6 @@
 //! Bugs that cost progress.
 
-use vr::{Configuration, View};
+use vr::View;
 
 use super::{Bug, Silence, wrong};
 use crate::check::Property::{L1, L2, L3, L4, L5, L6};
@@ -9,10 +9,6 @@ use crate::packet::Kind;
 wrong! {
     /// A replica that is dissatisfied with its view proposes the same one.
     SameView { fn proposed_view(&self, current: View) -> View { current } }
-}
-wrong! {
-    /// One replica is enough to leave a view.
-    LonelyProposal { fn proposal_quorum(&self, _: Configuration) -> usize { 1 } }
 }
 
 /// The bugs of this part.
@@ -25,14 +21,6 @@ pub const BUGS: &[Bug] = &[
         10_000,
         &[L1, L2, L3, L6],
     ),
-    Bug::silent(
-        "M-T4b",
-        "no DoViewChange is sent again",
-        Silence::Resends(Kind::DoViewChange),
-        10_000,
-        &[L1, L2, L3, L6],
-    ),
-    Bug::silent("M-T4c", "no Prepare is sent again", Silence::Resends(Kind::Prepare), 10_000, &[L1, L2, L6]),
     Bug::silent("M-T4d", "no Recovery is sent again", Silence::Resends(Kind::Recovery), 1_000, &[L3]),
     Bug::silent(
         "M-T4e",
@@ -43,7 +31,4 @@ pub const BUGS: &[Bug] = &[
     ),
     Bug::silent("M-T4f", "no Request is sent again", Silence::Resends(Kind::Request), 400, &[L1, L6]),
     Bug::silent("M-T6", "no Commit is ever sent", Silence::All(Kind::Commit), 200, &[L1, L2, L5, L6]),
-    Bug::silent("M-T7", "no StartView is ever sent", Silence::All(Kind::StartView), 400, &[L1, L2, L5, L6]),
-    Bug::new("M-T11", "one replica is enough to leave a view", &LonelyProposal, 400, &[L5])
-        .in_scenario("one-way-cuts"),
 ];

@@ -3,7 +3,7 @@
 use vr::{CommitNumber, Configuration, OpNumber, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
+use crate::check::Property::{L1, L6, Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
 
 wrong! {
     /// A backup takes a Prepare although earlier ones are missing.
@@ -77,16 +77,18 @@ pub const BUGS: &[Bug] = &[
         "M-N3",
         "an acknowledgement of another view is counted",
         &OldAcknowledgementCounted,
-        20_000,
-        &[S8, S2, Panic],
-    ),
+        60_000,
+        &[S8, S2, S1, L1, L6],
+    )
+    .in_scenario("rotating-primaries"),
     Bug::new(
         "M-N6",
         "acknowledgements are carried over into the next view",
         &AcknowledgementsCarriedOver,
         4_000,
-        &[S8, S2],
-    ),
+        &[S1, S8, S2],
+    )
+    .in_scenario("rotating-primaries"),
     Bug::new(
         "M-N8",
         "a backup executes at Prepare, before the commit",

@@ -50,7 +50,7 @@ pub const BUGS: &[Bug] = &[
         "a NewState is taken however late it comes",
         &LateStateTaken,
         40_000,
-        &[S4, S20, S7, S3, S9],
+        &[Panic, S4, S20, S7, S3, S9],
     ),
     Bug::new(
         "M-S5",

@@ -61,6 +61,12 @@ impl Liveness {
         }
     }
 
+    /// When everything must be done, in nanoseconds of virtual time.
+    #[must_use]
+    pub const fn bound(&self) -> u64 {
+        self.deadline
+    }
+
     /// Whether the core agrees on everything.
     #[must_use]
     pub fn converged(core: &[Seen]) -> bool {

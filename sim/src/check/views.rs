@@ -29,9 +29,21 @@ struct Started {
 }
 
 impl Views {
-    /// Remembers whose votes start a view, until the step is over.
-    pub(super) fn starts(&mut self, start: &ViewStart<'_>) {
-        self.starting = Some((start.view, start.votes.to_vec()));
+    /// A view starts: remembers on whose votes, until its log is in place. S2, as far as the length of that
+    /// log shows it.
+    pub(super) fn starts(&mut self, replica: ReplicaId, start: &ViewStart<'_>, findings: &mut Findings) {
+        let (view, end) = (start.view, start.op_number);
+        let committed = self.committed_before(view);
+        if end < committed {
+            lost(replica, view, committed, end.0, findings);
+        }
+        self.starting = Some((view, start.votes.to_vec()));
+    }
+
+    /// The last operation that was committed in an earlier view than this one.
+    fn committed_before(&self, view: View) -> OpNumber {
+        let earlier = self.committed.range(..view).map(|(_, &op_number)| op_number);
+        earlier.max().unwrap_or(OpNumber::ZERO)
     }
 
     pub(super) const fn is_starting(&self) -> bool {
@@ -53,16 +65,11 @@ impl Views {
         findings: &mut Findings,
     ) {
         let Some((view, votes)) = self.starting.take() else { return };
-        let earlier = self.committed.range(..view).map(|(_, &op_number)| op_number).max();
-        let committed = earlier.unwrap_or(OpNumber::ZERO);
+        let committed = self.committed_before(view);
         let member = &members[replica];
         let expected = ghost.get(committed).map_or(0, |operation| operation.chain);
         if member.chain(committed) != Some(expected) {
-            let end = member.log.len();
-            let witness = format!(
-                "op {committed} was committed, but {replica} starts view {view} with a log (to op {end}) without it"
-            );
-            findings.add(Property::S2, "view starts without a committed operation", witness);
+            lost(replica, view, committed, member.log.len() as u64, findings);
         }
         for (sender, incarnation) in votes {
             kept(&members[sender], sender, incarnation, view, findings);
@@ -141,6 +148,13 @@ impl Views {
             findings.add(Property::S4, "normal view went back", witness);
         }
     }
+}
+
+fn lost(replica: ReplicaId, view: View, committed: OpNumber, end: u64, findings: &mut Findings) {
+    let witness = format!(
+        "op {committed} was committed, but {replica} starts view {view} with a log (to op {end}) without it"
+    );
+    findings.add(Property::S2, "view starts without a committed operation", witness);
 }
 
 /// S4b: a voter that has crashed since has not recovered into an earlier view.

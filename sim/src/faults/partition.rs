@@ -81,7 +81,7 @@ fn bridge(random: &mut ChaCha8Rng, replicas: Vec<ReplicaId>) -> Links {
     let order = shuffled(random, replicas.clone());
     let half = |replica| {
         let place = order.iter().position(|&at| at == replica).expect("all are in the order");
-        (place > 0).then(|| place % 2)
+        (place > 0).then_some(place % 2)
     };
     between(&replicas, |from, to| half(from).zip(half(to)).is_some_and(|(from, to)| from != to))
 }

@@ -24,6 +24,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "crash-storm"
     "primary-hunt"
     "quick-restarts"
+    "rotating-primaries"
     "clock-drift-and-pauses"
     "busy-clients"
     "one-replica"

@@ -4,7 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
 
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -157,7 +156,7 @@ impl Number {
     fn draw(&self, random: &mut ChaCha8Rng) -> u64 {
         match self {
             Self::Fixed(number) => *number,
-            Self::Between([low, high]) => log_uniform(random.random(), *low, *high),
+            Self::Between([low, high]) => random.log_uniform(*low, *high),
             Self::Choose(values) => values[random.below(values.len() as u64) as usize].draw(random),
         }
     }
@@ -176,31 +175,6 @@ fn check_not_empty<T>(field: &str, items: &[T]) -> Result<(), Refusal> {
         [] => Err(Refusal::new(field, "the list is empty: at least one item is needed")),
         _ => Ok(()),
     }
-}
-
-/// Turns 64 random bits into a number from `low` to `high`, both included, each doubling as likely as
-/// another, however close the two are.
-fn log_uniform(bits: u64, low: u64, high: u64) -> u64 {
-    let (bottom, top) = (binary_logarithm(low), binary_logarithm(high + 1));
-    let exponent = bottom + ((u128::from(bits) * u128::from(top - bottom)) >> 64) as u64;
-    power_of_two(exponent).clamp(low, high)
-}
-
-/// The fractional bits of a logarithm.
-const FRACTION: u32 = 48;
-
-/// The binary logarithm of a positive number, straight between powers of two.
-fn binary_logarithm(number: u64) -> u64 {
-    let whole = number.ilog2();
-    let rest = u128::from(number - (1 << whole));
-    (u64::from(whole) << FRACTION) + ((rest << FRACTION) >> whole) as u64
-}
-
-/// The inverse of [`binary_logarithm`].
-fn power_of_two(exponent: u64) -> u64 {
-    let whole = exponent >> FRACTION;
-    let rest = exponent & ((1 << FRACTION) - 1);
-    (1 << whole) + ((u128::from(rest) << whole) >> FRACTION) as u64
 }
 
 impl<T: Copy + PartialEq> Selection<T> {
@@ -342,36 +316,5 @@ impl<'de> Visitor<'de> for NameVisitor {
         }
         let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
         Ok(Name::Choose(fields.choose))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn close_bounds_are_drawn_too() {
-        let mut random = random::stream(1, Purpose::Scenario);
-        let mut counts = [0_u32; 3];
-        for _ in 0..10_000 {
-            counts[log_uniform(random.random(), 3, 5) as usize - 3] += 1;
-        }
-        // log2(4/3), log2(5/4) and log2(6/5) are 0.415, 0.322 and 0.263, straight pieces a little different.
-        let [three, four, five] = counts;
-        assert!(three > four && four > five && five > 2_000, "{counts:?}");
-        assert_eq!(log_uniform(u64::MAX, 80_000, 150_000), 150_000);
-        assert_eq!(log_uniform(0, 80_000, 150_000), 80_000);
-        assert_eq!(log_uniform(u64::MAX, 7, 7), 7);
-    }
-
-    #[test]
-    fn no_magnitude_is_favoured() {
-        let mut random = random::stream(1, Purpose::Scenario);
-        let mut decades = [0_u32; 3];
-        for _ in 0..30_000 {
-            let number = log_uniform(random.random(), 10, 9_999);
-            decades[number.ilog10() as usize - 1] += 1;
-        }
-        assert!(decades.iter().all(|&count| (9_000..11_000).contains(&count)), "{decades:?}");
     }
 }

@@ -1,0 +1,346 @@
+//! Each check is shown something that it must reject. (Most of them also reject planted bugs: see
+//! `sim selftest`. These are the ones that other checks beat to it, and the shapes that no bug has.)
+
+use std::sync::Arc;
+
+use vr::{
+    ClientAddress, ClientId, Commit, CommitNumber, Entry, Execution, Incarnation, Message, OpNumber, Outcome,
+    Payload, Registration, ReplicaId, Reply, ReplyBody, Request, RequestBody, RequestNumber, Role, View,
+};
+
+use super::liveness::{Liveness, Seen};
+use super::{Checks, Property};
+use crate::scenario::{Overrides, Scenario};
+use crate::setup::Setup;
+use crate::workload::Workload;
+use crate::workload::key_value::{KeyValue, List, Operation, Response};
+
+const R0: ReplicaId = ReplicaId(0);
+const R1: ReplicaId = ReplicaId(1);
+const R2: ReplicaId = ReplicaId(2);
+const ADDRESS: ClientAddress = ClientAddress(77);
+
+fn setup() -> Setup {
+    let overrides = Overrides { replicas: Some(3), ..Overrides::default() };
+    Scenario::find("calm").expect("built in").resolve(1, &overrides)
+}
+
+fn checks() -> Checks {
+    Checks::new(&setup())
+}
+
+fn found(checks: &Checks) -> Option<Property> {
+    checks.findings.first().map(|violation| violation.property)
+}
+
+fn registration(view: u64) -> Entry<Operation> {
+    let request = Request { address: ADDRESS, body: RequestBody::Register };
+    Entry { view: View(view), request: Arc::new(request) }
+}
+
+fn get(number: u64, key: u64) -> Entry<Operation> {
+    let body = RequestBody::Operation {
+        client: ClientId(1),
+        number: RequestNumber(number),
+        operation: Operation::Get { key },
+    };
+    Entry { view: View(0), request: Arc::new(Request { address: ADDRESS, body }) }
+}
+
+/// All replicas append `entry` at `op_number`.
+fn append_everywhere(checks: &mut Checks, op_number: u64, entry: &Entry<Operation>) {
+    for replica in [R0, R1, R2] {
+        checks.appended(replica, OpNumber(op_number), entry);
+    }
+}
+
+fn execute(checks: &mut Checks, replica: ReplicaId, op_number: u64, entry: &Entry<Operation>) {
+    let response = Response::Found(List::EMPTY);
+    let registered = Registration { client: ClientId(op_number), evicted: None };
+    let outcome = match entry.request.body {
+        RequestBody::Register => Outcome::Registered(registered),
+        RequestBody::Operation { .. } => Outcome::Executed(&response),
+    };
+    execute_with(checks, replica, op_number, entry, outcome);
+}
+
+fn execute_with(
+    checks: &mut Checks,
+    replica: ReplicaId,
+    op_number: u64,
+    entry: &Entry<Operation>,
+    outcome: Outcome<'_, Response>,
+) {
+    let service = KeyValue::service();
+    let execution = Execution { op_number: OpNumber(op_number), entry, outcome, service: &service };
+    checks.executed::<KeyValue>(replica, &execution);
+}
+
+/// A session that was opened at op 1, and its client's request number 1.
+fn with_session() -> Checks {
+    let mut checks = checks();
+    append_everywhere(&mut checks, 1, &registration(0));
+    execute(&mut checks, R0, 1, &registration(0));
+    checks.requested(0, ADDRESS, 1, &Operation::Get { key: 5 });
+    assert_eq!(found(&checks), None);
+    checks
+}
+
+#[test]
+fn s1_different_entries_at_one_op_number() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(1, 5));
+    execute(&mut checks, R0, 2, &get(1, 5));
+    checks.truncated(R1, OpNumber(1));
+    checks.appended(R1, OpNumber(2), &get(1, 6));
+    execute(&mut checks, R1, 1, &registration(0));
+    execute(&mut checks, R1, 2, &get(1, 6));
+    assert_eq!(found(&checks), Some(Property::S1));
+}
+
+#[test]
+fn s3_a_second_primary_of_a_view() {
+    let mut checks = checks();
+    checks.look_at(R0, Role::Primary, View(0));
+    checks.look_at(R1, Role::Primary, View(0));
+    assert_eq!(found(&checks), Some(Property::S3));
+}
+
+#[test]
+fn s3_a_primary_that_is_primary_of_the_same_view_in_its_next_life() {
+    let mut checks = checks();
+    checks.look_at(R0, Role::Primary, View(0));
+    checks.crashed(R0);
+    checks.restarted(R0, Incarnation(1));
+    checks.look_at(R0, Role::Primary, View(0));
+    assert_eq!(found(&checks), Some(Property::S3));
+}
+
+#[test]
+fn s4_a_view_that_goes_back() {
+    let mut checks = checks();
+    checks.look_at(R1, Role::ViewChange, View(4));
+    checks.look_at(R1, Role::ViewChange, View(3));
+    assert_eq!(found(&checks), Some(Property::S4));
+}
+
+#[test]
+fn s4_does_not_bind_a_replica_that_has_lost_its_memory() {
+    let mut checks = checks();
+    checks.look_at(R1, Role::ViewChange, View(4));
+    checks.crashed(R1);
+    checks.restarted(R1, Incarnation(1));
+    checks.look_at(R1, Role::ViewChange, View(3));
+    assert_eq!(found(&checks), None);
+}
+
+#[test]
+fn s5_an_op_number_left_out() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(1, 5));
+    execute(&mut checks, R1, 2, &get(1, 5));
+    assert_eq!(found(&checks), Some(Property::S5));
+}
+
+#[test]
+fn s6_an_entry_after_a_gap() {
+    let mut checks = checks();
+    checks.appended(R1, OpNumber(2), &registration(0));
+    assert_eq!(found(&checks), Some(Property::S6));
+}
+
+#[test]
+fn s6_an_entry_of_an_earlier_view_after_one_of_a_later() {
+    let mut checks = checks();
+    checks.appended(R1, OpNumber(1), &registration(3));
+    checks.appended(R1, OpNumber(2), &get(1, 5));
+    assert_eq!(found(&checks), Some(Property::S6));
+}
+
+#[test]
+fn s7_an_executed_entry_dropped() {
+    let mut checks = with_session();
+    checks.truncated(R0, OpNumber(0));
+    assert_eq!(found(&checks), Some(Property::S7));
+}
+
+#[test]
+fn s8_a_commit_that_only_the_primary_holds() {
+    let mut checks = checks();
+    checks.appended(R0, OpNumber(1), &registration(0));
+    execute(&mut checks, R0, 1, &registration(0));
+    assert_eq!(found(&checks), Some(Property::S8));
+}
+
+#[test]
+fn s8_counts_what_a_crashed_replica_held() {
+    let mut checks = checks();
+    checks.appended(R0, OpNumber(1), &registration(0));
+    checks.appended(R1, OpNumber(1), &registration(0));
+    checks.crashed(R1);
+    execute(&mut checks, R0, 1, &registration(0));
+    assert_eq!(found(&checks), None);
+}
+
+#[test]
+fn s10_two_results_of_one_execution() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(1, 5));
+    execute(&mut checks, R0, 2, &get(1, 5));
+    execute(&mut checks, R1, 1, &registration(0));
+    let other = Response::Appended(3);
+    execute_with(&mut checks, R1, 2, &get(1, 5), Outcome::Executed(&other));
+    assert_eq!(found(&checks), Some(Property::S10));
+}
+
+#[test]
+fn s11_a_request_executed_twice() {
+    let mut checks = with_session();
+    for op_number in [2, 3] {
+        append_everywhere(&mut checks, op_number, &get(1, 5));
+        execute(&mut checks, R0, op_number, &get(1, 5));
+    }
+    assert_eq!(found(&checks), Some(Property::S11));
+}
+
+#[test]
+fn s12_a_reply_without_a_commit() {
+    let mut checks = with_session();
+    let body = ReplyBody::Executed {
+        client: ClientId(1),
+        number: RequestNumber(1),
+        op_number: OpNumber(2),
+        response: Response::Found(List::EMPTY),
+    };
+    checks.replied(R0, ADDRESS, &Reply { from: R0, view: View(0), body });
+    assert_eq!(found(&checks), Some(Property::S12));
+}
+
+#[test]
+fn s12_the_session_of_another_client() {
+    let mut checks = with_session();
+    let body = ReplyBody::<Response>::Registered { client: ClientId(1) };
+    checks.replied(R0, ClientAddress(78), &Reply { from: R0, view: View(0), body });
+    assert_eq!(found(&checks), Some(Property::S12));
+}
+
+#[test]
+fn s13_a_request_left_out() {
+    let mut checks = with_session();
+    checks.requested(0, ADDRESS, 2, &Operation::Get { key: 5 });
+    append_everywhere(&mut checks, 2, &get(2, 5));
+    execute(&mut checks, R0, 2, &get(2, 5));
+    assert_eq!(found(&checks), Some(Property::S13));
+}
+
+#[test]
+fn s14_a_request_executed_before_what_was_acknowledged() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(1, 5));
+    execute(&mut checks, R0, 2, &get(1, 5));
+    checks.answered(0, 1, OpNumber(2), &Response::Found(List::EMPTY));
+    assert_eq!(found(&checks), None);
+    checks.requested(0, ADDRESS, 1, &Operation::Get { key: 5 });
+    checks.answered(0, 1, OpNumber(2), &Response::Found(List::EMPTY));
+    assert_eq!(found(&checks), Some(Property::S14));
+}
+
+#[test]
+fn s23_a_message_in_the_name_of_another() {
+    let mut checks = checks();
+    let payload = Payload::<Operation>::Commit(Commit { commit_number: CommitNumber(0) });
+    checks.sent(R1, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
+    assert_eq!(found(&checks), Some(Property::S23));
+}
+
+#[test]
+fn s28_a_request_that_nobody_made() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(2, 5));
+    execute(&mut checks, R0, 2, &get(2, 5));
+    assert_eq!(found(&checks), Some(Property::S28));
+}
+
+#[test]
+fn s28_another_operation_than_was_requested() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(1, 6));
+    execute(&mut checks, R0, 2, &get(1, 6));
+    assert_eq!(found(&checks), Some(Property::S28));
+}
+
+fn seen(replica: u8) -> Seen {
+    Seen {
+        replica,
+        role: Some(if replica == 0 { Role::Primary } else { Role::Backup }),
+        view: View(2),
+        op_number: 9,
+        commit_number: 9,
+        state: 1,
+        fetching: false,
+    }
+}
+
+/// What is complained of when the time is up with the core in this state.
+fn overdue(core: &[Seen], waiting: &[u16]) -> Option<Property> {
+    let mut checks = checks();
+    let mut liveness = Liveness::new(&setup(), 0, 0);
+    let bound = liveness.bound();
+    liveness.look(bound, core, waiting, 0, &mut checks.findings);
+    found(&checks)
+}
+
+#[test]
+fn l1_to_l4_when_the_time_is_up() {
+    let core = [seen(0), seen(1)];
+    assert_eq!(overdue(&core, &[3]), Some(Property::L1));
+    assert_eq!(overdue(&[seen(0), Seen { commit_number: 8, ..seen(1) }], &[]), Some(Property::L2));
+    assert_eq!(
+        overdue(&[seen(0), Seen { role: Some(Role::Recovering), ..seen(1) }], &[3]),
+        Some(Property::L3)
+    );
+    assert_eq!(
+        overdue(&[seen(0), Seen { fetching: true, op_number: 8, ..seen(1) }], &[]),
+        Some(Property::L4)
+    );
+}
+
+#[test]
+fn the_core_agrees_only_if_it_agrees_on_everything() {
+    assert!(Liveness::converged(&[seen(0), seen(1)]));
+    for other in [
+        Seen { view: View(3), ..seen(1) },
+        Seen { op_number: 10, ..seen(1) },
+        Seen { commit_number: 8, ..seen(1) },
+        Seen { state: 2, ..seen(1) },
+        Seen { role: Some(Role::ViewChange), ..seen(1) },
+        Seen { role: None, ..seen(1) },
+    ] {
+        assert!(!Liveness::converged(&[seen(0), other]), "{other:?}");
+    }
+}
+
+#[test]
+fn l5_views_that_go_on_changing() {
+    let mut checks = checks();
+    let mut liveness = Liveness::new(&setup(), 0, 10);
+    liveness.look(1, &[seen(0)], &[], 14, &mut checks.findings);
+    assert_eq!(found(&checks), None);
+    liveness.look(2, &[seen(0)], &[], 40, &mut checks.findings);
+    assert_eq!(found(&checks), Some(Property::L5));
+}
+
+#[test]
+fn l6_a_standstill_with_somebody_waiting() {
+    let look = |waiting: &[u16]| {
+        let mut checks = checks();
+        let mut liveness = Liveness::new(&setup(), 0, 0);
+        // Looks far apart, all before the deadline, show the same.
+        let bound = liveness.bound();
+        (1..64)
+            .for_each(|part| liveness.look(bound * part / 64, &[seen(0)], waiting, 0, &mut checks.findings));
+        found(&checks)
+    };
+    assert_eq!(look(&[1]), Some(Property::L6));
+    assert_eq!(look(&[]), None);
+}

@@ -1,0 +1,155 @@
+//! The command line: one file for each subcommand.
+//!
+//! Results go to stdout, and are the same to the byte for the same seeds, whatever the machine, the build
+//! and the number of threads. Progress, speed and remarks go to stderr.
+
+mod describe;
+mod exit;
+mod keep;
+mod replay;
+mod run;
+mod scenario;
+mod selftest;
+mod sweep;
+mod text;
+mod trace;
+
+use std::panic::{self, AssertUnwindSafe};
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+use sim::bugs::{self, Bug};
+use sim::scenario::{Overrides, Scenario};
+
+/// Simulates a group of Viewstamped Replication replicas under faults, from a seed, and checks it.
+///
+/// Everything that happens follows from the seed: the same seed gives the same run on every machine.
+/// Without a subcommand one seed is run, as by `sim run`.
+#[derive(Debug, Parser)]
+#[command(name = "sim", version, args_conflicts_with_subcommands = true, after_help = examples())]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one seed (what bare flags do)
+    Run(run::RunArgs),
+    /// Run many seeds on all cores, and group what fails
+    Sweep(sweep::SweepArgs),
+    /// Run a recorded trace again
+    Replay(replay::ReplayArgs),
+    /// Look at recorded traces
+    #[command(subcommand)]
+    Trace(trace::TraceCommand),
+    /// List, check and show scenarios
+    #[command(subcommand)]
+    Scenario(scenario::ScenarioCommand),
+    /// Prove that the checks bite: every planted bug must be found
+    Selftest(selftest::SelftestArgs),
+}
+
+fn examples() -> String {
+    format!(
+        "\
+Examples:
+  sim --seed 42 --steps 100000            run one seed, with 100,000 steps under faults
+  sim --seed 7 --scenario crash-storm     run it in another scenario
+  sim sweep --count 2000                  run seeds 0 to 1999, dealt out to all scenarios
+  sim sweep --time 60s --scenario swarm   run as many seeds as fit into a minute
+  sim sweep --bug M-Q2 --count 200        hunt a planted bug
+  sim replay failures/swarm-42.trace.jsonl
+  sim trace show failures/swarm-42.trace.jsonl
+  sim scenario list
+
+Exit codes:
+{}",
+        Exit::table()
+    )
+}
+
+/// Reads the command line, does what it says, and gives the exit code.
+pub(crate) fn main() -> u8 {
+    let cli = Cli::parse();
+    // A panic has been reported by the time it gets here: what is left is to give it its own code.
+    panic::catch_unwind(AssertUnwindSafe(|| execute(&cli))).unwrap_or(Exit::HarnessFailed.code())
+}
+
+fn execute(cli: &Cli) -> u8 {
+    match &cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Sweep(args)) => sweep::run(args),
+        Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Trace(command)) => trace::run(command),
+        Some(Command::Scenario(command)) => scenario::run(command),
+        Some(Command::Selftest(args)) => selftest::run(args),
+    }
+}
+
+/// Reads a whole number: decimal, or hexadecimal after `0x`; `_` may separate digits.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let parsed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        // The parser would take a sign.
+        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16),
+        _ if digits.starts_with('+') => "+".parse(),
+        _ => digits.parse(),
+    };
+    parsed
+        .map_err(|_| format!("expected a whole number from 0 to {}, or 0x and hexadecimal digits", u64::MAX))
+}
+
+/// Finds a planted bug by its name.
+pub(crate) fn planted_bug(name: &str) -> Result<&'static Bug, String> {
+    bugs::find(name).ok_or_else(|| {
+        let names: Vec<_> = bugs::all().map(|bug| bug.name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// A scenario, and what it was called on the command line: commands to paste must say the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    /// The name of a built-in scenario, or a file.
+    pub(crate) name: String,
+    /// The scenario.
+    pub(crate) scenario: Scenario,
+}
+
+impl Named {
+    /// Finds a scenario, and sees whether the command line may change it as it does.
+    pub(crate) fn find(name: &str, overrides: &Overrides) -> Result<Self, String> {
+        let scenario = Scenario::find(name).map_err(|error| error.to_string())?;
+        scenario.check_overrides(overrides).map_err(|error| error.to_string())?;
+        Ok(Self { name: name.to_owned(), scenario })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_are_decimal_or_hexadecimal() {
+        assert_eq!(number("42"), Ok(42));
+        assert_eq!(number("100_000"), Ok(100_000));
+        assert_eq!(number("0xff"), Ok(255));
+        assert_eq!(number("18446744073709551615"), Ok(u64::MAX));
+        for wrong in ["", "-1", "+1", "0x+1", "0x", "1.5", "18446744073709551616", "0x1_0000_0000_0000_0000"]
+        {
+            assert!(number(wrong).is_err(), "{wrong}");
+        }
+    }
+}

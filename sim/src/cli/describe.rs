@@ -1,0 +1,291 @@
+//! What is run, and what came of it, in a few aligned lines.
+
+use sim::bugs::Bug;
+use sim::marks::{Fault, Marks, Moment};
+use sim::setup::{
+    ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, Network, PartitionFaults,
+    PauseFaults, Setup, Traffic,
+};
+
+use super::text::{self, count, items, line, list, micros, of, percent};
+
+/// The groups of counters that a sweep is expected to reach.
+const EXPECTED_GROUPS: [&str; 5] = ["fault", "partition", "crash", "moment", "path"];
+
+/// Describes a setup.
+pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
+    line(page, "scenario", &setup.scenario);
+    line(page, "seed", &setup.seed.to_string());
+    if let Some(bug) = bug {
+        line(page, "bug", &format!("{}: {}", bug.name, bug.what));
+    }
+    let (replicas, clients) =
+        (of(setup.replicas.into(), ("replica", "replicas")), of(setup.clients.into(), ("client", "clients")));
+    line(page, "group", &format!("{replicas}, {clients}"));
+    items(page, "workload", &workload(&setup.workload, &setup.traffic), ", ");
+    items(page, "network", &network(&setup.network), ", ");
+    for (index, fault) in faults(&setup.faults).iter().enumerate() {
+        items(page, if index == 0 { "faults" } else { "" }, fault, ", ");
+    }
+    line(page, "steps", &format!("{} under faults, then they stop", count(setup.steps)));
+    if setup.expect == Expectation::Stuck {
+        line(page, "expected", "no answers once too much memory was lost");
+    }
+}
+
+fn workload(name: &str, traffic: &Traffic) -> Vec<String> {
+    let mut parts = vec![name.to_owned(), of(traffic.keys, ("key", "keys"))];
+    parts.push(match traffic.think_mean_us {
+        0 => "no pause between requests".to_owned(),
+        mean => format!("{} between requests", micros(mean)),
+    });
+    parts.push(match traffic.burst_mean {
+        0 => "one burst without end".to_owned(),
+        mean => format!("bursts of {} with gaps of {}", count(mean), micros(traffic.idle_mean_us)),
+    });
+    if traffic.patience_us > 0 {
+        parts.push(format!("patience {}", micros(traffic.patience_us)));
+    }
+    parts
+}
+
+fn network(network: &Network) -> Vec<String> {
+    let mut parts = vec![delay(network)];
+    let mut add = |per_million: u32, what: String| {
+        if per_million > 0 {
+            parts.push(format!("{} {what}", percent(per_million)));
+        }
+    };
+    add(network.loss_per_million, "lost".to_owned());
+    add(network.duplicate_per_million, "duplicated".to_owned());
+    add(network.tail_per_million, format!("late by up to {}", micros(network.tail_max_us)));
+    add(network.hold_per_million, format!("held for up to {}", micros(network.hold_max_us)));
+    parts.push(format!("links hold {}", of(network.link_capacity.into(), ("message", "messages"))));
+    parts
+}
+
+fn delay(network: &Network) -> String {
+    format!("delay {} + {} on average", micros(network.delay_min_us), micros(network.delay_mean_us))
+}
+
+/// The families that are on, each with how it strikes, then those that are off.
+fn faults(faults: &Faults) -> Vec<Vec<String>> {
+    let Faults { partition, clog, crash, pause, clock, client } = faults;
+    let families = [
+        ("partition", partition.as_ref().map(partitions)),
+        ("clog", clog.as_ref().map(clogs)),
+        ("crash", crash.as_ref().map(crashes)),
+        ("pause", pause.as_ref().map(pauses)),
+        ("clock", clock.as_ref().map(clocks)),
+        ("client", client.as_ref().map(clients)),
+    ];
+    let off: Vec<&str> = families.iter().filter(|(_, how)| how.is_none()).map(|&(name, _)| name).collect();
+    let on = families.iter().filter_map(|(name, how)| {
+        let (first, rest) = how.as_deref()?.split_first()?;
+        Some([&[format!("{name:9}  {first}")], rest].concat())
+    });
+    let mut lines: Vec<Vec<String>> = on.collect();
+    if !off.is_empty() {
+        lines.push(vec![format!("{:9}  {}", "off", off.join(", "))]);
+    }
+    lines
+}
+
+fn every(interval_us: u64, duration_us: u64) -> String {
+    format!("every {} for {}", micros(interval_us), micros(duration_us))
+}
+
+fn partitions(faults: &PartitionFaults) -> Vec<String> {
+    let first = format!("{}:", every(faults.interval_mean_us, faults.duration_mean_us));
+    spread(first, list(&faults.shapes))
+}
+
+fn clogs(faults: &ClogFaults) -> Vec<String> {
+    vec![every(faults.interval_mean_us, faults.duration_mean_us)]
+}
+
+fn crashes(faults: &CrashFaults) -> Vec<String> {
+    let mut first = every(faults.interval_mean_us, faults.downtime_mean_us);
+    if faults.quick_restart_per_million > 0 {
+        first = format!("{first} ({} at once)", percent(faults.quick_restart_per_million));
+    }
+    let mut parts = spread(format!("{first}:"), list(&faults.targets));
+    if faults.beyond_budget {
+        parts.push("beyond the budget".to_owned());
+    }
+    parts
+}
+
+fn pauses(faults: &PauseFaults) -> Vec<String> {
+    vec![every(faults.interval_mean_us, faults.duration_mean_us)]
+}
+
+fn clocks(faults: &ClockFaults) -> Vec<String> {
+    let mut parts = vec![
+        format!("off by up to {}", micros(faults.offset_max_us)),
+        format!("rate by up to {} ppm", count(faults.drift_max_ppm.into())),
+    ];
+    if faults.timer_interval_mean_us > 0 {
+        let (interval, late) = (micros(faults.timer_interval_mean_us), micros(faults.late_mean_us));
+        parts.push(format!("a timer early or {late} late every {interval}"));
+    }
+    parts
+}
+
+fn clients(faults: &ClientFaults) -> Vec<String> {
+    vec![format!("every {}", micros(faults.crash_interval_mean_us))]
+}
+
+/// A list behind an introduction, in parts that may go into lines of their own.
+fn spread(first: String, names: String) -> Vec<String> {
+    let mut names = names.split(", ");
+    let first = format!("{first} {}", names.next().unwrap_or_default());
+    std::iter::once(first).chain(names.map(str::to_owned)).collect()
+}
+
+// ---- Counters ----------------------------------------------------------------------------------------
+
+/// Describes what happened to replicas, clients and messages.
+pub(crate) fn events(page: &mut String, views: u64, marks: &Marks) {
+    let moment = |moment, noun| of(marks.count(moment), noun);
+    let mut events = vec![
+        of(views, ("view change", "view changes")),
+        moment(Moment::Crash, ("crash", "crashes")),
+        moment(Moment::Recovery, ("recovery", "recoveries")),
+    ];
+    let faults = [
+        (Fault::Cut, ("partition", "partitions")),
+        (Fault::CloggedLink, ("clog", "clogs")),
+        (Fault::Pause, ("pause", "pauses")),
+        (Fault::ClientCrash, ("client crash", "client crashes")),
+    ];
+    let struck = faults.into_iter().filter(|(fault, _)| marks.faults(*fault) > 0);
+    events.extend(struck.map(|(fault, noun)| of(marks.faults(fault), noun)));
+    items(page, "events", &events, ", ");
+    let messages = Messages::of(marks);
+    let dropped = format!(
+        "{} dropped ({} lost, {} cut off, {} overflowed)",
+        count(messages.dropped()),
+        count(messages.lost),
+        count(messages.cut),
+        count(messages.overflow)
+    );
+    let messages = [
+        format!("{} sent", count(messages.sent)),
+        format!("{} delivered", count(messages.delivered)),
+        dropped,
+        format!("{} duplicated", count(messages.duplicated)),
+        format!("{} held", count(messages.held)),
+    ];
+    items(page, "messages", &messages, ", ");
+}
+
+/// What became of messages.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub(crate) struct Messages {
+    /// All that were sent.
+    pub(crate) sent: u64,
+    /// Those that arrived, copies included.
+    pub(crate) delivered: u64,
+    /// Those that the network lost.
+    pub(crate) lost: u64,
+    /// Those whose link was cut.
+    pub(crate) cut: u64,
+    /// Those that did not fit into their link.
+    pub(crate) overflow: u64,
+    /// Those that were to arrive twice.
+    pub(crate) duplicated: u64,
+    /// Those that were kept back.
+    pub(crate) held: u64,
+}
+
+impl Messages {
+    /// From the counters.
+    pub(crate) fn of(marks: &Marks) -> Self {
+        Self {
+            sent: marks.messages_sent(),
+            delivered: marks.delivered,
+            lost: marks.faults(Fault::Lost),
+            cut: marks.cut,
+            overflow: marks.faults(Fault::Overflow),
+            duplicated: marks.faults(Fault::Duplicated),
+            held: marks.faults(Fault::Held),
+        }
+    }
+
+    const fn dropped(&self) -> u64 {
+        self.lost + self.cut + self.overflow
+    }
+}
+
+/// The counters that a sweep is expected to reach, by group.
+pub(crate) fn expected_marks(marks: &Marks) -> Vec<(&'static str, Vec<(String, u64)>)> {
+    let all = marks.all();
+    let group = |group: &'static str| {
+        let named = all.iter().filter_map(|(name, count)| {
+            let (prefix, name) = name.split_once(':')?;
+            (prefix == group).then(|| (name.to_owned(), *count))
+        });
+        (group, named.collect())
+    };
+    EXPECTED_GROUPS.into_iter().map(group).collect()
+}
+
+/// The names of the counters that a sweep is expected to reach and that are zero.
+pub(crate) fn missing_marks(marks: &Marks) -> Vec<String> {
+    let groups = expected_marks(marks).into_iter();
+    let missing = groups.flat_map(|(group, named)| {
+        named.into_iter().filter(|(_, count)| *count == 0).map(move |(name, _)| format!("{group}:{name}"))
+    });
+    missing.collect()
+}
+
+/// How many marks were reached, in one line.
+pub(crate) fn marks_in_short(page: &mut String, marks: &Marks) {
+    let groups = expected_marks(marks);
+    let reached = |named: &[(String, u64)]| named.iter().filter(|(_, count)| *count > 0).count();
+    let parts = groups.iter().map(|(group, named)| format!("{group} {}/{}", reached(named), named.len()));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    let sum: usize = groups.iter().map(|(_, named)| reached(named)).sum();
+    let all: usize = groups.iter().map(|(_, named)| named.len()).sum();
+    line(page, "marks", &format!("{sum} of {all} reached ({parts})"));
+}
+
+/// Which marks were reached, how often, and which were not.
+pub(crate) fn marks(page: &mut String, marks: &Marks) {
+    marks_in_short(page, marks);
+    for (group, named) in expected_marks(marks) {
+        let reached = named.iter().filter(|(_, count)| *count > 0);
+        let reached: Vec<String> =
+            reached.map(|(name, number)| format!("{name} {}", count(*number))).collect();
+        if !reached.is_empty() {
+            items(page, &format!("  {group}"), &reached, ", ");
+        }
+    }
+    unreached(page, marks);
+}
+
+/// Which marks were not reached, group by group.
+fn unreached(page: &mut String, marks: &Marks) {
+    let mut label = "not reached";
+    for (group, named) in expected_marks(marks) {
+        let all = named.len();
+        let missing: Vec<String> =
+            named.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect();
+        if !missing.is_empty() {
+            let names = if missing.len() == all { "all of them".to_owned() } else { missing.join(", ") };
+            let text = format!("{group}: {names}");
+            items(page, label, &text.split_inclusive(", ").map(str::to_owned).collect::<Vec<_>>(), "");
+            label = "";
+        }
+    }
+}
+
+/// Steps a second, and virtual to real time: on stderr, because it is never the same twice.
+pub(crate) fn speed(steps: u64, virtual_nanoseconds: u64, real: std::time::Duration) -> String {
+    let seconds = real.as_secs_f64().max(1e-9);
+    let rate = count((steps as f64 / seconds) as u64);
+    let ratio = count((virtual_nanoseconds as f64 / 1e9 / seconds) as u64);
+    let text = format!("took {seconds:.2} s: {rate} steps/s, {ratio} times as fast as real time");
+    text::styled(text::LABEL, &text)
+}

@@ -1,0 +1,126 @@
+//! What clients do: register, ask, wait, lose patience, start over.
+
+use vr::{ClientEvent, Rules};
+
+use super::World;
+use crate::check::linearizability::Call;
+use crate::environment::{ClientPort, Event};
+use crate::marks::Moment;
+use crate::node::Node;
+use crate::workload::Workload;
+
+impl<W: Workload, R: Rules + Clone> World<W, R> {
+    pub(super) fn wake(&mut self, slot: u16, life: u32) {
+        if self.environment.life(Node::Client(slot)) as u32 != life {
+            return;
+        }
+        let paused_until = self.clients[slot as usize].paused_until;
+        if paused_until > self.environment.now {
+            return self.environment.queue.push(paused_until, Event::Wake { slot, life });
+        }
+        let client = &self.clients[slot as usize];
+        if client.client.is_waiting() || (client.client.id().is_some() && client.next.is_none()) {
+            return;
+        }
+        self.begin_step(u64::from(Node::Client(slot).number()) << 8 | 2);
+        self.client_goes_on(slot);
+        self.end_step();
+    }
+
+    /// The client registers, or makes the request that it has decided on.
+    pub(super) fn client_goes_on(&mut self, slot: u16) {
+        let client = &mut self.clients[slot as usize];
+        let now = client.clock.read(self.environment.now);
+        if client.client.id().is_none() {
+            self.environment.line(Some(Node::Client(slot)), None, || "registers".to_owned());
+            client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
+            return self.schedule_client_timer(slot as usize);
+        }
+        let Some(operation) = client.next.take() else { return };
+        let number = client.decided;
+        let address = client.client.address();
+        self.environment.line(Some(Node::Client(slot)), None, || format!("requests {operation:?}"));
+        self.environment.checks.requested(slot, address, number, &operation);
+        let called = self.environment.tick();
+        client.calling = Some(self.environment.history.len());
+        let call = Call { client: slot.into(), operation: operation.clone(), called, returned: None };
+        self.environment.history.push(call);
+        self.environment.callers.push((address, number));
+        let request = client.client.request(
+            now,
+            operation,
+            &mut ClientPort { slot, environment: &mut self.environment },
+        );
+        assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
+        if self.setup.traffic.patience_us > 0 {
+            let at = self.environment.now + self.setup.traffic.patience_us * 1_000;
+            let life = self.environment.life(Node::Client(slot)) as u32;
+            self.environment.queue.push(at, Event::Patience { slot, life, request: number });
+        }
+        self.schedule_client_timer(slot as usize);
+    }
+
+    pub(super) fn client_hears(&mut self, slot: u16, reply: vr::Reply<W::Response>) {
+        let client = &mut self.clients[slot as usize];
+        let now = client.clock.read(self.environment.now);
+        self.acting = Some(Node::Client(slot));
+        let event =
+            client.client.on_reply(now, reply, &mut ClientPort { slot, environment: &mut self.environment });
+        self.acting = None;
+        match event {
+            None => self.schedule_client_timer(slot as usize),
+            Some(ClientEvent::Registered(_)) => self.client_decides(slot),
+            Some(ClientEvent::Executed { number, op_number, response }) => {
+                let call = client.calling.take().expect("an answer to a request that was made");
+                self.environment
+                    .line(Some(Node::Client(slot)), None, || format!("  is answered {response:?}"));
+                self.environment.checks.answered(slot, number.0, op_number, &response);
+                let returned = self.environment.tick();
+                self.environment.history[call].returned = Some((returned, response));
+                self.environment.marks.answered += 1;
+                if let Some(probes) = &mut client.probes {
+                    *probes = probes.saturating_sub(1);
+                }
+                self.client_decides(slot);
+            }
+            Some(ClientEvent::Evicted) => {
+                self.environment.marks.moment(Moment::ClientEvicted);
+                self.start_client_over(slot);
+            }
+        }
+    }
+
+    /// The client decides what to ask for next, and asks at once or later.
+    pub(super) fn client_decides(&mut self, slot: u16) {
+        let client = &mut self.clients[slot as usize];
+        if client.is_done() {
+            return;
+        }
+        let Some(pause) = client.decide(&self.setup, &mut self.environment) else { return };
+        if pause == 0 && client.paused_until <= self.environment.now {
+            return self.client_goes_on(slot);
+        }
+        let life = self.environment.life(Node::Client(slot)) as u32;
+        self.environment.queue.push(self.environment.now + pause, Event::Wake { slot, life });
+    }
+
+    pub(super) fn start_client_over(&mut self, slot: u16) {
+        let rules = self.rules.clone();
+        self.clients[slot as usize].start_over(&self.setup, rules, &mut self.environment);
+        self.environment.line(Some(Node::Client(slot)), None, || "starts over as a new client".to_owned());
+        self.client_goes_on(slot);
+    }
+
+    pub(super) fn lose_patience(&mut self, slot: u16, life: u32, request: u64) {
+        let client = &self.clients[slot as usize];
+        let is_current =
+            self.environment.life(Node::Client(slot)) as u32 == life && client.decided == request;
+        if !is_current || client.calling.is_none() || client.probes.is_some() {
+            return;
+        }
+        self.begin_step(u64::from(Node::Client(slot).number()) << 8 | 3);
+        self.environment.marks.moment(Moment::RequestAbandoned);
+        self.start_client_over(slot);
+        self.end_step();
+    }
+}

@@ -1,0 +1,208 @@
+//! What is done to the system: actions, crashes, restarts.
+
+use rand::RngExt;
+use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
+
+use super::listing::describe_action;
+use super::{Phase, ReplicaSlot, World, member};
+use crate::decisions::Done;
+use crate::environment::{Event, ReplicaPort};
+use crate::faults::{Action, Ambush, Scene, Strike};
+use crate::marks::Moment;
+use crate::node::Node;
+use crate::packet::Identity;
+use crate::workload::Workload;
+
+impl<W: Workload, R: Rules + Clone> World<W, R> {
+    pub(super) fn scene(&self) -> Scene {
+        let role = |slot: &ReplicaSlot<W, R>| slot.replica.as_ref().map(Replica::role);
+        let views = self.replicas.iter().filter_map(|slot| Some(slot.replica.as_ref()?.view()));
+        Scene {
+            roles: self.replicas.iter().map(role).collect(),
+            view: views.max().unwrap_or(View::ZERO),
+            clients: self.setup.clients,
+        }
+    }
+
+    pub(super) fn strike(&mut self, index: usize) {
+        if !matches!(self.phase, Phase::Faults) {
+            return;
+        }
+        self.begin_step((index as u64) << 8 | 4);
+        let scene = self.scene();
+        match self.sources[index].strike(&self.setup, &scene) {
+            Strike::Nothing => {}
+            Strike::Ambush(ambush) => self.environment.ambushes.push(ambush),
+            Strike::Now(action) => self.perform(None, action),
+        }
+        let at = self.environment.now + self.sources[index].next_in(&self.setup);
+        self.environment.queue.push(at, Event::Strike(index));
+        self.end_step();
+    }
+
+    pub(super) fn scripted(&mut self, index: usize) {
+        if !matches!(self.phase, Phase::Faults) {
+            return;
+        }
+        let Some(script) = self.environment.script.clone() else { return };
+        self.begin_step((index as u64) << 8 | 5);
+        self.perform(None, script.actions[index].1.clone());
+        self.end_step();
+    }
+
+    /// The moment of the protocol that a crash was waiting for has come.
+    pub(super) fn spring(&mut self) {
+        if let Some((identity, action)) = self.environment.triggered.take()
+            && matches!(self.phase, Phase::Faults)
+        {
+            self.perform(Some(identity), action);
+        }
+        if let Some(sprung) = self.environment.sprung.take() {
+            let Ambush { target, restart_after } = sprung.ambush;
+            let replica = sprung.replica.0;
+            self.perform(Some(sprung.at), Action::Crash { replica, target, restart_after });
+        }
+    }
+
+    pub(super) fn perform(&mut self, when_sent: Option<Identity>, action: Action) {
+        if let Action::Crash { replica, .. } = action
+            && !self.may_crash(ReplicaId(replica))
+        {
+            return;
+        }
+        self.environment.marks.action(&action);
+        self.environment.line(None, None, || format!("fault: {}", describe_action(&action)));
+        if let Some(record) = &mut self.environment.record {
+            record.actions.push(Done { at: self.environment.now, when_sent, action: action.clone() });
+        }
+        let now = self.environment.now;
+        match action {
+            Action::Cut { links, lasts, .. } => {
+                self.environment.network.cut(&links);
+                self.environment.queue.push(now + lasts, Event::Mend(links));
+            }
+            Action::Clog { links, lasts } => self.environment.network.clog(&links, now + lasts),
+            Action::Crash { replica, restart_after, .. } => self.crash(ReplicaId(replica), restart_after),
+            Action::Pause { node, lasts } => {
+                let until = self.paused_until_mut(node);
+                *until = (now + lasts).max(*until);
+            }
+            Action::FireEarly { node } => self.fire_early(node),
+            Action::FireLate { node, lasts } => {
+                if let Node::Replica(replica) = node {
+                    self.replicas[replica.index()].timers_late_until = now + lasts;
+                }
+            }
+            Action::CrashClient { slot } => {
+                if self.clients[slot as usize].calling.is_some() {
+                    self.environment.marks.moment(Moment::ClientCrashedWaiting);
+                }
+                self.start_client_over(slot);
+            }
+        }
+    }
+
+    pub(super) fn paused_until_mut(&mut self, node: Node) -> &mut u64 {
+        match node {
+            Node::Replica(replica) => &mut self.replicas[replica.index()].paused_until,
+            Node::Client(slot) => &mut self.clients[slot as usize].paused_until,
+        }
+    }
+
+    pub(super) fn fire_early(&mut self, node: Node) {
+        let deadline = match node {
+            Node::Replica(id) => self.replicas[id.index()].replica.as_ref().map(Replica::next_deadline),
+            Node::Client(slot) => Some(self.clients[slot as usize].client.next_deadline()),
+        };
+        if let Some(deadline) = deadline.filter(|&deadline| deadline != Instant::NEVER)
+            && self.paused_until(node) <= self.environment.now
+        {
+            self.end_step();
+            self.fire(node, Some(deadline));
+        }
+    }
+
+    pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
+        if matches!(self.phase, Phase::Faults) {
+            self.begin_step(6);
+            self.environment.network.mend(links);
+            self.environment.line(None, None, || format!("mended: {} links", links.len()));
+            self.end_step();
+        }
+    }
+
+    /// Whether a crash stays within what the group can stand; a scenario may want more than that.
+    pub(super) fn may_crash(&mut self, id: ReplicaId) -> bool {
+        let members = &self.environment.checks.members;
+        if self.replicas[id.index()].replica.is_none() {
+            return false;
+        }
+        let amnesiacs = members.amnesiacs() + usize::from(!members[id].is_amnesiac());
+        if amnesiacs <= members.failures_tolerated() {
+            return true;
+        }
+        if self.setup.faults.crash.as_ref().is_some_and(|crash| crash.beyond_budget) {
+            self.budget_exceeded = true;
+            self.environment.marks.moment(Moment::BudgetExceeded);
+            return true;
+        }
+        self.environment.marks.moment(Moment::CrashRefused);
+        false
+    }
+
+    pub(super) fn crash(&mut self, id: ReplicaId, restart_after: u64) {
+        let slot = &mut self.replicas[id.index()];
+        if self.environment.checks.members[id].role == Some(Role::Recovering) {
+            self.environment.marks.moment(Moment::CrashWhileRecovering);
+        }
+        slot.replica = None;
+        slot.paused_until = 0;
+        slot.timer_at = u64::MAX;
+        slot.was_primary_of = None;
+        slot.crashed_at = self.environment.now;
+        self.environment.checks.crashed(id);
+        self.environment.marks.moment(Moment::Crash);
+        self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
+    }
+
+    pub(super) fn restart(&mut self, id: ReplicaId) {
+        if self.replicas[id.index()].replica.is_some() {
+            return;
+        }
+        if let Phase::Progress { core, .. } = &self.phase
+            && !core.contains(&id)
+        {
+            return;
+        }
+        self.begin_step(u64::from(id.0) << 8 | 7);
+        self.start_again(id);
+        self.end_step();
+    }
+
+    pub(super) fn start_again(&mut self, id: ReplicaId) {
+        let node = Node::Replica(id);
+        let incarnation = Incarnation(self.environment.next_life(node));
+        self.environment.checks.restarted(id, incarnation);
+        self.environment.marks.moment(Moment::Restart);
+        self.environment.line(Some(node), None, || format!("starts again, in life {incarnation}"));
+        let changing = |slot: &ReplicaSlot<W, R>| {
+            slot.replica.as_ref().is_some_and(|replica| replica.role() == Role::ViewChange)
+        };
+        if self.replicas.iter().any(changing) {
+            self.environment.marks.moment(Moment::RecoveryDuringViewChange);
+        }
+        let slot = &mut self.replicas[id.index()];
+        if self.environment.now - slot.crashed_at < self.setup.protocol.primary_timeout_us * 1_000 {
+            self.environment.marks.moment(Moment::QuickRestart);
+        }
+        let member = member(&self.setup, id, slot.jitter.random());
+        let now = slot.clock.read(self.environment.now);
+        self.acting = Some(node);
+        let mut port = ReplicaPort { replica: id, environment: &mut self.environment };
+        slot.replica =
+            Some(Replica::recover(now, member, incarnation, self.rules.clone(), W::service(), &mut port));
+        self.acting = None;
+        self.after_replica(id);
+        self.schedule_replica_timer(id.index());
+    }
+}

@@ -1,0 +1,207 @@
+//! Replicas and clients act: a message arrives, a timer fires.
+
+use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
+
+use super::listing::describe;
+use super::{ReplicaSlot, World};
+use crate::digest;
+use crate::environment::{ClientPort, Event, ReplicaPort, slot_of};
+use crate::marks::Moment;
+use crate::node::Node;
+use crate::packet::Packet;
+use crate::workload::Workload;
+
+impl<W: Workload, R: Rules + Clone> World<W, R> {
+    pub(super) fn deliver(
+        &mut self,
+        from: Node,
+        to: Node,
+        life: u64,
+        packet: Packet<W::Operation, W::Response>,
+    ) {
+        let paused_until = self.paused_until(to);
+        if paused_until > self.environment.now {
+            self.environment.marks.moment(Moment::DeliveredAfterPause);
+            return self.environment.queue.push(paused_until, Event::Deliver { from, to, life, packet });
+        }
+        self.environment.network.arrived(from, to);
+        let identity = packet.identity(from, to);
+        self.begin_step(identity.digest(0));
+        if let Some(nobody) = self.receiver_is_gone(to, &packet) {
+            self.environment.marks.moment(Moment::DeliveredToNobody);
+            self.environment.line(Some(to), Some(identity.kind), || format!("{identity}: {nobody}"));
+            return self.end_step();
+        }
+        self.environment.marks.delivered += 1;
+        if life < self.environment.life(from) {
+            self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
+        }
+        self.environment
+            .line(Some(to), Some(identity.kind), || format!("receives {}", describe(&packet, &identity)));
+        match packet {
+            Packet::Peer(message) => {
+                self.replica_acts(to, |replica, now, port| replica.on_message(now, message, port));
+            }
+            Packet::Request(request) => {
+                self.replica_acts(to, |replica, now, port| replica.on_request(now, request, port));
+            }
+            Packet::Reply(address, reply) => self.client_hears(slot_of(address).0, reply),
+        }
+        self.end_step();
+    }
+
+    pub(super) fn receiver_is_gone(
+        &self,
+        to: Node,
+        packet: &Packet<W::Operation, W::Response>,
+    ) -> Option<&'static str> {
+        match (to, packet) {
+            (Node::Replica(replica), _) => {
+                self.replicas[replica.index()].replica.is_none().then_some("the replica is down")
+            }
+            (Node::Client(_), Packet::Reply(address, _)) => {
+                (slot_of(*address).1 != self.environment.life(to)).then_some("the client is gone")
+            }
+            (Node::Client(_), _) => unreachable!("only replies go to clients"),
+        }
+    }
+
+    pub(super) fn paused_until(&self, node: Node) -> u64 {
+        match node {
+            Node::Replica(replica) => self.replicas[replica.index()].paused_until,
+            Node::Client(slot) => self.clients[slot as usize].paused_until,
+        }
+    }
+
+    /// Lets a replica act and then looks at it.
+    pub(super) fn replica_acts(
+        &mut self,
+        node: Node,
+        act: impl FnOnce(&mut Replica<W::Service, R>, Instant, &mut ReplicaPort<'_, W>),
+    ) {
+        let Node::Replica(id) = node else { unreachable!("a replica acts") };
+        let slot = &mut self.replicas[id.index()];
+        let Some(replica) = &mut slot.replica else { return };
+        let now = slot.clock.read(self.environment.now);
+        self.acting = Some(node);
+        act(replica, now, &mut ReplicaPort { replica: id, environment: &mut self.environment });
+        self.acting = None;
+        self.after_replica(id);
+    }
+
+    pub(super) fn after_replica(&mut self, id: ReplicaId) {
+        let slot = &mut self.replicas[id.index()];
+        let Some(replica) = &slot.replica else { return };
+        let (role, view) = (replica.role(), replica.view());
+        let before = self.environment.checks.members[id].role;
+        let view_before = self.environment.checks.members[id].view;
+        self.environment.checks.after_step::<W, R>(id, replica);
+        let state = view.0 << 2 ^ role as u64 ^ replica.op_number().0 << 40 ^ replica.commit_number().0 << 20;
+        self.environment.digest = digest::mix(self.environment.digest, state);
+        let deadline_changed = slot.clock.read(slot.timer_at.min(u64::MAX >> 2)) > replica.next_deadline();
+        if before != Some(role) || view_before != view {
+            self.role_changed(id, before, role, view);
+        }
+        if deadline_changed {
+            self.schedule_replica_timer(id.index());
+        }
+    }
+
+    pub(super) fn role_changed(&mut self, id: ReplicaId, before: Option<Role>, role: Role, view: View) {
+        self.environment.line(Some(Node::Replica(id)), None, || format!("  is now {role:?} of view {view}"));
+        if before == Some(Role::Recovering) && role != Role::Recovering {
+            self.environment.marks.moment(Moment::Recovery);
+        }
+        match role {
+            Role::Primary => {
+                self.replicas[id.index()].was_primary_of = Some(view);
+                let is_primary = |slot: &&ReplicaSlot<W, R>| {
+                    slot.replica.as_ref().is_some_and(|replica| replica.role() == Role::Primary)
+                };
+                if self.replicas.iter().filter(is_primary).count() > 1 {
+                    self.environment.marks.moment(Moment::TwoPrimaries);
+                }
+            }
+            Role::Backup if self.replicas[id.index()].was_primary_of.take().is_some() => {
+                self.environment.marks.moment(Moment::OldPrimaryCaughtUp);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn schedule_replica_timer(&mut self, index: usize) {
+        let slot = &mut self.replicas[index];
+        let Some(replica) = &slot.replica else { return };
+        let at =
+            slot.clock.when(replica.next_deadline()).max(self.environment.now).max(slot.timers_late_until);
+        if at < slot.timer_at {
+            slot.timer_at = at;
+            self.environment.queue.push(at, Event::Timer(Node::Replica(ReplicaId(index as u8))));
+        }
+    }
+
+    pub(super) fn schedule_client_timer(&mut self, index: usize) {
+        let slot = &mut self.clients[index];
+        let at = slot.clock.when(slot.client.next_deadline()).max(self.environment.now);
+        if at < slot.timer_at {
+            slot.timer_at = at;
+            self.environment.queue.push(at, Event::Timer(Node::Client(index as u16)));
+        }
+    }
+
+    /// A timer event. Deadlines move away all the time; the event of an earlier one finds that out here,
+    /// and is no step.
+    pub(super) fn timer(&mut self, node: Node) {
+        let now = self.environment.now;
+        let paused_until = self.paused_until(node);
+        let (timer_at, due) = match node {
+            Node::Replica(replica) => {
+                let slot = &mut self.replicas[replica.index()];
+                let deadline = slot.replica.as_ref().map_or(Instant::NEVER, Replica::next_deadline);
+                (&mut slot.timer_at, slot.clock.read(now) >= deadline && now >= slot.timers_late_until)
+            }
+            Node::Client(client) => {
+                let slot = &mut self.clients[client as usize];
+                (&mut slot.timer_at, slot.clock.read(now) >= slot.client.next_deadline())
+            }
+        };
+        if *timer_at != now {
+            return;
+        }
+        if paused_until > now {
+            *timer_at = paused_until;
+            return self.environment.queue.push(paused_until, Event::Timer(node));
+        }
+        *timer_at = u64::MAX;
+        if due { self.fire(node, None) } else { self.schedule_timer(node) }
+    }
+
+    pub(super) fn schedule_timer(&mut self, node: Node) {
+        match node {
+            Node::Replica(replica) => self.schedule_replica_timer(replica.index()),
+            Node::Client(slot) => self.schedule_client_timer(slot as usize),
+        }
+    }
+
+    /// A node's timer fires; when early, at the reading that it was set for.
+    pub(super) fn fire(&mut self, node: Node, early: Option<Instant>) {
+        self.begin_step(u64::from(node.number()) << 8 | 1);
+        self.environment
+            .line(Some(node), None, || format!("timer fires{}", if early.is_some() { " early" } else { "" }));
+        match node {
+            Node::Replica(_) => self.replica_acts(node, |replica, now, port| {
+                replica.on_timeout(early.unwrap_or(now), port);
+            }),
+            Node::Client(slot) => {
+                let client = &mut self.clients[slot as usize];
+                let now = early.unwrap_or_else(|| client.clock.read(self.environment.now));
+                if client.client.is_waiting() && now >= client.client.next_deadline() {
+                    self.environment.marks.moment(Moment::RequestRetried);
+                }
+                client.client.on_timeout(now, &mut ClientPort { slot, environment: &mut self.environment });
+            }
+        }
+        self.schedule_timer(node);
+        self.end_step();
+    }
+}

@@ -1,0 +1,173 @@
+//! After the faults: a core of replicas is brought up and connected, and has to make progress.
+
+use vr::{Replica, ReplicaId, Rules, View};
+
+use super::{Phase, ReplicaSlot, World};
+use crate::check::Property;
+use crate::check::liveness::{Liveness, Seen};
+use crate::decisions::Healed;
+use crate::environment::Event;
+use crate::marks::Moment;
+use crate::node::Node;
+use crate::random::{self, Draw, Purpose};
+use crate::workload::Workload;
+
+/// How often, in steps after the faults, convergence is looked for.
+const LOOK_INTERVAL: u64 = 32;
+/// How many requests each client makes after the faults.
+const PROBES: u32 = 2;
+
+impl<W: Workload, R: Rules + Clone> World<W, R> {
+    /// The faults stop: a core of replicas is brought up and connected.
+    pub(super) fn heal(&mut self) {
+        if !matches!(self.phase, Phase::Faults) {
+            return;
+        }
+        let members = &self.environment.checks.members;
+        let ids = || (0..self.setup.replicas).map(ReplicaId);
+        let (holders, amnesiacs): (Vec<_>, Vec<_>) = ids().partition(|&id| !members[id].is_amnesiac());
+        let quorum = members.quorum();
+        self.healed_at_step = Some(self.environment.steps);
+        self.environment.network.heal();
+        self.environment.ambushes.clear();
+        let now = self.environment.now;
+        let core = self.choose_core(quorum, &holders, &amnesiacs);
+        self.environment.line(None, None, || format!("the faults stop; the core is {core:?}"));
+        if let Some(record) = &mut self.environment.record {
+            let names = core.iter().map(|id| id.0).collect();
+            record.healed = Some(Healed { at: now, core: names });
+        }
+        self.isolate_the_rest(&core);
+        self.wake_everybody(&core);
+        if holders.len() < quorum {
+            // Messages that were on their way may still be answered; then silence.
+            let until = now + self.setup.protocol.view_change_timeout_us * 1_000 * 40;
+            // With f + 1 of an even group the lost ones can recover, if the primary is among them.
+            let demanded = holders.len() <= self.environment.checks.members.failures_tolerated();
+            self.phase = Phase::Stuck { until, calls_before: self.environment.history.len(), demanded };
+        } else {
+            let liveness = Liveness::new(&self.setup, now, self.environment.checks.views_started());
+            self.phase = Phase::Progress { core, liveness };
+        }
+    }
+
+    /// Everybody, or a quorum of those who have their memory and some of those who have not.
+    pub(super) fn choose_core(
+        &mut self,
+        quorum: usize,
+        holders: &[ReplicaId],
+        amnesiacs: &[ReplicaId],
+    ) -> Vec<ReplicaId> {
+        if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.clone()) {
+            return healed.core.into_iter().map(ReplicaId).collect();
+        }
+        let mut random = random::stream(self.setup.seed, Purpose::Heal);
+        let everybody = random.chance(500_000) || holders.len() < quorum;
+        let mut core = holders.to_vec();
+        if !everybody {
+            let size = quorum as u64 + random.below((holders.len() - quorum) as u64 + 1);
+            while core.len() as u64 > size {
+                core.remove(random.below(core.len() as u64) as usize);
+            }
+            self.environment.marks.moment(Moment::SmallCore);
+        }
+        for &id in amnesiacs {
+            if everybody || random.chance(500_000) {
+                core.push(id);
+                self.environment.marks.moment(Moment::CoreRecovers);
+            }
+        }
+        core.sort_unstable();
+        core
+    }
+
+    pub(super) fn isolate_the_rest(&mut self, core: &[ReplicaId]) {
+        let replicas = (0..self.setup.replicas).map(|id| Node::Replica(ReplicaId(id)));
+        let nodes: Vec<Node> = replicas.chain((0..self.setup.clients).map(Node::Client)).collect();
+        let outside = |node: &Node| matches!(node, Node::Replica(id) if !core.contains(id));
+        let links: Vec<(Node, Node)> = nodes
+            .iter()
+            .flat_map(|&from| nodes.iter().map(move |&to| (from, to)))
+            .filter(|(from, to)| from != to && (outside(from) || outside(to)))
+            .collect();
+        self.environment.network.cut(&links);
+    }
+
+    /// Pauses end, crashed members of the core start again, clients make their last requests.
+    pub(super) fn wake_everybody(&mut self, core: &[ReplicaId]) {
+        let now = self.environment.now;
+        for index in 0..self.replicas.len() {
+            self.replicas[index].paused_until = 0;
+            self.replicas[index].timers_late_until = 0;
+            self.schedule_replica_timer(index);
+            let id = ReplicaId(index as u8);
+            if self.replicas[index].replica.is_none() && core.contains(&id) {
+                self.environment.queue.push(now, Event::Restart(id));
+            }
+        }
+        for slot in 0..self.setup.clients {
+            let client = &mut self.clients[slot as usize];
+            client.paused_until = 0;
+            client.probes = Some(PROBES);
+            let idle = client.client.id().is_some() && !client.client.is_waiting();
+            if idle && client.next.is_none() {
+                client.decide(&self.setup, &mut self.environment);
+            }
+            let life = self.environment.life(Node::Client(slot)) as u32;
+            self.environment.queue.push(now, Event::Wake { slot, life });
+            self.schedule_client_timer(slot as usize);
+        }
+    }
+
+    pub(super) fn look(&mut self) {
+        let now = self.environment.now;
+        match &mut self.phase {
+            Phase::Progress { core, liveness } => {
+                if !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
+                    return;
+                }
+                let seen: Vec<Seen> =
+                    core.iter().map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
+                let waiting: Vec<u16> = self
+                    .clients
+                    .iter()
+                    .filter(|client| !client.is_done())
+                    .map(|client| client.slot)
+                    .collect();
+                if waiting.is_empty() && Liveness::converged(&seen) {
+                    self.phase = Phase::Over;
+                } else {
+                    let checks = &mut self.environment.checks;
+                    let views = checks.views_started();
+                    liveness.look(now, &seen, &waiting, views, &mut checks.findings);
+                }
+            }
+            Phase::Stuck { until, calls_before, demanded } => {
+                let answered =
+                    self.environment.history[*calls_before..].iter().any(|call| call.returned.is_some());
+                if answered && *demanded {
+                    let witness =
+                        "a request was answered although more memory was lost than the group can stand";
+                    self.environment.checks.findings.add(Property::Stuck, "answered", witness);
+                }
+                if now >= *until {
+                    self.phase = Phase::Over;
+                }
+            }
+            Phase::Faults | Phase::Over => {}
+        }
+    }
+}
+
+fn seen<W: Workload, R: Rules>(id: ReplicaId, slot: &ReplicaSlot<W, R>) -> Seen {
+    let replica = slot.replica.as_ref();
+    Seen {
+        replica: id.0,
+        role: replica.map(Replica::role),
+        view: replica.map_or(View::ZERO, Replica::view),
+        op_number: replica.map_or(0, |replica| replica.op_number().0),
+        commit_number: replica.map_or(0, |replica| replica.commit_number().0),
+        state: replica.map_or(0, |replica| W::digest(replica.service())),
+        fetching: replica.is_some_and(Replica::is_fetching),
+    }
+}

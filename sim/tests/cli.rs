@@ -1,0 +1,274 @@
+//! The command line as scripts see it: exit codes, output that is the same every time, clear complaints.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// An empty folder for a test, in which failures may be written.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn command(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.args(arguments.split_whitespace()).current_dir(folder);
+    command
+}
+
+fn sim(folder: &Path, arguments: &str) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert_eq!(out(output).lines().count(), 1);
+    serde_json::from_str(out(output)).unwrap()
+}
+
+// ---- One seed ----------------------------------------------------------------------------------------
+
+#[test]
+fn bare_flags_run_one_seed() {
+    let folder = folder("bare");
+    let bare = sim(&folder, "--seed 42 --steps 2000");
+    assert_eq!(code(&bare), 0);
+    assert_eq!(bare.stdout, sim(&folder, "run --seed 42 --steps 2000").stdout);
+    assert_eq!(bare.stdout, sim(&folder, "--seed 0x2a --steps 2_000").stdout);
+    assert_eq!(sim(&folder, "").stdout, sim(&folder, "run --seed 0 --scenario swarm").stdout);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let folder = folder("same");
+    for arguments in ["--seed 7 --scenario crash-storm", "--seed 7 --scenario crash-storm --json"] {
+        let (once, again) = (sim(&folder, arguments), sim(&folder, arguments));
+        assert_eq!(code(&once), 0);
+        assert_eq!(once.stdout, again.stdout);
+    }
+    let other = sim(&folder, "--seed 8 --scenario crash-storm");
+    assert_ne!(
+        out(&sim(&folder, "--seed 7 --scenario crash-storm")).lines().last(),
+        out(&other).lines().last()
+    );
+}
+
+#[test]
+fn a_run_as_json_holds_what_the_page_says() {
+    let folder = folder("json");
+    let arguments = "--seed 3 --scenario calm --replicas 5 --clients 2 --steps 1000";
+    let object = json(&sim(&folder, &format!("{arguments} --json")));
+    let page = sim(&folder, arguments);
+    assert_eq!(object["verdict"], "held");
+    assert_eq!(object["exit_code"], 0);
+    assert_eq!((&object["setup"]["replicas"], &object["setup"]["clients"]), (&5.into(), &2.into()));
+    assert_eq!(object["fault_steps"], 1000);
+    assert!(out(&page).ends_with(&format!(" {}\n", object["digest"].as_str().unwrap())));
+}
+
+#[test]
+fn a_run_is_recorded_on_demand() {
+    let folder = folder("recorded");
+    let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace deep/in/here.jsonl");
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("deep/in/here.jsonl"));
+    assert!(fs::read_to_string(folder.join("deep/in/here.jsonl")).unwrap().starts_with("{\"format\":"));
+    fs::write(folder.join("file"), "").unwrap();
+    let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace file/trace.jsonl");
+    assert_eq!(code(&output), 70);
+    assert!(err(&output).contains("file/trace.jsonl: cannot be written"), "{}", err(&output));
+}
+
+// ---- Failures ----------------------------------------------------------------------------------------
+
+#[test]
+fn a_violation_is_recorded_and_can_be_run_again() {
+    let folder = folder("violation");
+    let sweep = sim(&folder, "sweep --bug M-Q2 --count 300 --json");
+    assert_eq!(code(&sweep), 1, "{}", err(&sweep));
+    let summary = json(&sweep);
+    let finding = &summary["findings"][0];
+    assert!(folder.join(finding["trace"].as_str().unwrap()).is_file());
+    let again = finding["command"].as_str().unwrap().strip_prefix("sim ").unwrap();
+    fs::remove_dir_all(folder.join("failures")).unwrap();
+    let run = sim(&folder, again);
+    assert_eq!(code(&run), 1);
+    let trace = format!("failures/swarm-{}.trace.jsonl", finding["seeds"][0]);
+    assert!(out(&run).contains(&format!("sim replay {trace}\n")), "{}", out(&run));
+    assert!(folder.join(&trace).is_file());
+    assert!(out(&run).contains(finding["violation"]["witness"].as_str().unwrap()));
+    let again = json(&sim(&folder, &format!("{again} --json")));
+    assert_eq!(again["violation"], finding["violation"]);
+}
+
+#[test]
+fn a_failure_is_told_in_twelve_lines() {
+    let folder = folder("twelve");
+    let sweep = sim(&folder, "sweep --bug M-Q2 --count 300 --failures elsewhere");
+    assert_eq!(code(&sweep), 1);
+    let page = out(&sweep);
+    let (_, block) = page.split_once("\nVIOLATED ").unwrap();
+    let block = block.split("\n\n").next().unwrap();
+    assert!((5..=12).contains(&block.lines().count()), "{block}");
+    assert!(block.contains("\n  replay    sim replay elsewhere/swarm-"), "{block}");
+    assert!(folder.join("elsewhere").is_dir());
+}
+
+#[test]
+fn wrong_usage_is_told_in_one_line() {
+    let folder = folder("usage");
+    fs::write(folder.join("typo.json"), "{\n  \"description\": \"d\",\n  \"replicsa\": 3\n}\n").unwrap();
+    let wrong = [
+        ("--scenario clam", "clam: no such scenario"),
+        ("--scenario typo.json", "typo.json:3:"),
+        ("sweep --scenario calm typo.json", "typo.json:3:"),
+        ("--scenario none.json", "none.json: "),
+        ("--seed 18446744073709551616", "expected a whole number from 0 to 18446744073709551615"),
+        ("--seed x", "expected a whole number"),
+        ("--replicas 10", "10 is not in 1..=9"),
+        ("--steps 0", "steps: "),
+        ("--bug M-XX", "expected one of M-"),
+        ("--seed 1 sweep", "cannot be used with"),
+        ("sweep --seeds 7", "expected A..B, A..=B or A.."),
+        ("sweep --shard 3/2", "expected k/n with k from 1 to n"),
+        ("sweep --time soon", "expected a time such as 60s"),
+        ("sweep --require path:none", "expected one of path:"),
+    ];
+    for (arguments, expected) in wrong {
+        let output = sim(&folder, arguments);
+        assert_eq!(code(&output), 2, "{arguments}");
+        assert_eq!(out(&output), "", "{arguments}");
+        let first = err(&output).lines().next().unwrap();
+        assert!(first.starts_with("error: ") && first.contains(expected), "{arguments}: {first}");
+    }
+}
+
+#[test]
+fn nothing_run_is_not_success() {
+    let folder = folder("nothing");
+    for arguments in ["sweep --count 0", "sweep --seeds 5..5", "sweep --seeds 9..5", "sweep --time 0s"] {
+        let output = sim(&folder, arguments);
+        assert_eq!(code(&output), 4, "{arguments}");
+        assert!(err(&output).contains("nothing was run"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn marks_can_be_demanded() {
+    let folder = folder("marks");
+    let calm = "sweep --scenario calm --count 4 --steps 300";
+    assert_eq!(code(&sim(&folder, &format!("{calm} --require path:prepare-kept"))), 0);
+    let output = sim(&folder, &format!("{calm} --require path:prepare-kept --require moment:crash"));
+    assert_eq!(code(&output), 7);
+    assert!(err(&output).contains("not reached: moment:crash\n"), "{}", err(&output));
+    let output = sim(&folder, &format!("{calm} --require-marks --json"));
+    assert_eq!(code(&output), 7);
+    let summary = json(&output);
+    assert_eq!(summary["exit_code"], 7);
+    assert_eq!(summary["marks_unmet"], summary["marks_not_reached"]);
+}
+
+// ---- Many seeds --------------------------------------------------------------------------------------
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let folder = folder("jobs");
+    for arguments in ["sweep --count 60 --steps 500 --recheck 20", "sweep --bug M-Q2 --seeds 0..300"] {
+        let one = sim(&folder, &format!("{arguments} --jobs 1"));
+        let two = sim(&folder, &format!("{arguments} --jobs 2"));
+        assert_eq!(out(&one), out(&two));
+        assert_eq!(one.status, two.status);
+    }
+}
+
+#[test]
+fn shards_add_up() {
+    let folder = folder("shards");
+    let sweep = |shard: &str| json(&sim(&folder, &format!("sweep --seeds 7..47 --steps 300 --json {shard}")));
+    let digest = |summary: &Value| u64::from_str_radix(summary["digest"].as_str().unwrap(), 16).unwrap();
+    let whole = sweep("");
+    let parts = [sweep("--shard 1/3"), sweep("--shard 2/3"), sweep("--shard 3/3")];
+    assert_eq!(whole["runs"], 40);
+    assert_eq!(parts.iter().map(|part| part["runs"].as_u64().unwrap()).sum::<u64>(), 40);
+    assert_eq!(parts.iter().map(digest).fold(0, u64::wrapping_add), digest(&whole));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_writes_what_was_done() {
+    let folder = folder("interrupted");
+    let child = command(&folder, "sweep --time 5m --scenario calm --jobs 1 --json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 130);
+    let summary = json(&output);
+    assert!(summary["runs"].as_u64().unwrap() > 0);
+    assert_eq!(summary["stopped"], true);
+}
+
+// ---- Where the output goes ---------------------------------------------------------------------------
+
+#[test]
+fn pipes_get_no_colours() {
+    let folder = folder("colours");
+    for arguments in
+        ["--seed 1 --steps 500", "sweep --count 5 --steps 300", "sweep --count 0", "--scenario clam"]
+    {
+        for no_color in [false, true] {
+            let mut command = command(&folder, arguments);
+            if no_color {
+                command.env("NO_COLOR", "1");
+            }
+            let output = command.output().unwrap();
+            assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b), "{arguments}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let folder = folder("closed");
+    for arguments in ["--seed 1 --steps 500", "sweep --count 5 --steps 300", "scenario list", "--help"] {
+        let mut child =
+            command(&folder, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 0, "{arguments}");
+        assert!(!err(&output).contains("panicked"), "{arguments}");
+    }
+}
+
+#[test]
+fn the_help_teaches() {
+    let folder = folder("help");
+    let output = sim(&folder, "--help");
+    assert_eq!(code(&output), 0);
+    for expected in
+        ["sim --seed 42 --steps 100000", "sim sweep --count 2000", "Exit codes:", "130  interrupted"]
+    {
+        assert!(out(&output).contains(expected), "{expected}");
+    }
+}
