@@ -28,6 +28,12 @@ impl Clock {
         Instant((now as i64 + drifted as i64 + self.offset) as u64)
     }
 
+    /// Jumps ahead so that it shows `reading` at the true time `now`; never back.
+    pub const fn jump_to(&mut self, now: u64, reading: Instant) {
+        let ahead = reading.0.saturating_sub(self.read(now).0);
+        self.offset += ahead as i64;
+    }
+
     /// The first true time at which the clock shows `deadline` or later.
     #[must_use]
     pub const fn when(self, deadline: Instant) -> u64 {
@@ -59,6 +65,16 @@ mod tests {
             }
         }
         assert_eq!(Clock::new(0, 0).when(Instant::NEVER), u64::MAX);
+    }
+
+    #[test]
+    fn a_jump_goes_ahead_and_never_back() {
+        let mut clock = Clock::new(0, 100);
+        let reading = Instant(clock.read(5_000_000).0 + 777);
+        clock.jump_to(5_000_000, reading);
+        assert_eq!(clock.read(5_000_000), reading);
+        clock.jump_to(5_000_000, Instant(1));
+        assert_eq!(clock.read(5_000_000), reading);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub enum Action {
         /// For how long.
         lasts: u64,
     },
-    /// A node's next timer fires at once.
+    /// A node's clock jumps ahead, so that its next timer fires at once.
     FireEarly {
         /// Which node.
         node: Node,

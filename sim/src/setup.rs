@@ -237,7 +237,8 @@ pub struct ClockFaults {
     pub offset_max_us: u64,
     /// The largest deviation of a clock's rate, in parts per million.
     pub drift_max_ppm: u32,
-    /// The mean time between two timers that fire early or late, in microseconds; zero for never.
+    /// The mean time between two timers that fire early (the clock jumps ahead to the deadline) or late,
+    /// in microseconds; zero for never.
     pub timer_interval_mean_us: u64,
     /// The mean time by which a timer is late, in microseconds.
     pub late_mean_us: u64,

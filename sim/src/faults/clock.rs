@@ -1,4 +1,4 @@
-//! Timers that fire early or late on single nodes. (Offset and drift of clocks are drawn once a run.)
+//! Clocks that jump ahead, so that timers fire early, and timers that fire late, on single nodes. (Offset and drift of clocks are drawn once a run.)
 
 use rand_chacha::ChaCha8Rng;
 

@@ -52,7 +52,7 @@ pub(super) fn describe_action(action: &Action) -> String {
             format!("r{replica} crashes ({target:?}), starts again after {}", millis(restart_after))
         }
         Action::Pause { node, lasts } => format!("{node} stands still for {}", millis(lasts)),
-        Action::FireEarly { node } => format!("{node}'s timer fires early"),
+        Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
     }

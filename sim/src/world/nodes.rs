@@ -173,7 +173,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return self.environment.queue.push(paused_until, Event::Timer(node));
         }
         *timer_at = u64::MAX;
-        if due { self.fire(node, None) } else { self.schedule_timer(node) }
+        if due { self.fire(node) } else { self.schedule_timer(node) }
     }
 
     pub(super) fn schedule_timer(&mut self, node: Node) {
@@ -183,18 +183,17 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
-    /// A node's timer fires; when early, at the reading that it was set for.
-    pub(super) fn fire(&mut self, node: Node, early: Option<Instant>) {
+    /// A node's timer fires.
+    pub(super) fn fire(&mut self, node: Node) {
         self.begin_step(u64::from(node.number()) << 8 | 1);
-        self.environment
-            .line(Some(node), None, || format!("timer fires{}", if early.is_some() { " early" } else { "" }));
+        self.environment.line(Some(node), None, || "timer fires".to_owned());
         match node {
             Node::Replica(_) => self.replica_acts(node, |replica, now, port| {
-                replica.on_timeout(early.unwrap_or(now), port);
+                replica.on_timeout(now, port);
             }),
             Node::Client(slot) => {
                 let client = &mut self.clients[slot as usize];
-                let now = early.unwrap_or_else(|| client.clock.read(self.environment.now));
+                let now = client.clock.read(self.environment.now);
                 if client.client.is_waiting() && now >= client.client.next_deadline() {
                     self.environment.marks.moment(Moment::RequestRetried);
                 }
