@@ -69,25 +69,23 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
     /// Decides what to ask for next, and how long to wait before, in nanoseconds. `None` if a script has
     /// nothing more for this client.
     pub fn decide(&mut self, setup: &Setup, environment: &mut Environment<W>) -> Option<u64> {
-        self.decided += 1;
         let life = environment.life(Node::Client(self.slot)) as u32;
-        let scripted = match &environment.script {
-            Some(script) => {
-                let decision = script.requests.get(&(self.slot, life, self.decided)).cloned();
-                if decision.is_none() && self.probes.is_none() {
-                    return None;
-                }
-                decision
-            }
-            None => None,
-        };
+        let number = self.decided + 1;
+        let scripted =
+            environment.script.as_ref().map(|script| script.requests.get(&(self.slot, life, number)));
+        // After the faults everybody has to make progress, whether or not the script goes that far.
+        if scripted == Some(None) && self.probes.is_none() {
+            return None;
+        }
+        let scripted = scripted.flatten().cloned();
+        self.decided = number;
         let (pause, operation) = scripted.unwrap_or_else(|| {
             let pause = self.draw_pause(setup);
             let unique = u64::from(self.slot) << 40 | u64::from(life) << 24 | self.decided;
             (pause, W::operation(&mut self.random, setup.traffic.keys, unique))
         });
         if let Some(record) = &mut environment.record {
-            let (slot, number, operation) = (self.slot, self.decided, operation.clone());
+            let (slot, operation) = (self.slot, operation.clone());
             record.requests.push(crate::decisions::Made { slot, life, number, pause, operation });
         }
         self.next = Some(operation);
