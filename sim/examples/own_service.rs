@@ -1,14 +1,14 @@
 //! A service of your own under every fault and check of the harness: here a bank.
 //!
-//! Run it with `cargo run --release -p sim --example own_service`.
+//! The whole command line works for it: `cargo run --release -p sim --example own_service -- sweep`.
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sim::digest;
 use sim::random::Draw;
-use sim::scenario::{Overrides, Scenario, ScenarioError};
 use sim::workload::{Model, Workload};
 use vr::Service;
 
@@ -18,16 +18,16 @@ const OPENING_BALANCE: u64 = 100;
 
 /// First the service, as it would be without the harness.
 #[derive(Clone)]
-struct Bank([u64; ACCOUNTS]);
+pub(crate) struct Bank([u64; ACCOUNTS]);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-enum Operation {
+pub(crate) enum Operation {
     Transfer { from: usize, to: usize, amount: u64 },
     Balance { account: usize },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Response {
+pub(crate) enum Response {
     Transferred,
     Insufficient { balance: u64 },
     Balance(u64),
@@ -85,7 +85,7 @@ impl Workload for Bank {
 /// Last the specification, written independently: the balances of the accounts that were ever used.
 /// A transfer touches two accounts, so all of them are one partition, which is the default.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-struct Ledger(BTreeMap<usize, u64>);
+pub(crate) struct Ledger(BTreeMap<usize, u64>);
 
 impl Model for Ledger {
     type Operation = Operation;
@@ -111,15 +111,7 @@ impl Model for Ledger {
     }
 }
 
-fn main() -> Result<(), ScenarioError> {
-    let scenario = Scenario::find("swarm")?;
-    for seed in 0..100 {
-        let setup = scenario.resolve(seed, &Overrides::default());
-        if let Some(violation) = sim::run::<Bank>(&setup).violation() {
-            eprintln!("seed {seed}: {violation}");
-            std::process::exit(1);
-        }
-    }
-    println!("100 seeds, no violation");
-    Ok(())
+/// The whole command line, for the bank: `cargo run -p sim --example own_service -- sweep --count 1000`.
+fn main() -> ExitCode {
+    sim::cli::main_for::<Bank>()
 }

@@ -15,12 +15,16 @@ mod text;
 mod trace;
 
 use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
 
+use crate::bugs::{self, Bug};
+use crate::registry;
+use crate::scenario::{Overrides, Scenario};
+use crate::workload::Workload;
 use exit::Exit;
-use sim::bugs::{self, Bug};
-use sim::scenario::{Overrides, Scenario};
 
 /// Simulates a group of Viewstamped Replication replicas under faults, from a seed, and checks it.
 ///
@@ -73,10 +77,35 @@ Exit codes:
 }
 
 /// Reads the command line, does what it says, and gives the exit code.
-pub(crate) fn main() -> u8 {
+#[must_use]
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // A panic has been reported by the time it gets here: what is left is to give it its own code.
-    panic::catch_unwind(AssertUnwindSafe(|| execute(&cli))).unwrap_or(Exit::HarnessFailed.code())
+    let code = panic::catch_unwind(AssertUnwindSafe(|| execute(&cli)));
+    ExitCode::from(code.unwrap_or(Exit::HarnessFailed.code()))
+}
+
+/// The same for a workload of your own: whatever scenario is run, this workload runs in it.
+///
+/// ```no_run
+/// # use sim::workload::key_value::KeyValue as MyWorkload;
+/// fn main() -> std::process::ExitCode {
+///     sim::cli::main_for::<MyWorkload>()
+/// }
+/// ```
+#[must_use]
+pub fn main_for<W: Workload>() -> ExitCode {
+    registry::register::<W>();
+    OWN_WORKLOAD.get_or_init(|| W::NAME);
+    main()
+}
+
+/// The workload that takes the place of every scenario's, if there is one.
+static OWN_WORKLOAD: OnceLock<&'static str> = OnceLock::new();
+
+/// What is changed in every scenario before the flags change anything: nothing but the workload.
+pub(crate) fn overrides() -> Overrides {
+    Overrides { workload: OWN_WORKLOAD.get().copied(), ..Overrides::default() }
 }
 
 fn execute(cli: &Cli) -> u8 {

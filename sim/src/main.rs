@@ -1,9 +1,7 @@
 //! `sim`: simulates Viewstamped Replication from the command line.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(cli::main())
+    sim::cli::main()
 }

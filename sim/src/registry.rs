@@ -1,7 +1,7 @@
 //! From names to types: which workload a setup names, and under which rules it runs.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use vr::{Rules, Standard};
@@ -18,6 +18,29 @@ use crate::workload::lock::Lock;
 
 /// The workloads that scenario files can name.
 pub const WORKLOADS: [&str; 2] = [KeyValue::NAME, Lock::NAME];
+
+/// Runs a setup of one workload.
+type Runner = fn(
+    &Arc<Setup>,
+    Option<&'static Bug>,
+    &AnyManner<'_>,
+    &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable>;
+
+/// Workloads from outside this crate.
+static REGISTERED: Mutex<Vec<(&'static str, Runner)>> = Mutex::new(Vec::new());
+
+/// Makes a workload of your own known by its name, so that sweeps, traces and replays can run it.
+pub fn register<W: Workload>() {
+    let mut registered = REGISTERED.lock().expect("nobody panics while registering");
+    registered.retain(|(name, _)| *name != W::NAME);
+    registered.push((W::NAME, run_workload::<W>));
+}
+
+fn registered(name: &str) -> Option<Runner> {
+    let registered = REGISTERED.lock().expect("nobody panics while registering");
+    registered.iter().find(|(known, _)| *known == name).map(|&(_, runner)| runner)
+}
 
 /// A run that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +104,10 @@ pub fn run_any(
     match setup.workload.as_str() {
         KeyValue::NAME => run_workload::<KeyValue>(setup, bug, manner, progress),
         Lock::NAME => run_workload::<Lock>(setup, bug, manner, progress),
-        other => Err(Unrunnable::UnknownWorkload(other.to_owned())),
+        other => match registered(other) {
+            Some(runner) => runner(setup, bug, manner, progress),
+            None => Err(Unrunnable::UnknownWorkload(other.to_owned())),
+        },
     }
 }
 

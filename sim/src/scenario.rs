@@ -63,6 +63,8 @@ pub struct Overrides {
     pub replicas: Option<u8>,
     /// Clients at work at a time: 1 to 64.
     pub clients: Option<u16>,
+    /// The workload, by its name.
+    pub workload: Option<&'static str>,
 }
 
 impl Scenario {
@@ -177,6 +179,9 @@ impl Scenario {
         setup.steps = overrides.steps.unwrap_or(setup.steps);
         setup.replicas = overrides.replicas.unwrap_or(setup.replicas);
         setup.clients = overrides.clients.unwrap_or(setup.clients);
+        if let Some(workload) = overrides.workload {
+            workload.clone_into(&mut setup.workload);
+        }
         reconcile(&mut setup);
         setup
     }

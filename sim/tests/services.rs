@@ -148,7 +148,8 @@ impl Flaw for Panicking {
 }
 
 fn setup() -> Setup {
-    let overrides = Overrides { steps: Some(3_000), replicas: Some(3), clients: Some(4) };
+    let overrides =
+        Overrides { steps: Some(3_000), replicas: Some(3), clients: Some(4), ..Overrides::default() };
     Scenario::find("calm").expect("built in").resolve(5, &overrides)
 }
 

@@ -3,7 +3,7 @@
 use vr::{CommitNumber, Configuration, OpNumber, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L1, L6, Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
+use crate::check::Property::{Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
 
 wrong! {
     /// A backup takes a Prepare although earlier ones are missing.
@@ -12,10 +12,6 @@ wrong! {
 wrong! {
     /// A backup acknowledges what it was sent, not what it holds without a gap.
     GapAcknowledged { fn acknowledged(&self, prepared: OpNumber, last: OpNumber) -> OpNumber { prepared.max(last) } }
-}
-wrong! {
-    /// An acknowledgement of another view counts.
-    OldAcknowledgementCounted { fn counts_acknowledgement(&self, _: View, _: View) -> bool { true } }
 }
 wrong! {
     /// Acknowledgements are carried over into the next view.
@@ -73,14 +69,6 @@ pub const BUGS: &[Bug] = &[
         400,
         &[S8, S2, S20],
     ),
-    Bug::new(
-        "M-N3",
-        "an acknowledgement of another view is counted",
-        &OldAcknowledgementCounted,
-        60_000,
-        &[S8, S2, S1, L1, L6],
-    )
-    .in_scenario("rotating-primaries"),
     Bug::new(
         "M-N6",
         "acknowledgements are carried over into the next view",

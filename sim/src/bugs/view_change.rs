@@ -3,7 +3,7 @@
 use vr::{CommitNumber, LogSummary, OpNumber, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{Panic, S1, S2, S3, S4, S5, S7, S8, S9, S10, S11, S12, S19, S20, S23};
+use crate::check::Property::{Panic, S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, S12, S19, S20, S23};
 
 wrong! {
     /// The longest log wins.
@@ -70,7 +70,7 @@ wrong! {
 
 /// The bugs of this part.
 pub const BUGS: &[Bug] = &[
-    Bug::new("M-V1", "the new primary takes the longest log", &LongestLog, 10_000, &[S1, S2, S7]),
+    Bug::new("M-V1", "the new primary takes the longest log", &LongestLog, 10_000, &[S6, S1, S2, S7]),
     Bug::new(
         "M-V2",
         "the new primary takes the log of the latest normal view, whatever its length",

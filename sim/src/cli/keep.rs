@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sim::bugs::Bug;
-use sim::check::Violation;
-use sim::registry;
-use sim::run::Report;
-use sim::setup::Setup;
+use crate::bugs::Bug;
+use crate::check::Violation;
+use crate::registry;
+use crate::run::Report;
+use crate::setup::Setup;
 
 use super::text::{self, BAD, count, line, seconds, styled, word};
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::check::Violation;
+use crate::replay::{Likeness, Outcome, Replayed, replay};
+use crate::run::Verdict;
+use crate::trace::{Expected, Trace, TraceError};
 use clap::Args;
-use sim::check::Violation;
-use sim::replay::{Likeness, Outcome, Replayed, replay};
-use sim::run::Verdict;
-use sim::trace::{Expected, Trace, TraceError};
 
 use super::exit::Exit;
 use super::text::{complain, count, line, print, seconds};
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &ReplayArgs) -> u8 {
 }
 
 fn write_again(trace: &Trace, path: &std::path::Path) -> Result<(), String> {
-    let again = sim::replay::rerecord(trace).map_err(|error| error.to_string())?;
+    let again = crate::replay::rerecord(trace).map_err(|error| error.to_string())?;
     again.write(path).map_err(|error| format!("cannot be written: {error}"))
 }
 
@@ -96,7 +96,7 @@ fn page(trace: &Trace, replayed: &Replayed) -> String {
 
 fn expected(expected: &Expected) -> String {
     match expected {
-        Expected::Clean => "a clean run: what once failed here is fixed".to_owned(),
+        Expected::Clean => "a clean run".to_owned(),
         Expected::Violation(violation) => described(violation),
     }
 }

@@ -9,13 +9,13 @@ use clap::builder::RangedU64ValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use sim::bugs::Bug;
-use sim::check::Violation;
-use sim::marks::{Marks, Moment};
-use sim::registry::{self, AnyManner};
-use sim::run::{Report, Verdict};
-use sim::scenario::Overrides;
-use sim::setup::Setup;
+use crate::bugs::Bug;
+use crate::check::Violation;
+use crate::marks::{Marks, Moment};
+use crate::registry::{self, AnyManner};
+use crate::run::{Report, Verdict};
+use crate::scenario::Overrides;
+use crate::setup::Setup;
 
 use super::describe::{self, Messages};
 use super::exit::Exit;
@@ -54,8 +54,8 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    const fn overrides(&self) -> Overrides {
-        Overrides { steps: self.steps, replicas: self.replicas, clients: self.clients }
+    fn overrides(&self) -> Overrides {
+        Overrides { steps: self.steps, replicas: self.replicas, clients: self.clients, ..super::overrides() }
     }
 
     /// The command that does the same again.

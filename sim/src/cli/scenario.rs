@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use sim::scenario::{Overrides, Scenario, ScenarioError};
+use crate::scenario::{Overrides, Scenario, ScenarioError};
 
 /// Everything went well.
 const SUCCESS: u8 = 0;
@@ -136,7 +136,7 @@ mod tests {
         let calm = Scenario::find("calm").unwrap();
         assert_eq!(show("calm", None), (SUCCESS, calm.text().to_owned(), String::new()));
         let (code, out, _) = show("calm", Some(7));
-        let setup: sim::setup::Setup = serde_json::from_str(&out).unwrap();
+        let setup: crate::setup::Setup = serde_json::from_str(&out).unwrap();
         assert_eq!((code, setup), (SUCCESS, calm.resolve(7, &Overrides::default())));
         let (code, out, err) = show("clam", None);
         assert_eq!((code, out.as_str()), (USAGE, ""));

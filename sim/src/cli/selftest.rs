@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::bugs::{self, Bug};
+use crate::selftest::{Ending, Hunt, hunt};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sim::bugs::{self, Bug};
-use sim::selftest::{Ending, Hunt, hunt};
 
 use super::exit::Exit;
 use super::text::{count, print};

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
-use sim::bugs::Bug;
-use sim::marks::Marks;
-use sim::scenario::{Overrides, Scenario};
-use sim::sweep::{Outcome, Plan, Progress, Shard, sweep};
+use crate::bugs::Bug;
+use crate::marks::Marks;
+use crate::scenario::{Overrides, Scenario};
+use crate::sweep::{Outcome, Plan, Progress, Shard, sweep};
 
 use super::exit::Exit;
 use super::{Named, describe, keep, number, planted_bug, text};
@@ -153,7 +153,7 @@ fn mark(name: &str) -> Result<String, String> {
 impl SweepArgs {
     /// Which runs to make, and the scenarios with the names they were given.
     fn plan(&self) -> Result<(Plan, Vec<Named>), String> {
-        let overrides = Overrides { steps: self.steps, ..Overrides::default() };
+        let overrides = Overrides { steps: self.steps, ..super::overrides() };
         let names = self.scenario_names();
         let scenarios =
             names.iter().map(|name| Named::find(name, &overrides)).collect::<Result<Vec<_>, _>>()?;

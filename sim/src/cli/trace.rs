@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::environment::Line;
+use crate::node::Node;
+use crate::packet::Kind;
+use crate::replay::{Likeness, replay};
+use crate::run::Verdict;
 use clap::{Args, Subcommand};
-use sim::environment::Line;
-use sim::node::Node;
-use sim::packet::Kind;
-use sim::replay::{Likeness, replay};
-use sim::run::Verdict;
 
 use super::exit::Exit;
 use super::replay::read;

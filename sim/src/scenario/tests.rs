@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::setup::{CrashTarget, Expectation, Faults, PartitionShape};
 
-const NONE: Overrides = Overrides { steps: None, replicas: None, clients: None };
+const NONE: Overrides = Overrides { steps: None, replicas: None, clients: None, workload: None };
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -273,7 +273,7 @@ fn what_cannot_be_found_is_named() {
 fn overrides_are_checked() {
     let storm = Scenario::find("crash-storm").unwrap();
     let check = |overrides| storm.check_overrides(&overrides).map_err(|error| error.to_string());
-    assert_eq!(check(Overrides { replicas: Some(3), steps: Some(1), clients: Some(64) }), Ok(()));
+    assert_eq!(check(Overrides { replicas: Some(3), steps: Some(1), clients: Some(64), ..NONE }), Ok(()));
     assert_eq!(
         check(Overrides { replicas: Some(10), ..NONE }),
         Err("crash-storm: replicas: 10 is out of range: 1 to 9 is allowed".into())
@@ -297,7 +297,7 @@ fn overrides_move_no_draw() {
     let swarm = Scenario::find("swarm").unwrap();
     for seed in 0..200 {
         let drawn = swarm.resolve(seed, &NONE);
-        let overrides = Overrides { steps: Some(77), replicas: Some(9), clients: Some(1) };
+        let overrides = Overrides { steps: Some(77), replicas: Some(9), clients: Some(1), ..NONE };
         let mut expected = swarm.resolve(seed, &overrides);
         assert_eq!((expected.steps, expected.replicas, expected.clients), (77, 9, 1));
         (expected.steps, expected.replicas, expected.clients) = (drawn.steps, drawn.replicas, drawn.clients);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use sim::sweep::{Plan, Progress};
+use crate::sweep::{Plan, Progress};
 
 use crate::cli::text::{self, count, of};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use sim::marks::Moment;
-use sim::sweep::{Few, Found, Outcome, Plan, Shard};
+use crate::marks::Moment;
+use crate::sweep::{Few, Found, Outcome, Plan, Shard};
 
 use super::SweepArgs;
 use crate::cli::Named;
@@ -179,6 +179,7 @@ impl Summary<'_> {
         line(page, "operations", &format!("{committed} committed, {answered} answered"));
         describe::events(page, totals.views, &totals.marks);
         describe::marks(page, &totals.marks);
+        describe::unreached(page, &totals.marks);
         if totals.budget_exceeded > 0 {
             let runs = of(totals.budget_exceeded, ("run", "runs"));
             line(

@@ -1,0 +1,37 @@
+//! The example of a service of one's own works, and what is wrong with such a service is found.
+
+#[allow(dead_code, reason = "its `main` is the command line")]
+#[path = "../examples/own_service.rs"]
+mod bank;
+
+use std::sync::Arc;
+
+use bank::Bank;
+use sim::registry;
+use sim::replay::{Likeness, replay};
+use sim::run::Verdict;
+use sim::scenario::{Overrides, Scenario};
+use sim::workload::Workload;
+
+#[test]
+fn the_bank_holds_under_all_faults() {
+    let mut answered = 0;
+    for scenario in Scenario::builtin() {
+        for seed in 0..10 {
+            let report = sim::run::<Bank>(&scenario.resolve(seed, &Overrides::default()));
+            assert_eq!(report.verdict, Verdict::Held, "seed {seed} of {}", scenario.name());
+            answered += report.marks.answered;
+        }
+    }
+    assert!(answered > 10_000, "{answered}");
+}
+
+#[test]
+fn its_runs_are_recorded_and_replayed_like_any_others() {
+    registry::register::<Bank>();
+    let overrides = Overrides { workload: Some(Bank::NAME), steps: Some(2_000), ..Overrides::default() };
+    let setup = Arc::new(Scenario::find("crash-storm").expect("built in").resolve(3, &overrides));
+    let (report, trace) = registry::record(&setup, None).expect("registered");
+    assert_eq!(report.verdict, Verdict::Held);
+    assert_eq!(replay(&trace, false).expect("replayable").likeness, Likeness::Exact);
+}

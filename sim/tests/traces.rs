@@ -1,0 +1,187 @@
+//! The traces that are kept show what they say, and those that are not right are refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use sim::bugs;
+use sim::registry;
+use sim::replay::{Likeness, Outcome, replay, rerecord};
+use sim::scenario::{Overrides, Scenario};
+use sim::trace::{Expected, Follows, Trace};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces")
+}
+
+fn kept() -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder()).expect("the folder of traces");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn sim(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().expect("sim runs")
+}
+
+/// A file in a folder of its own, which is removed with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("sim-traces-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for the test");
+        Self(folder.join("trace.jsonl"))
+    }
+
+    fn holding(name: &str, content: impl AsRef<[u8]>) -> Self {
+        let scratch = Self::new(name);
+        fs::write(&scratch.0, content).expect("written");
+        scratch
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a name in UTF-8")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0.parent().expect("in a folder"));
+    }
+}
+
+#[test]
+fn every_kept_trace_shows_what_it_says() {
+    let (mut violated, mut clean) = (0, 0);
+    for path in kept() {
+        let trace = Trace::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(trace.head.note.is_some(), "{}: says why it is kept", path.display());
+        match replay(&trace, false).unwrap_or_else(|error| panic!("{error}")).outcome {
+            Outcome::Violated => violated += 1,
+            Outcome::Clean => clean += 1,
+            Outcome::NotReproduced => panic!("{}: no longer shows what it says", path.display()),
+        }
+    }
+    assert!(violated >= 2 && clean >= 1, "{violated} with a violation, {clean} clean");
+}
+
+#[test]
+fn the_command_ends_as_the_trace_says() {
+    for path in kept() {
+        let expected = match Trace::read(&path).expect("a trace").head.expect {
+            Expected::Violation(_) => 1,
+            Expected::Clean => 0,
+        };
+        let output = sim(&["replay", path.to_str().expect("a name in UTF-8")]);
+        assert_eq!(output.status.code(), Some(expected), "{}", path.display());
+    }
+}
+
+/// Without its planted bug, a trace does not show its violation any more.
+#[test]
+fn a_trace_of_a_bug_that_is_gone_no_longer_reproduces() {
+    let text = fs::read_to_string(folder().join("published-recovery.trace.jsonl")).expect("kept");
+    let fixed = Scratch::holding("fixed", text.replace(r#""bug":"M-R0","#, ""));
+    let output = sim(&["replay", fixed.path()]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("by decisions"));
+}
+
+/// A trace of many seeds and its replay by decisions end alike, on the same code.
+#[test]
+fn decisions_alone_make_the_same_run() {
+    let mut compared = 0;
+    for (scenario, bug) in [("primary-hunt", None), ("busy-clients", None), ("primary-hunt", Some("M-V11"))] {
+        for seed in 0..20 {
+            let scenario = Scenario::find(scenario).expect("built in");
+            let overrides = Overrides { steps: Some(1_500), ..Overrides::default() };
+            let setup = Arc::new(scenario.resolve(seed, &overrides));
+            let bug = bug.map(|name| bugs::find(name).expect("planted"));
+            let (report, trace) = registry::record(&setup, bug).expect("a known workload");
+            let again = rerecord(&trace).expect("replayable");
+            assert_eq!(again.head.follows, Follows::Decisions);
+            match (&trace.head.expect, &again.head.expect) {
+                (Expected::Clean, Expected::Clean) => {}
+                (Expected::Violation(first), Expected::Violation(second)) => {
+                    assert_eq!(first.signature(), second.signature(), "seed {seed}");
+                    assert_eq!(first.time, second.time, "seed {seed}");
+                    compared += 1;
+                }
+                (first, second) => {
+                    panic!("seed {seed} of {}: {first:?}, then {second:?}", report.setup.scenario)
+                }
+            }
+            let exact = replay(&again, false).expect("replayable");
+            assert_eq!(exact.likeness, Likeness::Exact, "a trace that follows decisions is replayed by them");
+        }
+    }
+    assert!(compared > 3, "only {compared} violations were compared");
+}
+
+/// A digest that differs is found at its step, and the run is made again by its decisions.
+#[test]
+fn the_first_step_that_differs_is_named() {
+    let mut trace = Trace::read(&folder().join("published-state-transfer.trace.jsonl")).expect("kept");
+    trace.decisions.hashes[99] ^= 1;
+    let replayed = replay(&trace, false).expect("replayable");
+    let Likeness::ByDecisions { first_difference, matched } = replayed.likeness else { panic!("not exact") };
+    assert_eq!(first_difference, 100);
+    assert_eq!(matched.actions.0, matched.actions.1);
+    assert_eq!(matched.requests.0, matched.requests.1);
+    assert_eq!(replayed.outcome, Outcome::Violated);
+}
+
+fn refused(name: &str, content: impl AsRef<[u8]>, code: i32, says: &str) {
+    let scratch = Scratch::holding(name, content);
+    for command in [vec!["replay", scratch.path()], vec!["trace", "show", scratch.path()]] {
+        let output = sim(&command);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{name}: {stderr}");
+        assert_eq!(stderr.trim_end().lines().count(), 1, "{name}: one line: {stderr}");
+        assert!(stderr.contains(says), "{name}: {stderr}");
+        assert!(output.stdout.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_damaged_trace_is_refused_with_one_clear_line() {
+    let text = fs::read_to_string(folder().join("published-recovery.trace.jsonl")).expect("kept");
+    let lines: Vec<&str> = text.lines().collect();
+    refused("empty", "", 6, "an empty file");
+    refused("no-trace", "{\"a\":1}\n", 6, "no trace");
+    refused("not-json", "hello\n", 6, ":1:");
+    refused("not-text", [0xff, 0xfe, 0x00], 6, "not text");
+    refused("cut-off", lines[..lines.len() - 3].join("\n"), 6, "the file ends here");
+    refused("cut-in-a-line", &text[..text.len() / 2], 6, "damaged at column");
+    refused("line-missing", [&lines[..2], &lines[3..]].concat().join("\n"), 6, "lines are missing");
+    refused("more", format!("{text}{{}}\n"), 6, "something follows");
+    refused("newer", text.replacen("\"version\":1", "\"version\":2", 1), 6, "newer");
+    refused("older", text.replacen("\"version\":1", "\"version\":0", 1), 6, "older");
+    refused("unknown-bug", text.replace("\"M-R0\"", "\"M-X9\""), 6, "M-X9");
+    refused("unknown-field", text.replacen("\"seed\":", "\"sead\":", 1), 6, "sead");
+}
+
+#[test]
+fn a_trace_that_is_not_there_is_unreadable_input() {
+    let output = sim(&["replay", "no/such/trace.jsonl"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/trace.jsonl"));
+}
+
+/// What is written is read back, and nothing else is left in the folder.
+#[test]
+fn traces_are_written_whole() {
+    let setup = Arc::new(Scenario::find("lossy").expect("built in").resolve(3, &Overrides::default()));
+    let (_, trace) = registry::record(&setup, None).expect("a known workload");
+    let scratch = Scratch::holding("whole", "what was there before");
+    trace.write(&scratch.0).expect("written");
+    let read = Trace::read(&scratch.0).expect("a trace");
+    assert_eq!(read.head, trace.head);
+    assert_eq!(read.decisions.fates, trace.decisions.fates);
+    assert_eq!(read.decisions.hashes, trace.decisions.hashes);
+    let files = fs::read_dir(scratch.0.parent().expect("in a folder")).expect("readable").count();
+    assert_eq!(files, 1, "no temporary file is left");
+}
