@@ -184,6 +184,7 @@ pass_on! {
     fn last_normal_view_after_recovery(view: View) -> View;
     fn hears_incarnation(claimed: Incarnation, known: Incarnation) -> bool;
     fn vote_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
+    fn answer_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn learns_incarnation_from_recovery() -> bool;
     fn state_before_transfer(held: HeldState, heard: View) -> HeldState;
     fn transfer_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;

@@ -12,7 +12,8 @@ use crate::types::{ClientAddress, ClientId, Duration, Instant, OpNumber, Replica
 /// Timing of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// How long to wait for an answer before the request is sent to all replicas.
+    /// How long to wait for an answer before the request is sent to all replicas. Above the time that an
+    /// answer takes, and best above the time in which a crashed primary is replaced.
     pub request_timeout: Duration,
     /// How often that timeout may double while no answer comes.
     pub backoff_limit: u32,
@@ -126,7 +127,8 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
-    /// Asks for a session.
+    /// Asks for a session. Once it is asked for, or open, asking again does nothing; a client that was
+    /// evicted stays so.
     pub fn register(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
         if self.session == Session::None && self.outstanding.is_none() {
             self.submit(now, RequestBody::Register, outbox);
@@ -176,10 +178,10 @@ impl<O: Clone, R: Rules> Client<O, R> {
         reply: Reply<T>,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Option<ClientEvent<T>> {
-        let Reply { view, body, .. } = reply;
+        let Reply { from, view, body } = reply;
         match body {
             ReplyBody::Registered { client } if self.session == Session::None => {
-                self.answered(view);
+                self.answered(from, view);
                 self.session = Session::Open(client);
                 Some(ClientEvent::Registered(client))
             }
@@ -188,11 +190,11 @@ impl<O: Clone, R: Rules> Client<O, R> {
                     && self.outstanding.is_some()
                     && self.rules.reply_is_for(number, self.number) =>
             {
-                self.answered(view);
+                self.answered(from, view);
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
             }
             ReplyBody::Evicted { client } if self.session == Session::Open(client) => {
-                self.answered(view);
+                self.answered(from, view);
                 self.session = Session::Evicted;
                 Some(ClientEvent::Evicted)
             }
@@ -200,13 +202,17 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 self.redirect(now, view, outbox);
                 None
             }
-            // The primary is known and busy: the retry comes at its time.
+            // Nothing to act on: after TryLater, the retry comes at its time.
             _ => None,
         }
     }
 
-    fn answered(&mut self, view: View) {
-        self.view = view;
+    /// The primary's own word says where it is, also if an earlier hint said otherwise; what others say is
+    /// a hint to later views only.
+    fn answered(&mut self, from: ReplicaId, view: View) {
+        if view > self.view || from == self.rules.primary(self.group, view) {
+            self.view = view;
+        }
         self.outstanding = None;
         self.retry_at = Instant::NEVER;
     }

@@ -14,6 +14,7 @@ use crate::types::{ClientAddress, ClientId, CommitNumber, OpNumber, RequestNumbe
 
 /// What is kept of one client.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Session<R> {
     /// The session's id: the op-number of its registration.
     pub client: ClientId,
@@ -25,8 +26,6 @@ pub struct Session<R> {
     pub last_used: OpNumber,
     /// What the last executed request answered.
     pub response: Option<R>,
-    /// The latest request of the client that is in the log but not executed; zero for none. Derived.
-    in_flight: RequestNumber,
 }
 
 /// What a registration did.
@@ -42,12 +41,15 @@ pub struct Registration {
 #[derive(Clone, Debug)]
 pub struct ClientTable<R> {
     sessions: Vec<Session<R>>,
+    /// The latest request of each session that is in the log but not executed, by session. Kept apart from
+    /// the sessions, for the registration itself may not be executed yet. Derived.
+    in_flight: Vec<(ClientId, RequestNumber)>,
     registrations_in_flight: Vec<ClientAddress>,
 }
 
 impl<R> Default for ClientTable<R> {
     fn default() -> Self {
-        Self { sessions: Vec::new(), registrations_in_flight: Vec::new() }
+        Self { sessions: Vec::new(), in_flight: Vec::new(), registrations_in_flight: Vec::new() }
     }
 }
 
@@ -78,7 +80,8 @@ impl<R> ClientTable<R> {
     }
 
     /// Executes a registration at `op_number`. Decided from replicated state alone: a session of the same
-    /// address is returned as it is, and a full table loses the session that was used longest ago.
+    /// address is returned as it is, and a full table loses the session that was used longest ago. (A copy of
+    /// a registration that arrives after its session was evicted opens one that nobody uses.)
     pub(crate) fn register(
         &mut self,
         address: ClientAddress,
@@ -101,7 +104,6 @@ impl<R> ClientTable<R> {
             executed: RequestNumber::ZERO,
             last_used: op_number,
             response: None,
-            in_flight: RequestNumber::ZERO,
         });
         Registration { client, evicted }
     }
@@ -120,8 +122,9 @@ impl<R> ClientTable<R> {
                 }
             }
             RequestBody::Operation { client, number, .. } => {
-                if let Some(session) = self.session_mut(client) {
-                    session.in_flight = session.in_flight.max(number);
+                match self.in_flight.binary_search_by_key(&client, |&(session, _)| session) {
+                    Ok(index) => self.in_flight[index].1 = number.max(self.in_flight[index].1),
+                    Err(index) => self.in_flight.insert(index, (client, number)),
                 }
             }
         }
@@ -130,9 +133,7 @@ impl<R> ClientTable<R> {
     /// Derives what is in flight from the entries of `log` after `committed`.
     pub(crate) fn rebuild_in_flight<O>(&mut self, log: &Log<O>, committed: CommitNumber) {
         self.registrations_in_flight.clear();
-        for session in &mut self.sessions {
-            session.in_flight = RequestNumber::ZERO;
-        }
+        self.in_flight.clear();
         for (_, entry) in log.entries_after(committed.op_number()) {
             self.mark_in_flight(&entry.request);
         }
@@ -144,23 +145,33 @@ impl<R> ClientTable<R> {
     }
 }
 
-impl<R> Session<R> {
-    pub(crate) fn admission(&self, number: RequestNumber, rules: &impl Rules) -> Admission {
-        rules.admission(number, self.executed, self.in_flight)
+impl<R> ClientTable<R> {
+    /// The session's request `number` was executed, or skipped.
+    pub(crate) fn executed(&mut self, client: ClientId, number: RequestNumber) {
+        if let Ok(index) = self.in_flight.binary_search_by_key(&client, |&(session, _)| session)
+            && self.in_flight[index].1 <= number
+        {
+            self.in_flight.remove(index);
+        }
     }
 
+    fn in_flight(&self, client: ClientId) -> RequestNumber {
+        let found = self.in_flight.binary_search_by_key(&client, |&(session, _)| session);
+        found.map_or(RequestNumber::ZERO, |index| self.in_flight[index].1)
+    }
+}
+
+impl<R> Session<R> {
     pub(crate) fn record(&mut self, number: RequestNumber, op_number: OpNumber, response: Option<R>) {
         self.executed = number;
         self.last_used = op_number;
         self.response = response;
-        if self.in_flight <= number {
-            self.in_flight = RequestNumber::ZERO;
-        }
     }
 }
 
 /// What a replica makes of a request before it is given an op-number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(crate) enum Known<'a, R> {
     New,
     Registered(ClientId),
@@ -171,14 +182,6 @@ pub(crate) enum Known<'a, R> {
     /// The session's registration is not executed here yet.
     NotYetRegistered,
 }
-
-impl<R> PartialEq for Session<R> {
-    fn eq(&self, other: &Self) -> bool {
-        self.client == other.client
-    }
-}
-
-impl<R> Eq for Session<R> {}
 
 impl<R> ClientTable<R> {
     /// What is known of `request`, when everything up to `committed` is executed.
@@ -199,7 +202,7 @@ impl<R> ClientTable<R> {
                 // more follows from the commit-number.
                 None if !committed.covers(OpNumber(client.0)) => Known::NotYetRegistered,
                 None => Known::Evicted(client),
-                Some(session) => match session.admission(number, rules) {
+                Some(session) => match rules.admission(number, session.executed, self.in_flight(client)) {
                     Admission::New => Known::New,
                     Admission::Executed => Known::Executed(session),
                     Admission::InFlight => Known::InFlight,
@@ -253,6 +256,20 @@ mod tests {
         let known =
             table(2).lookup::<()>(&operation(9, 1), CommitNumber(2), &Standard).eq(&Known::NotYetRegistered);
         assert!(known);
+    }
+
+    #[test]
+    fn a_request_above_its_unexecuted_registration_is_in_flight() {
+        let mut log = Log::default();
+        let registration = Request { address: ClientAddress(1), body: RequestBody::Register };
+        log.append(Entry { view: View(0), request: Arc::new(registration) });
+        log.append(Entry { view: View(0), request: operation(1, 1) });
+        let mut table = ClientTable::<u64>::default();
+        table.rebuild_in_flight(&log, CommitNumber(0));
+        table.register(ClientAddress(1), OpNumber(1), 3);
+        assert_eq!(table.lookup(&operation(1, 1), CommitNumber(1), &Standard), Known::InFlight);
+        table.executed(ClientId(1), RequestNumber(1));
+        assert_eq!(table.lookup(&operation(1, 2), CommitNumber(2), &Standard), Known::New);
     }
 
     #[test]

@@ -82,26 +82,83 @@ impl Configuration {
 }
 
 /// Timing and bounds of the protocol. Safety rests on none of them except that
-/// [`sessions_max`](Self::sessions_max) must be the same at all replicas.
+/// [`sessions_max`](Self::sessions_max) must be the same at all replicas. All times are above zero; see
+/// [`validate`](Self::validate) for what else must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How often the primary sends Commit, whether or not there is anything new.
+    /// How often the primary sends Commit, whether or not there is anything new. A fraction of the primary
+    /// timeout, so that a few may be lost.
     pub heartbeat_interval: Duration,
     /// How long a backup hears nothing from the primary until it proposes the next view.
     pub primary_timeout: Duration,
     /// How long a view change may take until the view after it is proposed.
     pub view_change_timeout: Duration,
-    /// How often an unanswered message is sent again.
+    /// After how long an unanswered message is sent again for the first time; longer than a round trip.
     pub resend_interval: Duration,
     /// How long a primary waits for acknowledgements of a prepared operation until it abdicates.
     pub abdication_timeout: Duration,
     /// How often timeouts may double over view changes that led to nothing.
     pub backoff_limit: u32,
-    /// How many operations may be prepared and not yet committed.
+    /// How many operations may be prepared and not yet committed: at least 1.
     pub pipeline_max: usize,
     /// How many client sessions the client table holds; one more evicts the one that has been idle for
-    /// the largest number of operations. Part of the replicated state: the same everywhere.
+    /// the largest number of operations. At least 1, and part of the replicated state: the same everywhere.
     pub sessions_max: usize,
+}
+
+/// What is wrong with [`Options`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidOptions {
+    /// A time is zero.
+    NoTime,
+    /// Heartbeats come no more often than backups lose patience.
+    SlowHeartbeat,
+    /// Messages are sent again no more often than view changes are given up.
+    SlowResend,
+    /// Nothing may be in flight, or no session be open.
+    NoRoom,
+}
+
+impl fmt::Display for InvalidOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoTime => "options with a time of zero: expected all times above zero",
+            Self::SlowHeartbeat => "options whose heartbeat interval is not below the primary timeout",
+            Self::SlowResend => "options whose resend interval is not below the view change timeout",
+            Self::NoRoom => "options without room: expected at least one operation in flight and one session",
+        })
+    }
+}
+
+impl std::error::Error for InvalidOptions {}
+
+impl Options {
+    /// Whether a group can work with these options.
+    ///
+    /// # Errors
+    /// [`InvalidOptions`] unless all times are above zero, the heartbeat interval is below the primary
+    /// timeout, the resend interval below the view change timeout, and both bounds at least 1.
+    pub fn validate(&self) -> Result<(), InvalidOptions> {
+        let Self { heartbeat_interval, primary_timeout, view_change_timeout, resend_interval, .. } = *self;
+        let times = [
+            heartbeat_interval,
+            primary_timeout,
+            view_change_timeout,
+            resend_interval,
+            self.abdication_timeout,
+        ];
+        if times.contains(&Duration(0)) {
+            Err(InvalidOptions::NoTime)
+        } else if heartbeat_interval >= primary_timeout {
+            Err(InvalidOptions::SlowHeartbeat)
+        } else if resend_interval >= view_change_timeout {
+            Err(InvalidOptions::SlowResend)
+        } else if self.pipeline_max == 0 || self.sessions_max == 0 {
+            Err(InvalidOptions::NoRoom)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Default for Options {
@@ -133,6 +190,22 @@ mod tests {
             // A recovering replica asks f + 1 others: they must meet every quorum less the replica itself.
             assert!(size == 1 || group.failures_tolerated() + 1 + group.quorum() - 1 > size - 1);
         }
+    }
+
+    #[test]
+    fn options_that_cannot_work_are_refused() {
+        let default = Options::default();
+        assert_eq!(default.validate(), Ok(()));
+        let slow = Options { heartbeat_interval: default.primary_timeout, ..default };
+        assert_eq!(slow.validate(), Err(InvalidOptions::SlowHeartbeat));
+        let slow = Options { resend_interval: default.view_change_timeout, ..default };
+        assert_eq!(slow.validate(), Err(InvalidOptions::SlowResend));
+        assert_eq!(
+            Options { abdication_timeout: Duration(0), ..default }.validate(),
+            Err(InvalidOptions::NoTime)
+        );
+        assert_eq!(Options { pipeline_max: 0, ..default }.validate(), Err(InvalidOptions::NoRoom));
+        assert_eq!(Options { sessions_max: 0, ..default }.validate(), Err(InvalidOptions::NoRoom));
     }
 
     #[test]

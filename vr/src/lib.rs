@@ -16,7 +16,7 @@ mod types;
 
 pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, NotReady};
 pub use client_table::{ClientTable, Registration, Session};
-pub use configuration::{Configuration, InvalidGroupSize, MAX_REPLICAS, Options};
+pub use configuration::{Configuration, InvalidGroupSize, InvalidOptions, MAX_REPLICAS, Options};
 pub use log::{Entry, Log};
 pub use message::{
     Commit, DoViewChange, GetState, Message, MessageKind, NewState, Nonce, Payload, Prepare, PrepareOk,

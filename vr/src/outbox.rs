@@ -84,7 +84,8 @@ pub enum Outcome<'a, R> {
     Registered(Registration),
     /// The service executed the operation and gave this response.
     Executed(&'a R),
-    /// The request had been executed before; nothing was done.
+    /// The request had been executed before; nothing was done. Does not happen: a primary gives no request
+    /// two positions. Safe all the same.
     Duplicate,
     /// The session had been evicted; nothing was done.
     Evicted,
@@ -143,6 +144,8 @@ pub enum Ignored {
     ViewAlreadyStarted,
     /// A RecoveryResponse to another attempt, or to nobody who is recovering.
     OtherNonce,
+    /// A Recovery of a primary that has been heard in this view, in the same incarnation, since.
+    RecoveredSince,
     /// A NewState that nobody waits for any more.
     LateNewState,
     /// A NewState that begins after the end of the log.
@@ -167,6 +170,8 @@ pub enum RarePath {
     CommitLearnedFromVotes,
     /// A kept DoViewChange was discarded: its sender has crashed since.
     StaleVoteDiscarded,
+    /// A kept RecoveryResponse was discarded: its sender has crashed since.
+    StaleAnswerDiscarded,
     /// A StartView came to a replica with a longer log.
     StartViewToLongerLog,
     /// The primary sent a StartView again to a replica that had missed it.
@@ -199,8 +204,6 @@ pub enum RarePath {
     ViewChangeStalled,
     /// A session made room for another.
     SessionEvicted,
-    /// A duplicate came as far as the log and was not executed again.
-    DuplicateInLog,
     /// An entry was not executed because its session had been evicted before.
     EvictedInLog,
     /// A request was turned away because too many operations are in flight.

@@ -90,7 +90,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// must [`recover`](Self::recover).
     ///
     /// # Panics
-    /// If the member is not in its group.
+    /// If the member is not in its group, or its options are out of range (see [`Options::validate`]).
     #[must_use]
     pub fn new(now: Instant, member: Member, rules: R, service: S) -> Self {
         let mut replica = Self::blank(member, Incarnation::ZERO, rules, service);
@@ -101,10 +101,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// A replica that was restarted and has lost its memory. It asks the others for the state and takes
     /// part in nothing until it has it.
     ///
-    /// `incarnation` must be larger than at any earlier start of this replica, and above zero.
+    /// `service` must be in its initial state: all operations are executed anew. `incarnation` must be larger
+    /// than at any earlier start of this replica, and above zero; one that was used before is not noticed
+    /// here, but the others take the replica for a ghost of its earlier self and do not answer.
     ///
     /// # Panics
-    /// If the member is not in its group, or the incarnation is zero.
+    /// If the member is not in its group, its options are out of range, or the incarnation is zero.
     pub fn recover(
         now: Instant,
         member: Member,
@@ -126,6 +128,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     fn blank(member: Member, incarnation: Incarnation, rules: R, service: S) -> Self {
         let Member { id, group, options, entropy } = member;
         assert!(group.contains(id), "{id} is not in a group of {}", group.size());
+        options.validate().unwrap_or_else(|invalid| panic!("{invalid}"));
         let mut incarnations = vec![Incarnation::ZERO; group.size()];
         incarnations[id.index()] = incarnation;
         Self {
@@ -222,7 +225,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Payload::StartView(start) => self.on_start_view(now, from, view, &start, outbox),
             Payload::Recovery(recovery) => self.on_recovery(now, from, recovery, outbox),
             Payload::RecoveryResponse(response) => {
-                self.on_recovery_response(now, from, view, *response, outbox);
+                self.on_recovery_response(now, from, incarnation, view, *response, outbox);
             }
             Payload::GetState(get) => self.on_get_state(from, get, outbox),
             Payload::NewState(state) => self.on_new_state(now, view, &state, outbox),

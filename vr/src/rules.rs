@@ -1,4 +1,4 @@
-//! Every decision that safety or progress rests on, in one place.
+//! The decisions that safety rests on, and those on which progress can founder, in one place.
 //!
 //! [`Rules`] has the right answer as the default body of each method and the reason as its
 //! documentation. [`Standard`] takes them all and costs nothing. A test harness plants a bug by
@@ -240,6 +240,12 @@ pub trait Rules {
         claimed >= known
     }
 
+    /// Whether a RecoveryResponse that was kept still counts. Its sender may have crashed since, and with it
+    /// forgotten that the asker had: it would then vote without exposing what the asker has forgotten.
+    fn answer_still_counts(&self, claimed: Incarnation, known: Incarnation) -> bool {
+        claimed >= known
+    }
+
     /// Whether a replica remembers the incarnation of a Recovery before it answers. The answer may be
     /// what lets the sender recover into an old view; a vote given later has to expose that.
     fn learns_incarnation_from_recovery(&self) -> bool {
@@ -314,6 +320,8 @@ pub struct LogSummary {
 pub struct RecoveryAnswer {
     /// Who answered.
     pub from: ReplicaId,
+    /// In which incarnation.
+    pub incarnation: Incarnation,
     /// The view it was normal in.
     pub view: View,
     /// Whether the answer brought the state along.

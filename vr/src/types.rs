@@ -155,9 +155,12 @@ impl Duration {
         Self(micros * 1_000)
     }
 
-    /// This span doubled `times` times.
+    /// This span doubled `times` times, or as long as can be told.
     #[must_use]
     pub const fn doubled(self, times: u32) -> Self {
-        Self(self.0.saturating_mul(1 << times))
+        match 1_u64.checked_shl(times) {
+            Some(factor) => Self(self.0.saturating_mul(factor)),
+            None => Self(u64::MAX),
+        }
     }
 }

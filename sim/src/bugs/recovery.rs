@@ -10,6 +10,7 @@ wrong! {
     Published {
         fn hears_incarnation(&self, _: Incarnation, _: Incarnation) -> bool { true }
         fn vote_still_counts(&self, _: Incarnation, _: Incarnation) -> bool { true }
+        fn answer_still_counts(&self, _: Incarnation, _: Incarnation) -> bool { true }
     }
 }
 wrong! {

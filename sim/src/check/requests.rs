@@ -64,8 +64,14 @@ impl Requests {
             return;
         };
         self.was_made(seen, *number, operation, findings);
-        if matches!(execution.outcome, Outcome::Executed(_)) {
-            self.is_next(*client, *number, seen.op_number, findings);
+        match execution.outcome {
+            Outcome::Executed(_) => self.is_next(*client, *number, seen.op_number, findings),
+            Outcome::Duplicate => {
+                let op_number = seen.op_number;
+                let witness = format!("op {op_number} is request {number} of session {client} once more");
+                findings.add(Property::S11, "twice in the log", witness);
+            }
+            Outcome::Evicted | Outcome::Registered(_) => {}
         }
     }
 

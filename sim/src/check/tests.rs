@@ -204,6 +204,16 @@ fn s11_a_request_executed_twice() {
 }
 
 #[test]
+fn s11_a_request_twice_in_the_log_though_executed_once() {
+    let mut checks = with_session();
+    append_everywhere(&mut checks, 2, &get(1, 5));
+    execute(&mut checks, R0, 2, &get(1, 5));
+    append_everywhere(&mut checks, 3, &get(1, 5));
+    execute_with(&mut checks, R0, 3, &get(1, 5), Outcome::Duplicate);
+    assert_eq!(found(&checks), Some(Property::S11));
+}
+
+#[test]
 fn s12_a_reply_without_a_commit() {
     let mut checks = with_session();
     let body = ReplyBody::Executed {

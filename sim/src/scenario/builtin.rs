@@ -25,6 +25,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "primary-hunt"
     "quick-restarts"
     "rotating-primaries"
+    "overlapping-recoveries"
     "clock-drift-and-pauses"
     "busy-clients"
     "one-replica"

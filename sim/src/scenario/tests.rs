@@ -258,7 +258,7 @@ fn what_cannot_be_found_is_named() {
     assert_eq!(
         Scenario::find("clam").unwrap_err().to_string(),
         "clam: no such scenario: expected a JSON file or one of swarm, calm, lossy, slow-links, partitions, \
-         one-way-cuts, crash-storm, primary-hunt, quick-restarts, rotating-primaries, clock-drift-and-pauses, busy-clients, \
+         one-way-cuts, crash-storm, primary-hunt, quick-restarts, rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, \
          one-replica, two-replicas, four-replicas, seven-replicas, beyond-the-budget"
     );
     let missing = Scenario::find("nowhere/clam.json").unwrap_err();

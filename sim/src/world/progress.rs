@@ -143,6 +143,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 }
             }
             Phase::Stuck { until, calls_before, demanded } => {
+                // An answer that was on its way may still complete a recovery.
+                let members = &self.environment.checks.members;
+                let holders = members.iter().filter(|member| !member.is_amnesiac()).count();
+                *demanded &= holders <= members.failures_tolerated();
                 let answered =
                     self.environment.history[*calls_before..].iter().any(|call| call.returned.is_some());
                 if answered && *demanded {

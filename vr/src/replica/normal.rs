@@ -9,7 +9,10 @@ use crate::message::{Commit, Payload, Prepare, PrepareOk, ReplyBody, Request, Re
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
-use crate::types::{ClientAddress, CommitNumber, Duration, Instant, OpNumber, ReplicaId, View};
+use crate::types::{
+    ClientAddress, ClientId, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId,
+    RequestNumber, View,
+};
 
 /// How many Prepares are sent again to one backup at a time; who has missed more asks for state.
 const RESENT_AT_ONCE: u64 = 16;
@@ -37,6 +40,8 @@ pub(crate) struct Backup<O> {
     suspect_at: Instant,
     /// Prepares that arrived before their predecessors, in order.
     kept: Vec<(OpNumber, Entry<O>)>,
+    /// The incarnation in which the primary was heard in this view.
+    heard: Option<Incarnation>,
     /// A request that a client had to send to everybody, and until when the primary should take it.
     waiting: Option<(Arc<Request<O>>, Instant)>,
 }
@@ -60,7 +65,8 @@ impl Primary {
 
 impl<O> Backup<O> {
     pub(super) fn starting(now: Instant, patience: Duration) -> Self {
-        Self { since: now, patience, suspect_at: now + patience, kept: Vec::new(), waiting: None }
+        let suspect_at = now + patience;
+        Self { since: now, patience, suspect_at, kept: Vec::new(), heard: None, waiting: None }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -107,7 +113,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
-        if !matches!(self.phase, Phase::Primary(_)) {
+        let is_primary = self.primary_of(self.view) == self.id;
+        if !self.rules.accepts_requests(is_primary, self.is_normal()) {
             return outbox.ignored(Ignored::NotPrimary);
         }
         self.handle_request(now, request, outbox);
@@ -195,11 +202,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.reply(request.address, ReplyBody::NotPrimary, outbox);
         let primary = self.primary_of(self.view);
         self.send(primary, Payload::Request(Arc::clone(&request)), outbox);
+        // Only of a request that is new here can the primary be expected to do something.
         let until = now + self.backed_off(self.options.abdication_timeout);
+        let is_new = self.is_new(&request);
         let Phase::Backup(backup) = &mut self.phase else { return };
-        if backup.waiting.is_none() {
+        if is_new && backup.waiting.is_none() {
             backup.waiting = Some((request, until));
         }
+    }
+
+    fn is_new(&self, request: &Arc<Request<S::Operation>>) -> bool {
+        matches!(self.client_table.lookup(request, self.commit_number, &self.rules), Known::New)
     }
 
     // ---- The backup's side -----------------------------------------------------------------------
@@ -232,7 +245,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Appends the kept Prepares that have become the next.
-    fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
+    pub(super) fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.waiting = None;
         if backup.kept.is_empty() {
@@ -290,11 +303,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return false;
         };
         backup.suspect_at = now + backup.patience;
+        backup.heard = Some(self.incarnations[from.index()]);
         if now.since(backup.since) >= self.options.primary_timeout {
             self.failed_views = 0;
         }
-        self.proposals.withdraw();
+        self.proposals.clear();
         true
+    }
+
+    /// Whether this is the primary, and was heard in this view in this incarnation.
+    pub(super) fn has_heard_primary(&self, from: ReplicaId, incarnation: Incarnation) -> bool {
+        let Phase::Backup(backup) = &self.phase else { return false };
+        from == self.primary_of(self.view) && backup.heard == Some(incarnation)
     }
 
     fn learn_commit(&mut self, now: Instant, announced: CommitNumber, outbox: &mut impl Outbox<S>) {
@@ -309,11 +329,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let resend_interval = self.jittered(self.options.resend_interval);
         let Phase::Backup(backup) = &mut self.phase else { return };
         let suspects = now >= backup.suspect_at;
-        let client_waits = backup.waiting.take_if(|&mut (_, until)| now >= until).is_some();
+        let overdue = backup.waiting.take_if(|&mut (_, until)| now >= until);
+        let client_waits = overdue.is_some_and(|(request, _)| self.is_new(&request));
         if !suspects && !client_waits {
             return;
         }
-        backup.suspect_at = now + resend_interval;
+        let again = now + self.proposals.interval(resend_interval, self.options.primary_timeout);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        backup.suspect_at = again;
         if client_waits {
             outbox.took(RarePath::ProposedForClient);
         }
@@ -365,7 +388,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Phase::Primary(primary) = &mut self.phase else { return };
         if primary.abdicated {
             primary.abdicated = false;
-            self.proposals.withdraw();
+            self.proposals.clear();
             outbox.took(RarePath::Resumed);
         }
         primary.resend_at = Instant::NEVER;
@@ -420,8 +443,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Gives up: those whom this primary can reach cannot reach it.
     fn abdicate(&mut self, now: Instant, resend_interval: Duration, outbox: &mut impl Outbox<S>) {
+        let again = now + self.proposals.interval(resend_interval, self.options.primary_timeout);
         let Phase::Primary(primary) = &mut self.phase else { return };
-        primary.abdicate_at = now + resend_interval;
+        primary.abdicate_at = again;
         if !primary.abdicated {
             primary.abdicated = true;
             outbox.took(RarePath::Abdicated);
@@ -440,57 +464,68 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     fn execute_next(&mut self, outbox: &mut impl Outbox<S>) {
         let op_number = self.commit_number.next().op_number();
-        let entry = self.log.get(op_number).expect("a committed operation is in the log");
-        let is_primary = matches!(self.phase, Phase::Primary(_));
-        let service = &mut self.service;
-        let mut answer: Option<(ClientAddress, ReplyBody<S::Response>)> = None;
-        match &entry.request.body {
-            RequestBody::Register => {
-                let address = entry.request.address;
-                let registration = self.client_table.register(address, op_number, self.options.sessions_max);
-                if registration.evicted.is_some() {
-                    outbox.took(RarePath::SessionEvicted);
-                }
-                let outcome = Outcome::Registered(registration);
-                outbox.executed(Execution { op_number, entry, outcome, service });
-                answer = Some((address, ReplyBody::Registered { client: registration.client }));
-            }
+        let entry = self.log.get(op_number).expect("a committed operation is in the log").clone();
+        let answer = match &entry.request.body {
+            RequestBody::Register => self.execute_registration(op_number, &entry, outbox),
             RequestBody::Operation { client, number, operation } => {
-                match self.client_table.session_mut(*client) {
-                    None => {
-                        outbox.took(RarePath::EvictedInLog);
-                        outbox.executed(Execution { op_number, entry, outcome: Outcome::Evicted, service });
-                        let evicted = ReplyBody::Evicted { client: *client };
-                        answer = Some((entry.request.address, evicted));
-                    }
-                    Some(session) if !self.rules.executes(*number, session.executed) => {
-                        outbox.took(RarePath::DuplicateInLog);
-                        outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
-                    }
-                    Some(session) => {
-                        let response = service.execute(operation);
-                        let outcome = Outcome::Executed(&response);
-                        outbox.executed(Execution { op_number, entry, outcome, service });
-                        if is_primary {
-                            let body = ReplyBody::Executed {
-                                client: *client,
-                                number: *number,
-                                op_number,
-                                response: response.clone(),
-                            };
-                            answer = Some((session.address, body));
-                        }
-                        let stored = self.rules.stores_response(is_primary).then_some(response);
-                        session.record(*number, op_number, stored);
-                    }
-                }
+                self.execute_operation(op_number, &entry, (*client, *number), operation, outbox)
             }
-        }
+        };
         self.commit_number = self.commit_number.next();
-        if let Some((address, body)) = answer
-            && is_primary
+        if matches!(self.phase, Phase::Primary(_))
+            && let Some((address, body)) = answer
         {
             self.reply(address, body, outbox);
         }
+    }
+
+    fn execute_registration(
+        &mut self,
+        op_number: OpNumber,
+        entry: &Entry<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
+        let address = entry.request.address;
+        let registration = self.client_table.register(address, op_number, self.options.sessions_max);
+        if registration.evicted.is_some() {
+            outbox.took(RarePath::SessionEvicted);
+        }
+        let outcome = Outcome::Registered(registration);
+        outbox.executed(Execution { op_number, entry, outcome, service: &self.service });
+        Some((address, ReplyBody::Registered { client: registration.client }))
+    }
+
+    fn execute_operation(
+        &mut self,
+        op_number: OpNumber,
+        entry: &Entry<S::Operation>,
+        (client, number): (ClientId, RequestNumber),
+        operation: &S::Operation,
+        outbox: &mut impl Outbox<S>,
+    ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
+        let service = &mut self.service;
+        let Some(session) = self.client_table.session_mut(client) else {
+            outbox.took(RarePath::EvictedInLog);
+            self.client_table.executed(client, number);
+            outbox.executed(Execution { op_number, entry, outcome: Outcome::Evicted, service });
+            return Some((entry.request.address, ReplyBody::Evicted { client }));
+        };
+        if !self.rules.executes(number, session.executed) {
+            self.client_table.executed(client, number);
+            outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
+            return None;
+        }
+        let response = service.execute(operation);
+        let outcome = Outcome::Executed(&response);
+        outbox.executed(Execution { op_number, entry, outcome, service });
+        let is_primary = matches!(self.phase, Phase::Primary(_));
+        let answer = is_primary.then(|| {
+            let response = response.clone();
+            (session.address, ReplyBody::Executed { client, number, op_number, response })
+        });
+        let stored = self.rules.stores_response(is_primary).then_some(response);
+        session.record(number, op_number, stored);
+        self.client_table.executed(client, number);
+        answer
     }
 }

@@ -4,14 +4,16 @@
 //! The published protocol lets a replica recover into a view older than one it had voted for, while its
 //! vote is still on its way; the vote then counts for a promise that nobody remembers. Here every replica
 //! remembers the latest incarnation it knows of each other one *before* it answers a Recovery, and passes
-//! that on with its own vote, so a vote of an earlier incarnation is recognised when votes are counted.
+//! that on with its own vote, so a vote of an earlier incarnation is recognised when votes are counted. The
+//! answers that a recovery counts are held to the same: one whose sender has crashed since counts no more,
+//! for its sender has forgotten the incarnation that it was to remember.
 
 use super::{Phase, Replica};
 use crate::message::{Nonce, Payload, PrepareOk, Recovery, RecoveryResponse, StartView};
 use crate::outbox::{Ignored, Outbox, RarePath};
 use crate::rules::{RecoveryAnswer, Rules};
 use crate::service::Service;
-use crate::types::{Instant, ReplicaId, View};
+use crate::types::{Incarnation, Instant, ReplicaId, View};
 
 /// What a replica remembers while it recovers.
 #[derive(Clone, Debug)]
@@ -21,11 +23,13 @@ pub(crate) struct Recovering<O> {
     /// The state that came with each answer that brought one.
     states: Vec<(ReplicaId, StartView<O>)>,
     resend_at: Instant,
+    /// How often this attempt has asked.
+    asked: u32,
 }
 
 impl<O> Default for Recovering<O> {
     fn default() -> Self {
-        Self { attempt: 0, answers: Vec::new(), states: Vec::new(), resend_at: Instant::NEVER }
+        Self { attempt: 0, answers: Vec::new(), states: Vec::new(), resend_at: Instant::NEVER, asked: 0 }
     }
 }
 
@@ -53,10 +57,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn ask_for_recovery(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        let again = now + self.jittered(self.options.resend_interval);
+        let interval = self.jittered(self.options.resend_interval);
         let incarnation = self.incarnation();
         let Phase::Recovering(recovering) = &mut self.phase else { return };
-        recovering.resend_at = again;
+        // Each attempt waits longer than the one before: the answer that matters carries the whole log, and
+        // may take longer than the others.
+        let doublings = recovering.attempt.min(6) as u32 + recovering.asked.min(2);
+        recovering.resend_at = now + interval.doubled(doublings);
+        recovering.asked += 1;
         let nonce = Nonce { incarnation, attempt: recovering.attempt };
         self.broadcast(&Payload::Recovery(Recovery { nonce }), outbox);
     }
@@ -72,6 +80,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // Answers to a new attempt must not be mixed with these.
             outbox.took(RarePath::RecoveryRetried);
             recovering.attempt += 1;
+            recovering.asked = 0;
             recovering.answers.clear();
             recovering.states.clear();
         }
@@ -87,6 +96,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     ) {
         if !self.rules.answers_recovery(self.is_normal()) {
             return outbox.ignored(Ignored::NotNormal);
+        }
+        if self.has_heard_primary(from, recovery.nonce.incarnation) {
+            return outbox.ignored(Ignored::RecoveredSince);
         }
         if from == self.primary_of(self.view) {
             // Only the primary could bring it back into this view, and it is the primary: the view is over.
@@ -105,24 +117,41 @@ impl<S: Service, R: Rules> Replica<S, R> {
         &mut self,
         now: Instant,
         from: ReplicaId,
+        incarnation: Incarnation,
         view: View,
         response: RecoveryResponse<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) {
-        let incarnation = self.incarnation();
+        let own = self.incarnation();
         let Phase::Recovering(recovering) = &mut self.phase else {
             return outbox.ignored(Ignored::OtherNonce);
         };
-        let own = Nonce { incarnation, attempt: recovering.attempt };
+        let own = Nonce { incarnation: own, attempt: recovering.attempt };
         if !self.rules.nonce_matches(response.nonce, own) {
             return outbox.ignored(Ignored::OtherNonce);
         }
-        let answer = RecoveryAnswer { from, view, has_state: response.state.is_some() };
+        let answer = RecoveryAnswer { from, incarnation, view, has_state: response.state.is_some() };
         recovering.record(answer, response.state);
-        let source = self.rules.recovery_source(self.group, &recovering.answers);
         self.learn_incarnations(&response.incarnations);
-        if let Some(source) = source {
+        self.discard_stale_answers(outbox);
+        let Phase::Recovering(recovering) = &self.phase else { return };
+        if let Some(source) = self.rules.recovery_source(self.group, &recovering.answers) {
             self.finish_recovery(now, source, outbox);
+        }
+    }
+
+    /// Forgets answers whose senders have crashed since.
+    fn discard_stale_answers(&mut self, outbox: &mut impl Outbox<S>) {
+        let Phase::Recovering(recovering) = &mut self.phase else { return };
+        let before = recovering.answers.len();
+        let known = |from: ReplicaId| self.incarnations[from.index()];
+        recovering
+            .answers
+            .retain(|answer| self.rules.answer_still_counts(answer.incarnation, known(answer.from)));
+        let Recovering { answers, states, .. } = recovering;
+        states.retain(|(from, _)| answers.iter().any(|answer| answer.from == *from));
+        if answers.len() < before {
+            outbox.took(RarePath::StaleAnswerDiscarded);
         }
     }
 

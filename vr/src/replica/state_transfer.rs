@@ -158,6 +158,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.took(RarePath::GapFetched);
             self.append(entry.clone(), outbox);
         }
+        self.append_kept(outbox);
         let last = self.log.last();
         if self.transfer.is_some_and(|transfer| transfer.view == self.view && transfer.up_to <= last) {
             self.transfer = None;

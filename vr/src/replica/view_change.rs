@@ -19,7 +19,11 @@ use crate::types::{CommitNumber, Duration, Incarnation, Instant, ReplicaId, View
 #[derive(Clone, Debug)]
 pub(crate) struct Proposals {
     own: bool,
+    /// How often the own proposal was made.
+    repeated: u32,
     heard_at: Box<[Option<Instant>]>,
+    /// Whether anybody proposes: there is something to clear.
+    any: bool,
 }
 
 /// What a replica remembers while it waits for a view to start.
@@ -42,17 +46,38 @@ struct Vote<O> {
 
 impl Proposals {
     pub(super) fn none(group: Configuration) -> Self {
-        Self { own: false, heard_at: vec![None; group.size()].into() }
+        Self { own: false, repeated: 0, heard_at: vec![None; group.size()].into(), any: false }
     }
 
+    /// Forgets all proposals: the view is a new one, or its primary is alive. Who still wants the next view
+    /// will say so again.
+    #[inline]
     pub(super) fn clear(&mut self) {
-        self.own = false;
-        self.heard_at.fill(None);
+        if self.any {
+            *self = Self {
+                own: false,
+                repeated: 0,
+                heard_at: vec![None; self.heard_at.len()].into(),
+                any: false,
+            };
+        }
     }
 
-    /// Takes this replica's own proposal back: the primary is alive.
-    pub(super) const fn withdraw(&mut self) {
-        self.own = false;
+    fn hear(&mut self, now: Instant, from: ReplicaId) {
+        self.heard_at[from.index()] = Some(now);
+        self.any = true;
+    }
+
+    fn make(&mut self) {
+        self.own = true;
+        self.any = true;
+        self.repeated += 1;
+    }
+
+    /// When to repeat the own proposal: less and less often, but within half of the time for which the
+    /// others remember it.
+    pub(super) fn interval(&self, resend_interval: Duration, primary_timeout: Duration) -> Duration {
+        resend_interval.doubled(self.repeated.min(4)).min(primary_timeout)
     }
 
     fn count(&self, now: Instant, window: Duration) -> usize {
@@ -72,13 +97,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Proposes the view after the current one to all.
     pub(super) fn propose_next_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        self.proposals.own = true;
+        self.proposals.make();
         let view = self.rules.proposed_view(self.view);
         self.broadcast(&Payload::StartViewChange(StartViewChange { view }), outbox);
         self.enter_proposed_view(now, outbox);
     }
 
     fn enter_proposed_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        // Proposals are repeated at least once in each primary timeout.
         let window = self.options.primary_timeout.doubled(1);
         if self.proposals.count(now, window) >= self.rules.proposal_quorum(self.group) {
             self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
@@ -100,10 +126,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.enter_view_change(now, view, outbox);
         }
         if start.view > self.view {
-            self.proposals.heard_at[from.index()] = Some(now);
+            self.proposals.hear(now, from);
             self.enter_proposed_view(now, outbox);
         } else {
-            self.send_start_view_again(from, outbox);
+            // In the same view already. If it has missed the start, its DoViewChange tells the primary.
+            outbox.ignored(Ignored::NotInViewChange);
         }
     }
 
@@ -156,7 +183,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         // The announcement may have started the view.
         let Phase::ViewChange(change) = &mut self.phase else { return };
         if stalled {
-            change.stalled_at = now + interval;
+            change.stalled_at = now + self.proposals.interval(interval, self.options.primary_timeout);
             if !change.stalled {
                 change.stalled = true;
                 outbox.took(RarePath::ViewChangeStalled);
@@ -280,9 +307,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Helps a replica that has missed the start of this primary's view.
     fn send_start_view_again(&self, to: ReplicaId, outbox: &mut impl Outbox<S>) {
-        if !matches!(self.phase, Phase::Primary(_)) {
-            return outbox.ignored(Ignored::NotInViewChange);
-        }
         outbox.took(RarePath::StartViewSentAgain);
         let start = StartView { log: self.log.clone(), commit_number: self.commit_number };
         self.send(to, Payload::StartView(Arc::new(start)), outbox);
@@ -318,6 +342,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.last_normal_view = view;
         self.enter_normal(now);
         let committed = self.rules.commit_number_after_start_view(self.commit_number, start.commit_number);
+        // Only a wrong rule puts it back; then what comes after is executed again.
         self.commit_number = self.commit_number.min(committed);
         self.advance_commit(committed, outbox);
         if self.rules.acknowledges_start_view(longer_before) {

@@ -1,0 +1,370 @@
+//! Exact schedules: each is a way in which the protocol has failed, or would without one of its rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vr::MessageKind::{
+    DoViewChange, Prepare, PrepareOk, Recovery, RecoveryResponse, StartView, StartViewChange,
+};
+use vr::{
+    ClientAddress, ClientId, Configuration, Ignored, Incarnation, Instant, Member, Message, MessageKind,
+    Options, Outbox, RarePath, Replica, ReplicaId, Reply, Request, RequestBody, RequestNumber, Role, Rules,
+    Service, Standard, View,
+};
+
+#[derive(Clone, Debug, Default)]
+struct Counter(u64);
+
+impl Service for Counter {
+    type Operation = u64;
+    type Response = u64;
+
+    fn execute(&mut self, operation: &u64) -> u64 {
+        self.0 += operation;
+        self.0
+    }
+}
+
+/// What has been sent and not been delivered, and what was told.
+#[derive(Default)]
+struct Network {
+    messages: Vec<(ReplicaId, Message<u64>)>,
+    replies: Vec<Reply<u64>>,
+    paths: Vec<RarePath>,
+    ignored: Vec<Ignored>,
+}
+
+impl Outbox<Counter> for Network {
+    fn send(&mut self, to: ReplicaId, message: Message<u64>) {
+        self.messages.push((to, message));
+    }
+
+    fn reply(&mut self, _to: ClientAddress, reply: Reply<u64>) {
+        self.replies.push(reply);
+    }
+
+    fn took(&mut self, path: RarePath) {
+        self.paths.push(path);
+    }
+
+    fn ignored(&mut self, reason: Ignored) {
+        self.ignored.push(reason);
+    }
+}
+
+struct Group<R: Rules> {
+    replicas: Vec<Replica<Counter, R>>,
+    network: Network,
+    rules: R,
+    size: Configuration,
+    now: u64,
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+impl<R: Rules + Copy> Group<R> {
+    fn new(size: usize, rules: R) -> Self {
+        let size = Configuration::new(size).expect("a valid size");
+        let replica = |id| Replica::new(Instant(0), member(size, id), rules, Counter::default());
+        let replicas = size.members().map(replica).collect();
+        Self { replicas, network: Network::default(), rules, size, now: 0 }
+    }
+
+    fn at(&mut self, milliseconds: u64) -> &mut Self {
+        self.now = milliseconds * MILLISECOND;
+        self
+    }
+
+    fn time_out(&mut self, replica: u8) {
+        self.replicas[usize::from(replica)].on_timeout(Instant(self.now), &mut self.network);
+    }
+
+    fn request(&mut self, replica: u8, request: &Arc<Request<u64>>) {
+        let request = Arc::clone(request);
+        self.replicas[usize::from(replica)].on_request(Instant(self.now), request, &mut self.network);
+    }
+
+    fn crash(&mut self, replica: u8, incarnation: u64) {
+        let member = member(self.size, ReplicaId(replica));
+        let (now, incarnation) = (Instant(self.now), Incarnation(incarnation));
+        self.replicas[usize::from(replica)] =
+            Replica::recover(now, member, incarnation, self.rules, Counter::default(), &mut self.network);
+    }
+
+    /// Takes the messages of a kind to one of `to` off the network.
+    fn take(&mut self, kind: MessageKind, from: &[u8], to: &[u8]) -> Vec<(ReplicaId, Message<u64>)> {
+        let wanted = |(receiver, message): &(ReplicaId, Message<u64>)| {
+            message.payload.kind() == kind && from.contains(&message.from.0) && to.contains(&receiver.0)
+        };
+        let (taken, left) = std::mem::take(&mut self.network.messages).into_iter().partition(wanted);
+        self.network.messages = left;
+        taken
+    }
+
+    /// Delivers the messages of a kind between these replicas; says how many there were.
+    fn deliver(&mut self, kind: MessageKind, from: &[u8], to: &[u8]) -> usize {
+        let messages = self.take(kind, from, to);
+        let count = messages.len();
+        self.hand_over(messages);
+        count
+    }
+
+    fn hand_over(&mut self, messages: Vec<(ReplicaId, Message<u64>)>) {
+        for (to, message) in messages {
+            self.replicas[to.index()].on_message(Instant(self.now), message, &mut self.network);
+        }
+    }
+
+    fn lose_the_rest(&mut self) {
+        self.network.messages.clear();
+    }
+
+    fn role(&self, replica: u8) -> (Role, View) {
+        let replica = &self.replicas[usize::from(replica)];
+        (replica.role(), replica.view())
+    }
+
+    fn views(&self) -> Vec<u64> {
+        self.replicas.iter().map(|replica| replica.view().0).collect()
+    }
+
+    /// Lets everything happen up to a time, with a delay in microseconds for each pair of replicas.
+    fn run_until(&mut self, milliseconds: u64, delay: impl Fn(u8, u8) -> u64) {
+        let end = milliseconds * MILLISECOND;
+        let mut travelling = BTreeMap::new();
+        let mut sequence = 0;
+        loop {
+            for (to, message) in self.network.messages.drain(..) {
+                sequence += 1;
+                let at = self.now + delay(message.from.0, to.0) * 1_000;
+                travelling.insert((at, sequence), (to, message));
+            }
+            let deadlines = self.replicas.iter().map(|replica| replica.next_deadline().0);
+            let (deadline, replica) = deadlines.zip(0..).min().expect("a replica");
+            let deadline = deadline.max(self.now);
+            match travelling.first_key_value() {
+                Some((&(at, _), _)) if at <= deadline => {
+                    if at > end {
+                        break;
+                    }
+                    self.now = at;
+                    let (_, message) = travelling.pop_first().expect("there is one");
+                    self.hand_over(vec![message]);
+                }
+                _ if deadline > end => break,
+                _ => {
+                    self.now = deadline;
+                    self.time_out(replica);
+                }
+            }
+        }
+        self.now = end;
+    }
+}
+
+fn member(group: Configuration, id: ReplicaId) -> Member {
+    Member { id, group, options: Options::default(), entropy: u64::from(id.0) * 77 + 5 }
+}
+
+fn near(_: u8, _: u8) -> u64 {
+    500
+}
+
+fn register() -> Arc<Request<u64>> {
+    Arc::new(Request { address: ClientAddress(9), body: RequestBody::Register })
+}
+
+fn operation(number: u64) -> Arc<Request<u64>> {
+    let body = RequestBody::Operation { client: ClientId(1), number: RequestNumber(number), operation: 1 };
+    Arc::new(Request { address: ClientAddress(9), body })
+}
+
+/// Answers of replicas that have crashed since count towards a recovery.
+#[derive(Clone, Copy)]
+struct StaleAnswersCount;
+
+impl Rules for StaleAnswersCount {
+    fn answer_still_counts(&self, _: Incarnation, _: Incarnation) -> bool {
+        true
+    }
+}
+
+/// Five replicas, of which never more than two are without their memory.
+///
+/// 1. r1, r2 and r3 propose view 1; only r2 hears the others, and enters. Its StartViewChange to r3 and its
+///    DoViewChange to r1 are slow.
+/// 2. r2 crashes. Its Recovery reaches r3 only, whose answer reaches r2.
+/// 3. r3 crashes too, and recovers into view 0 from r0, r1 and r4, who have not heard of r2's crash.
+/// 4. r2's Recovery reaches r0 and r4. Their answers show that r3 has crashed since it answered.
+/// 5. If r2 counts r3's answer all the same, it is back in view 0, and nobody but r0 and r4 knows that its
+///    vote for view 1 is void: r0 commits with r2 and r4, and r1 starts view 1 with r2's old vote and r3's.
+fn recovery_with_an_answer_of_a_crashed_replica<R: Rules + Copy>(rules: R) -> Group<R> {
+    let mut group = Group::new(5, rules);
+    group.at(130);
+    for replica in [1, 2, 3] {
+        group.time_out(replica);
+    }
+    group.deliver(StartViewChange, &[1, 3], &[2]);
+    assert_eq!(group.role(2), (Role::ViewChange, View(1)));
+    let vote = group.take(DoViewChange, &[2], &[1]);
+    let mut joining = group.take(StartViewChange, &[2], &[3]);
+    joining.retain(|(_, message)| message.view == View(1));
+    assert_eq!((vote.len(), joining.len()), (1, 1));
+    group.lose_the_rest();
+
+    group.crash(2, 1);
+    assert_eq!(group.deliver(Recovery, &[2], &[3]), 1);
+    assert_eq!(group.deliver(RecoveryResponse, &[3], &[2]), 1);
+    let slow = group.take(Recovery, &[2], &[0, 4]);
+    group.lose_the_rest();
+
+    group.crash(3, 1);
+    group.deliver(Recovery, &[3], &[0, 1, 4]);
+    group.deliver(RecoveryResponse, &[0, 1, 4], &[3]);
+    assert_eq!(group.role(3), (Role::Backup, View(0)));
+
+    group.hand_over(slow);
+    assert_eq!(group.deliver(RecoveryResponse, &[0, 4], &[2]), 2);
+    group.lose_the_rest();
+
+    group.request(0, &register());
+    group.deliver(Prepare, &[0], &[2, 4]);
+    group.deliver(PrepareOk, &[2, 4], &[0]);
+    group.lose_the_rest();
+    group.hand_over(joining);
+    group.hand_over(vote);
+    group.deliver(DoViewChange, &[3], &[1]);
+    group
+}
+
+#[test]
+fn a_recovery_does_not_count_the_answer_of_a_replica_that_has_crashed_since() {
+    let group = recovery_with_an_answer_of_a_crashed_replica(Standard);
+    assert_eq!(group.role(2).0, Role::Recovering);
+    assert!(group.network.paths.contains(&RarePath::StaleAnswerDiscarded));
+    assert_eq!(group.replicas[0].commit_number().0, 0, "with one acknowledgement nothing is committed");
+}
+
+#[test]
+fn counting_such_an_answer_would_lose_a_committed_operation() {
+    let mut group = recovery_with_an_answer_of_a_crashed_replica(StaleAnswersCount);
+    assert_eq!(group.role(2), (Role::Backup, View(0)));
+    assert_eq!(group.replicas[0].commit_number().0, 1, "committed, and the client was told");
+    assert_eq!(group.role(1), (Role::Primary, View(1)));
+    assert_eq!(group.replicas[1].op_number().0, 0, "and the next view has never heard of it");
+    assert!(group.take(StartView, &[1], &[0]).len() == 1);
+}
+
+/// The primary's answer, with the whole log, takes longer than those of the others, who suffice.
+#[test]
+fn a_recovery_completes_however_far_away_the_primary_is() {
+    for (size, delay) in [(3, 17), (4, 17), (5, 10), (5, 40), (7, 100)] {
+        let mut group = Group::new(size, Standard);
+        let far = |from, to| if from == 0 || to == 0 { delay * 1_000 } else { 500 };
+        group.run_until(1_000, far);
+        group.crash(2, 1);
+        group.run_until(11_000, far);
+        assert_eq!(group.role(2).0, Role::Backup, "group of {size}, primary {delay} ms away");
+    }
+}
+
+#[test]
+fn a_late_copy_of_a_superseded_request_deposes_nobody() {
+    let mut group = Group::new(3, Standard);
+    group.request(0, &register());
+    group.run_until(50, near);
+    for number in [1, 2] {
+        group.request(0, &operation(number));
+        group.run_until(50 + 50 * number, near);
+    }
+    group.run_until(1_000, near);
+    for backup in [1, 2] {
+        group.request(backup, &operation(1));
+    }
+    group.run_until(3_000, near);
+    assert_eq!(group.views(), [0, 0, 0]);
+}
+
+#[test]
+fn the_retry_of_a_request_in_the_log_deposes_nobody() {
+    let mut group = Group::new(3, Standard);
+    group.run_until(10, near);
+    group.request(0, &register());
+    group.now = 10 * MILLISECOND;
+    // The Prepare has arrived, what is committed is not known yet.
+    assert_eq!(group.deliver(Prepare, &[0], &[1, 2]), 2);
+    for backup in [1, 2] {
+        group.request(backup, &register());
+    }
+    group.run_until(3_000, near);
+    assert_eq!(group.views(), [0, 0, 0]);
+}
+
+#[test]
+fn a_request_that_the_primary_does_not_take_makes_the_backups_propose_another() {
+    let mut group = Group::new(3, Standard);
+    group.run_until(10, near);
+    for backup in [1, 2] {
+        group.request(backup, &register());
+    }
+    // The primary is deaf to requests, also to those that are passed on.
+    group.take(MessageKind::Request, &[1, 2], &[0]);
+    group.run_until(3_000, near);
+    assert!(group.network.paths.contains(&RarePath::ProposedForClient));
+    assert_eq!(group.views(), [1, 1, 1]);
+}
+
+#[test]
+fn late_copies_of_a_recovery_depose_nobody() {
+    let mut group = Group::new(3, Standard);
+    group.run_until(50, near);
+    group.crash(0, 1);
+    let copies = group.network.messages.clone();
+    group.run_until(1_000, near);
+    group.crash(1, 1);
+    group.run_until(2_000, near);
+    group.crash(2, 1);
+    group.run_until(3_000, near);
+    assert_eq!(group.role(0), (Role::Primary, View(3)));
+    group.hand_over(copies);
+    group.run_until(4_000, near);
+    assert_eq!(group.views(), [3, 3, 3]);
+    assert!(group.network.ignored.contains(&Ignored::RecoveredSince));
+}
+
+/// However many primaries in a row are dead, the view after the last of them starts.
+#[test]
+fn dead_primaries_in_a_row_are_skipped() {
+    let mut group = Group::new(7, Standard);
+    group.run_until(50, near);
+    // r0 to r2 are down for good: nothing from or to them gets through.
+    let dead = |from: u8, to: u8| if from < 3 || to < 3 { 3_600_000_000 } else { 500 };
+    group.run_until(20_000, dead);
+    for replica in 3..7 {
+        assert_eq!(group.role(replica).1, View(3), "r{replica}");
+    }
+}
+
+/// A replica that can send but not hear proposes for ever, and deposes nobody.
+#[test]
+fn a_deaf_replica_deposes_nobody() {
+    let mut group = Group::new(5, Standard);
+    let deaf = |_: u8, to: u8| if to == 4 { 3_600_000_000 } else { 500 };
+    group.run_until(5_000, deaf);
+    assert_eq!(group.views(), [0, 0, 0, 0, 0]);
+    group.request(0, &register());
+    group.run_until(6_000, deaf);
+    assert_eq!(group.replicas[0].commit_number().0, 1);
+}
+
+/// A primary that nobody can answer gives up, so that somebody else can take over.
+#[test]
+fn a_primary_without_acknowledgements_abdicates() {
+    let mut group = Group::new(3, Standard);
+    let mute = |_: u8, to: u8| if to == 0 { 3_600_000_000 } else { 500 };
+    group.run_until(50, mute);
+    group.request(0, &register());
+    group.run_until(3_000, mute);
+    assert!(group.network.paths.contains(&RarePath::Abdicated));
+    assert_eq!((group.role(1), group.role(2)), ((Role::Primary, View(1)), (Role::Backup, View(1))));
+}
