@@ -1,8 +1,8 @@
 //! The checks: what must hold whatever happens, one file for each family of invariants.
 //!
 //! Checks consume what replicas report while they act, plus a look at their public state after each
-//! step. What they know (the *ghost state*) replicas never see. Each costs constant time per step,
-//! amortised; the first violation ends the run.
+//! step. What they know (the *ghost state*) replicas never see. Each costs constant time for each entry
+//! that is appended or executed, and for each message; the first violation ends the run.
 
 pub mod execution;
 pub mod ghost;
@@ -182,12 +182,12 @@ impl Checks {
             findings: Findings::default(),
             members: Members::new(replicas),
             ghost: Ghost::default(),
-            views: views::Views::default(),
+            views: views::Views::new(replicas),
             logs: log_agreement::ViewLogs::default(),
             votes: votes::Votes::new(replicas),
             requests: requests::Requests::new(usize::from(setup.clients)),
-            execution: execution::Execution::default(),
-            messages: messages::Messages::default(),
+            execution: execution::Execution::new(replicas),
+            messages: messages::Messages::new(replicas),
         }
     }
 
@@ -195,8 +195,9 @@ impl Checks {
 
     /// A replica sends a message.
     #[inline]
-    pub fn sent<O>(&mut self, replica: ReplicaId, message: &Message<O>) {
+    pub fn sent<O: std::hash::Hash>(&mut self, replica: ReplicaId, to: ReplicaId, message: &Message<O>) {
         let member = &self.members[replica];
+        self.messages.nonces(replica, to, message, &mut self.findings);
         self.messages.sent(member, replica, message, &mut self.findings);
         self.votes.sent(member, replica, message, &mut self.findings);
     }
@@ -223,29 +224,37 @@ impl Checks {
         log_agreement::truncated(&mut self.members[replica], replica, last_kept, &mut self.findings);
     }
 
-    /// A replica executes an entry.
+    /// A replica executes an entry. Returns a digest of the entry, its outcome and the state afterwards.
     #[inline]
-    pub fn executed<W: Workload>(&mut self, replica: ReplicaId, execution: &Execution<'_, W::Service>) {
+    pub fn executed<W: Workload>(
+        &mut self,
+        replica: ReplicaId,
+        execution: &Execution<'_, W::Service>,
+    ) -> u64 {
         // A view that starts without what was committed is the cause of whatever its execution shows.
         self.views.started(&self.members, replica, &self.ghost, &mut self.findings);
         let chain = execution::in_order(&mut self.members, replica, execution.op_number, &mut self.findings);
-        let Some(chain) = chain else { return };
+        let Some(chain) = chain else { return 0 };
         let seen = execution::observe::<W>(execution, chain, self.members[replica].view);
         if self.ghost.is_next(execution.op_number) {
             quorum::held(&self.members, replica, &seen, &mut self.findings);
             self.views.committed(&seen, &mut self.findings);
             self.requests.committed(execution, &seen, &mut self.findings);
+            if let vr::Outcome::Registered(registration) = &execution.outcome {
+                self.ghost.evict(registration.evicted);
+            }
             self.ghost.commit(seen);
         } else if let Some(committed) = self.ghost.get(execution.op_number) {
             log_agreement::agrees(replica, committed, &seen, &mut self.findings);
             execution::agrees(replica, committed, &seen, &mut self.findings);
         }
+        chain ^ seen.outcome.rotate_left(21) ^ seen.state.rotate_left(42)
     }
 
     /// A replica is about to start a view.
     pub fn view_starts(&mut self, replica: ReplicaId, start: &ViewStart<'_>) {
         self.members[replica].view = start.view;
-        self.views.starts(replica, start, &mut self.findings);
+        self.views.starts(&self.members, replica, start, &mut self.findings);
     }
 
     // ---- After a step ------------------------------------------------------------------------------
@@ -253,23 +262,21 @@ impl Checks {
     /// A replica has acted: looks at what it is now.
     #[inline]
     pub fn after_step<W: Workload, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
+        execution::committed_is_executed(&self.members[replica], replica, state, &mut self.findings);
         self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
-        self.messages.after_step(replica, state.role(), state.view(), &mut self.findings);
         let member = &self.members[replica];
-        if !member.changed
-            && member.role == Some(state.role())
-            && member.view == state.view()
-            && !self.views.is_starting()
-        {
-            return;
+        let is_same = member.role == Some(state.role()) && member.view == state.view();
+        if member.changed || !is_same || self.views.is_starting() {
+            self.look_at(replica, state.role(), state.view());
         }
-        self.look_at(replica, state.role(), state.view());
+        self.messages.after_step(replica, state.role(), state.view(), &mut self.findings);
     }
 
     fn look_at(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
         let findings = &mut self.findings;
         self.views.monotonic(&self.members[replica], replica, role, view, findings);
         self.views.started(&self.members, replica, &self.ghost, findings);
+        self.views.keeps_votes(replica, role, view, findings);
         let recovered = self.members[replica].takes_role(role, view);
         if recovered {
             recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);
@@ -289,6 +296,11 @@ impl Checks {
     /// A replica starts again.
     pub fn restarted(&mut self, replica: ReplicaId, incarnation: Incarnation) {
         self.members[replica].restart(incarnation);
+    }
+
+    /// A client process asks for a session.
+    pub fn registers(&mut self, slot: u16, address: ClientAddress) {
+        self.requests.registers(slot, address);
     }
 
     /// A client process makes a request.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use vr::{
     ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, RarePath, ReplicaId,
-    Reply, Request, ViewStart,
+    Reply, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
 use crate::check::Checks;
 use crate::check::linearizability::Call;
+use crate::check::members::Member;
 use crate::decisions::{Decisions, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
@@ -205,7 +206,7 @@ impl<W: Workload> Environment<W> {
             self.network.take_back(&mut routed);
         }
         self.marks.sent[routed.identity.kind as usize] += 1;
-        if routed.clogged {
+        if routed.clogged && !matches!(routed.route, Route::Dropped(_)) {
             self.marks.fault(Fault::Clogged);
         }
         if let Some(fate) = routed.fate {
@@ -214,7 +215,8 @@ impl<W: Workload> Environment<W> {
                 record.fates.push((routed.identity, fate));
             }
         }
-        if !self.ambushes.is_empty() || self.script.is_some() {
+        let travels = !matches!(routed.route, Route::Dropped(_));
+        if (travels && !self.ambushes.is_empty()) || self.script.is_some() {
             self.spring(&routed.identity, &packet);
         }
         let life = self.life(from);
@@ -264,11 +266,15 @@ impl<W: Workload> Environment<W> {
         let Packet::Peer(message) = packet else { return None };
         match (target, identity.kind) {
             (CrashTarget::AfterDoViewChange, Kind::DoViewChange) => Some(from),
-            (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => Some(to),
+            (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => {
+                (self.checks.members[to].role == Some(Role::Recovering)).then_some(to)
+            }
             (CrashTarget::BeforeQuorum, Kind::PrepareOk) => {
                 let primary = &self.checks.members[to];
-                let is_new = identity.number > primary.executed.0;
-                (is_new && primary.view == message.view).then_some(to)
+                let is_new = identity.number > primary.executed.0 && primary.view == message.view;
+                let holds = |member: &&Member| member.log.len() as u64 >= identity.number;
+                let holders = self.checks.members.iter().filter(holds).count();
+                (is_new && holders >= self.checks.members.quorum()).then_some(to)
             }
             _ => None,
         }
@@ -286,7 +292,7 @@ pub struct ReplicaPort<'a, W: Workload> {
 impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn send(&mut self, to: ReplicaId, message: Message<W::Operation>) {
-        self.environment.checks.sent(self.replica, &message);
+        self.environment.checks.sent(self.replica, to, &message);
         let (from, to) = (Node::Replica(self.replica), Node::Replica(to));
         self.environment.transmit(from, to, Packet::Peer(message));
     }
@@ -309,7 +315,8 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 
     #[inline]
     fn executed(&mut self, execution: Execution<'_, W::Service>) {
-        self.environment.checks.executed::<W>(self.replica, &execution);
+        let digest = self.environment.checks.executed::<W>(self.replica, &execution);
+        self.environment.digest = digest::mix(self.environment.digest, digest);
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {

@@ -144,7 +144,7 @@ impl Family {
             Self::Clog => Purpose::Clog,
             Self::Crash => Purpose::Crash,
             Self::Pause => Purpose::Pause,
-            Self::Clock => Purpose::Clock,
+            Self::Clock => Purpose::Timer,
             Self::Client => Purpose::ClientFault,
         }
     }

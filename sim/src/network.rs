@@ -127,7 +127,7 @@ impl Network {
         if cuts > 0 {
             return (Route::Dropped(Dropped::Cut), None);
         }
-        if in_flight >= self.setup.link_capacity {
+        if in_flight >= self.setup.link_capacity && !self.calm {
             return (Route::Dropped(Dropped::Overflow), None);
         }
         let fate = match &self.script {

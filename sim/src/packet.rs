@@ -158,7 +158,7 @@ fn payload_number<O>(payload: &Payload<O>) -> u64 {
 
 fn request_number<O>(request: &Request<O>) -> (u64, u64) {
     match request.body {
-        RequestBody::Register => (0, 0),
+        RequestBody::Register => (0, request.address.0),
         RequestBody::Operation { client, number, .. } => (client.0, number.0),
     }
 }

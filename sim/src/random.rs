@@ -14,6 +14,7 @@ pub enum Purpose {
     Crash,
     Pause,
     Clock,
+    Timer,
     ClientFault,
     Heal,
     /// The key of the links' delays and losses.
@@ -36,6 +37,7 @@ impl Purpose {
             Self::ClientFault => 6,
             Self::Heal => 7,
             Self::Links => 8,
+            Self::Timer => 9,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }

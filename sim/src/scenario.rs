@@ -11,7 +11,8 @@
 //!   out are off, or, in a scenario with `"swarm": true`, as in `scenarios/swarm.json`. `null` is off in any
 //!   case. A family that is named, be it `{}`, is on in every seed, or in as many as its `on_percent` says.
 //! - Some draws depend on others: crashes are off in groups that tolerate none, unless they may exceed the
-//!   budget; and `sessions_max` is raised to one more than there are clients.
+//!   budget; crashes that aim at recovering replicas only aim at random ones too; and `sessions_max` is raised
+//!   to one more than there are clients.
 //!
 //! ```json
 //! {
@@ -37,7 +38,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::setup::Setup;
+use crate::setup::{CrashTarget, Setup};
 
 use error::syntax;
 use schema::{Schema, tolerates_none};
@@ -191,6 +192,12 @@ impl Scenario {
 fn reconcile(setup: &mut Setup) {
     let too_small = tolerates_none(setup.replicas.into());
     setup.faults.crash.take_if(|crash| too_small && !crash.beyond_budget);
+    // Somebody has to crash before anybody can crash while recovering.
+    if let Some(crash) = &mut setup.faults.crash
+        && crash.targets == [CrashTarget::DuringRecovery]
+    {
+        crash.targets.push(CrashTarget::Random);
+    }
     let sessions_needed = u32::from(setup.clients) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }

@@ -44,6 +44,13 @@ struct ReplicaSlot<W: Workload, R: Rules> {
     was_primary_of: Option<View>,
 }
 
+/// Since when the core has agreed, and in which view.
+#[derive(Clone, Copy, Debug)]
+struct Stable {
+    since: u64,
+    view: View,
+}
+
 /// What the run is in.
 #[derive(Clone, Debug)]
 enum Phase {
@@ -52,6 +59,7 @@ enum Phase {
     Progress {
         core: Vec<ReplicaId>,
         liveness: Liveness,
+        stable: Option<Stable>,
     },
     /// The faults have stopped; too much memory is lost for progress.
     Stuck {
@@ -147,8 +155,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.heal();
         }
         let Some((now, event)) = self.environment.queue.pop() else {
-            self.phase = Phase::Over;
-            return false;
+            self.nothing_left();
+            return !self.is_over();
         };
         debug_assert!(now >= self.environment.now, "time does not go back");
         self.environment.now = now;

@@ -63,7 +63,7 @@ pub const BUGS: &[Bug] = &[
         "a request that a view change dropped stays in flight",
         &InFlightForEver,
         10_000,
-        &[L5, L1, L6],
+        &[S11, L5, L1, L6],
     ),
     Bug::new("M-C6", "backups do not keep results", &NoResultsAtBackups, 400, &[L1, S12, S21]),
     Bug::new("M-C7", "a client takes any reply for its answer", &AnyReply, 1_000, &[S12, S14]),

@@ -1,6 +1,6 @@
 //! Changes that look like bugs and are safe: no check may complain.
 
-use vr::{CommitNumber, LogSummary, OpNumber};
+use vr::{CommitNumber, Configuration, LogSummary, OpNumber};
 
 use super::{Bug, wrong};
 
@@ -25,6 +25,12 @@ wrong! {
     WholeLogFetched { fn transfer_after(&self, _: CommitNumber, _: OpNumber) -> OpNumber { OpNumber::ZERO } }
 }
 
+wrong! {
+    /// The round of proposals is left out: whoever is dissatisfied moves at once. It disturbs more, and is
+    /// safe.
+    NoProposals { fn proposal_quorum(&self, _: Configuration) -> usize { 1 } }
+}
+
 /// All controls.
 pub const CONTROLS: &[Bug] = &[
     Bug::new("C-1", "of equal logs another one is taken", &OtherOfEqualLogs, 2_000, &[]),
@@ -36,4 +42,5 @@ pub const CONTROLS: &[Bug] = &[
         &[],
     ),
     Bug::new("C-3", "a later view's log is fetched from its beginning", &WholeLogFetched, 2_000, &[]),
+    Bug::new("C-4", "the round of proposals before a view change is left out", &NoProposals, 2_000, &[]),
 ];

@@ -107,7 +107,7 @@ pub const BUGS: &[Bug] = &[
         "a recovering replica takes a StartView",
         &StartViewWhileRecovering,
         40_000,
-        &[S19, S7, S2, S3, S23],
+        &[S4b, S19, S7, S2, S3, S23],
     )
     .in_scenario("quick-restarts"),
     Bug::new(

@@ -2,16 +2,13 @@
 
 use std::hash::Hash;
 
-use vr::{ClientTable, OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, View};
+use vr::{ClientTable, OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, Service, View};
 
 use super::ghost::Committed;
-use super::members::Members;
+use super::members::{Member, Members};
 use super::{Findings, Property};
 use crate::digest;
 use crate::workload::Workload;
-
-/// How often, in committed operations, client tables are compared.
-const TABLE_INTERVAL: u64 = 16;
 
 /// S5: execution goes on where it stopped. Returns the digest of the log up to the executed entry.
 #[inline]
@@ -37,6 +34,24 @@ pub(super) fn in_order(
         );
     }
     chain
+}
+
+/// S5, after the step: what is committed is executed, and in the log.
+#[inline]
+pub(super) fn committed_is_executed<S: Service, R: Rules>(
+    member: &Member,
+    replica: ReplicaId,
+    state: &Replica<S, R>,
+    findings: &mut Findings,
+) {
+    let (committed, last) = (state.commit_number().op_number(), state.op_number());
+    if committed != member.executed || committed > last {
+        let executed = member.executed;
+        let witness = format!(
+            "{replica} has committed op {committed} and executed op {executed} of a log to op {last}"
+        );
+        findings.add(Property::S5, "commit-number differs from what is executed", witness);
+    }
 }
 
 /// What an execution looks like to the checks.
@@ -97,13 +112,20 @@ pub(super) fn agrees(replica: ReplicaId, committed: &Committed, seen: &Committed
 }
 
 /// The client tables' digests at some op-numbers: S21.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Execution {
     tables: Vec<Option<u64>>,
+    /// The commit-number of each replica when it was last looked at.
+    seen_at: Vec<u64>,
 }
 
 impl Execution {
-    /// S21: at the same commit-number all client tables are the same. Compared at every sixteenth.
+    pub(super) fn new(replicas: usize) -> Self {
+        Self { tables: Vec::new(), seen_at: vec![0; replicas] }
+    }
+
+    /// S21: at the same commit-number all client tables are the same. Small tables are compared at every
+    /// commit-number at which a step ends, large ones less often, so that the cost stays the same.
     #[inline]
     pub(super) fn table_agrees<W: Workload, R: Rules>(
         &mut self,
@@ -112,9 +134,11 @@ impl Execution {
         findings: &mut Findings,
     ) {
         let commit_number = state.commit_number().0;
-        if commit_number.is_multiple_of(TABLE_INTERVAL) && commit_number > 0 {
+        let interval = (state.client_table().sessions().len() as u64 / 4).max(1);
+        if commit_number > self.seen_at[replica.index()] && commit_number.is_multiple_of(interval) {
             self.compare(replica, commit_number, state.client_table(), findings);
         }
+        self.seen_at[replica.index()] = commit_number;
     }
 
     fn compare<R: Hash>(
@@ -124,7 +148,7 @@ impl Execution {
         table: &ClientTable<R>,
         findings: &mut Findings,
     ) {
-        let index = (commit_number / TABLE_INTERVAL) as usize;
+        let index = commit_number as usize;
         if self.tables.len() <= index {
             self.tables.resize(index + 1, None);
         }

@@ -1,5 +1,6 @@
 //! What was committed: the one history that all replicas must agree on.
 
+use rustc_hash::FxHashSet;
 use vr::{ClientAddress, ClientId, OpNumber, RequestNumber, View};
 
 /// One committed operation, as it was first executed anywhere.
@@ -26,37 +27,50 @@ pub struct Committed {
 
 /// All committed operations, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Ghost(Vec<Committed>);
+pub struct Ghost {
+    operations: Vec<Committed>,
+    evicted: FxHashSet<ClientId>,
+}
 
 impl Ghost {
     /// Whether `op_number` would be the next one to be committed.
     #[inline]
     #[must_use]
     pub fn is_next(&self, op_number: OpNumber) -> bool {
-        op_number.0 == self.0.len() as u64 + 1
+        op_number.0 == self.operations.len() as u64 + 1
     }
 
     /// The operation at `op_number`, if one is committed there.
     #[inline]
     #[must_use]
     pub fn get(&self, op_number: OpNumber) -> Option<&Committed> {
-        self.0.get(op_number.previous().0 as usize).filter(|_| op_number > OpNumber::ZERO)
+        self.operations.get(op_number.previous().0 as usize).filter(|_| op_number > OpNumber::ZERO)
     }
 
     /// The last committed op-number.
     #[inline]
     #[must_use]
     pub fn last(&self) -> OpNumber {
-        OpNumber(self.0.len() as u64)
+        OpNumber(self.operations.len() as u64)
     }
 
     /// All committed operations.
     #[must_use]
     pub fn operations(&self) -> &[Committed] {
-        &self.0
+        &self.operations
+    }
+
+    /// Whether the session has made room for another.
+    #[must_use]
+    pub fn is_evicted(&self, client: ClientId) -> bool {
+        self.evicted.contains(&client)
+    }
+
+    pub(super) fn evict(&mut self, client: Option<ClientId>) {
+        self.evicted.extend(client);
     }
 
     pub(super) fn commit(&mut self, committed: Committed) {
-        self.0.push(committed);
+        self.operations.push(committed);
     }
 }

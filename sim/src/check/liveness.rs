@@ -120,8 +120,12 @@ fn longest_timeout(setup: &Setup) -> u64 {
             * 5
             / 4;
     let retry = (protocol.request_timeout_us << protocol.backoff_limit) * 5 / 4;
+    // A recovery doubles its patience five times at most.
+    let recovery = (protocol.resend_us << 5) * 5 / 4;
     let travel = (setup.network.delay_min_us + setup.network.delay_mean_us) * 20;
-    (backed_off.max(retry) + travel + 2 * setup.faults.clock.as_ref().map_or(0, |clock| clock.late_mean_us))
+    (backed_off.max(retry).max(recovery)
+        + travel
+        + 2 * setup.faults.clock.as_ref().map_or(0, |clock| clock.late_mean_us))
         * 1_000
 }
 
@@ -141,6 +145,12 @@ fn overdue(core: &[Seen], waiting: &[u16], findings: &mut Findings) {
     } else if !fetching.is_empty() {
         let witness = format!("{} waits for state: {state}", names('r', &fetching));
         findings.add(Property::L4, "state transfer without end", witness);
+    } else if Liveness::converged(core) {
+        findings.add(
+            Property::L5,
+            "no stable view",
+            format!("the core agrees, but in no view for long: {state}"),
+        );
     } else {
         findings.add(Property::L2, "no convergence", format!("the core does not agree: {state}"));
     }

@@ -38,8 +38,9 @@ pub(super) fn appended<O: Hash>(
     member.changed = true;
 }
 
+/// The digest of a log that ends with `entry`, where `before` is that of the log before it.
 #[inline]
-fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
+pub(super) fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
     match &entry.request.body {
         RequestBody::Register => digest::mix(before, entry.request.address.0),
         RequestBody::Operation { client, number, operation } => {
@@ -94,7 +95,7 @@ pub struct ViewLogs {
     logs: FxHashMap<View, ViewLog>,
 }
 
-/// The log of one view: what the primary started with, and what it prepared.
+/// The log of one view: the digest of what the primary started with, and those of what it prepared.
 #[derive(Clone, Debug)]
 struct ViewLog {
     base: usize,
@@ -122,8 +123,8 @@ impl ViewLogs {
         let view_log = self
             .logs
             .entry(member.view)
-            .or_insert_with(|| ViewLog { base: member.log.len(), chains: Vec::new() });
-        let known = view_log.base + view_log.chains.len();
+            .or_insert_with(|| ViewLog { base: member.log.len(), chains: vec![whole(member)] });
+        let known = view_log.base + view_log.chains.len() - 1;
         if let Some(new) = member.log.get(known..) {
             view_log.chains.extend(new.iter().map(|link| link.chain));
         }
@@ -138,14 +139,19 @@ impl ViewLogs {
             }
             return;
         };
-        let Some(after_base) = end.checked_sub(view_log.base + 1) else { return };
+        let Some(after_base) = end.checked_sub(view_log.base) else {
+            let base = view_log.base;
+            let witness =
+                format!("{replica}'s log ends at op {end} in view {view}, which began with op {base}");
+            return findings.add(Property::S9, "log shorter than the view's", witness);
+        };
         match view_log.chains.get(after_base) {
             None => {
                 let witness =
                     format!("{replica} holds op {end} in view {view}, which the primary never prepared");
                 findings.add(Property::S9, "entry not from the primary", witness);
             }
-            Some(&chain) if Some(chain) != member.chain(OpNumber(end as u64)) => {
+            Some(&chain) if chain != whole(member) => {
                 let witness = format!("{replica}'s log up to op {end} in view {view} is not the primary's");
                 findings.add(Property::S9, "logs differ in a view", witness);
             }
@@ -154,10 +160,15 @@ impl ViewLogs {
     }
 }
 
+/// The digest of a replica's whole log.
+fn whole(member: &Member) -> u64 {
+    member.log.last().map_or(0, |link| link.chain)
+}
+
 /// Holds what a replica told of its log against the log.
 pub(super) fn audit<O: Hash>(member: &Member, replica: ReplicaId, log: &Log<O>, findings: &mut Findings) {
     let chain = log.entries_after(OpNumber::ZERO).fold(0, |chain, (_, entry)| chained(chain, entry));
-    let told = member.log.last().map_or(0, |link| link.chain);
+    let told = whole(member);
     if chain != told || log.last().0 != member.log.len() as u64 {
         let (is, end) = (log.last(), member.log.len());
         let witness = format!(

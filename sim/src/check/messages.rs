@@ -1,18 +1,55 @@
 //! Sanity of messages: S23.
 
-use vr::{CommitNumber, Message, MessageKind, OpNumber, Payload, ReplicaId, Role, View};
+use vr::{CommitNumber, Incarnation, Message, MessageKind, OpNumber, Payload, ReplicaId, Role, View};
 
 use super::members::Member;
 use super::{Findings, Property};
 
 /// What was sent in the current step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Messages {
     last: Option<(MessageKind, View)>,
     other_than_recovery: bool,
+    /// A message of an earlier view than its sender was in.
+    earlier_view: Option<(MessageKind, View, View)>,
+    /// The last attempt at a recovery of each replica.
+    attempts: Vec<(Incarnation, u64)>,
 }
 
 impl Messages {
+    pub(super) fn new(replicas: usize) -> Self {
+        Self {
+            last: None,
+            other_than_recovery: false,
+            earlier_view: None,
+            attempts: vec![(Incarnation::ZERO, 0); replicas],
+        }
+    }
+
+    /// S23: who answers a recovery answers an attempt that was made.
+    #[inline]
+    pub(super) fn nonces<O>(
+        &mut self,
+        replica: ReplicaId,
+        to: ReplicaId,
+        message: &Message<O>,
+        findings: &mut Findings,
+    ) {
+        match &message.payload {
+            Payload::Recovery(recovery) => {
+                self.attempts[replica.index()] = (recovery.nonce.incarnation, recovery.nonce.attempt);
+            }
+            Payload::RecoveryResponse(response) => {
+                let answered = (response.nonce.incarnation, response.nonce.attempt);
+                if answered > self.attempts[to.index()] {
+                    let witness = format!("{replica} answers a recovery that {to} has not begun");
+                    findings.add(Property::S23, "answer without a question", witness);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// S23: the message carries its sender's name and life, and commits nothing that it does not hold.
     #[inline]
     pub(super) fn sent<O>(
@@ -35,6 +72,9 @@ impl Messages {
                 format!("{replica} sent a {kind:?} that commits op {committed} and ends at op {last}");
             findings.add(Property::S23, "commits more than it holds", witness);
         }
+        if message.view < member.view {
+            self.earlier_view.get_or_insert((kind, message.view, member.view));
+        }
         self.last = Some((kind, message.view));
         self.other_than_recovery |= kind != MessageKind::Recovery;
     }
@@ -44,6 +84,10 @@ impl Messages {
     pub(super) fn after_step(&mut self, replica: ReplicaId, role: Role, view: View, findings: &mut Findings) {
         let Some((kind, sent_in)) = self.last.take() else { return };
         let other_than_recovery = std::mem::take(&mut self.other_than_recovery);
+        if let Some((kind, sent_in, own)) = self.earlier_view.take() {
+            let witness = format!("{replica} sent a {kind:?} of view {sent_in} in view {own}");
+            findings.add(Property::S23, "wrong view", witness);
+        }
         if sent_in != view {
             let witness = format!("{replica} sent a {kind:?} of view {sent_in}, but is in view {view}");
             findings.add(Property::S23, "wrong view", witness);
@@ -65,6 +109,9 @@ fn extent<O>(payload: &Payload<O>) -> Option<(CommitNumber, OpNumber)> {
         Payload::Prepare(prepare) => Some((prepare.commit_number, prepare.op_number)),
         Payload::DoViewChange(vote) => Some((vote.commit_number, vote.log.last())),
         Payload::StartView(start) => Some((start.commit_number, start.log.last())),
+        Payload::NewState(state) => {
+            Some((state.commit_number, OpNumber(state.after.0 + state.entries.len() as u64)))
+        }
         Payload::RecoveryResponse(response) => {
             response.state.as_ref().map(|state| (state.commit_number, state.log.last()))
         }

@@ -20,7 +20,8 @@ pub(super) fn sent<R: Hash>(
     match &reply.body {
         ReplyBody::Executed { client, number, op_number, response } => {
             let committed = ghost.get(*op_number);
-            let executed = committed.filter(|operation| operation.request == Some((*client, *number)));
+            let executed = committed
+                .filter(|operation| operation.request == Some((*client, *number)) && operation.address == to);
             if executed.is_none() {
                 let witness = format!(
                     "{replica} answered request {number} of session {client} from op {op_number}, where it is not committed"
@@ -35,9 +36,9 @@ pub(super) fn sent<R: Hash>(
         }
         ReplyBody::Registered { client } => session_exists(ghost, replica, to, *client, findings),
         ReplyBody::Evicted { client } => {
-            if ghost.get(OpNumber(client.0)).is_none() {
-                let witness = format!("{replica} calls session {client} evicted, which never existed");
-                findings.add(Property::S12, "eviction of no session", witness);
+            if !ghost.is_evicted(*client) {
+                let witness = format!("{replica} calls session {client} evicted, which it is not");
+                findings.add(Property::S12, "not evicted", witness);
             }
         }
         ReplyBody::NotPrimary | ReplyBody::TryLater => {}

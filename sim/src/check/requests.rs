@@ -35,6 +35,11 @@ impl Requests {
         }
     }
 
+    pub(super) fn registers(&mut self, slot: u16, address: ClientAddress) {
+        self.made.entry(address).or_insert((0, 0));
+        self.addresses[slot as usize] = address;
+    }
+
     pub(super) fn requested<O: Hash>(
         &mut self,
         slot: u16,
@@ -61,6 +66,10 @@ impl Requests {
         findings: &mut Findings,
     ) {
         let RequestBody::Operation { client, number, operation } = &execution.entry.request.body else {
+            if !self.made.contains_key(&seen.address) {
+                let witness = format!("op {} registers a client that there is not", seen.op_number);
+                findings.add(Property::S28, "registration never asked for", witness);
+            }
             return;
         };
         self.was_made(seen, *number, operation, findings);

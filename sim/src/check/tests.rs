@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use vr::{
-    ClientAddress, ClientId, Commit, CommitNumber, Entry, Execution, Incarnation, Message, OpNumber, Outcome,
-    Payload, Registration, ReplicaId, Reply, ReplyBody, Request, RequestBody, RequestNumber, Role, View,
+    ClientAddress, ClientId, Commit, CommitNumber, DoViewChange, Entry, Execution, Incarnation, Log, Message,
+    Nonce, OpNumber, Outcome, Payload, Recovery, RecoveryResponse, Registration, ReplicaId, Reply, ReplyBody,
+    Request, RequestBody, RequestNumber, Role, View, ViewStart,
 };
 
 use super::liveness::{Liveness, Seen};
@@ -26,7 +27,9 @@ fn setup() -> Setup {
 }
 
 fn checks() -> Checks {
-    Checks::new(&setup())
+    let mut checks = Checks::new(&setup());
+    checks.registers(0, ADDRESS);
+    checks
 }
 
 fn found(checks: &Checks) -> Option<Property> {
@@ -134,6 +137,74 @@ fn s4_does_not_bind_a_replica_that_has_lost_its_memory() {
     assert_eq!(found(&checks), None);
 }
 
+/// r1 starts view 1 on the votes of all, each in its first life.
+fn view_1_starts(checks: &mut Checks) {
+    let votes = [R0, R1, R2].map(|replica| (replica, Incarnation(0)));
+    let (op_number, commit_number) = (OpNumber(0), CommitNumber(0));
+    checks.view_starts(R1, &ViewStart { view: View(1), votes: &votes, op_number, commit_number });
+}
+
+fn recovered_into_view_0(checks: &mut Checks, replica: ReplicaId) {
+    checks.crashed(replica);
+    checks.restarted(replica, Incarnation(1));
+    checks.look_at(replica, Role::Backup, View(0));
+}
+
+#[test]
+fn s4b_a_voter_that_has_recovered_into_an_earlier_view() {
+    let mut checks = checks();
+    recovered_into_view_0(&mut checks, R2);
+    assert_eq!(found(&checks), None);
+    view_1_starts(&mut checks);
+    assert_eq!(found(&checks), Some(Property::S4b));
+}
+
+#[test]
+fn s4b_a_voter_that_recovers_into_an_earlier_view_afterwards() {
+    let mut checks = checks();
+    view_1_starts(&mut checks);
+    assert_eq!(found(&checks), None);
+    recovered_into_view_0(&mut checks, R2);
+    assert_eq!(found(&checks), Some(Property::S4b));
+}
+
+#[test]
+fn s9_a_log_that_is_shorter_than_that_of_the_views_start() {
+    let mut checks = checks();
+    checks.appended(R1, OpNumber(1), &registration(0));
+    checks.look_at(R1, Role::Primary, View(1));
+    assert_eq!(found(&checks), None);
+    checks.look_at(R2, Role::Backup, View(1));
+    assert_eq!(found(&checks), Some(Property::S9));
+}
+
+fn vote(checks: &mut Checks, last_normal_view: u64, entries: &[Entry<Operation>]) {
+    let mut log = Log::default();
+    entries.iter().for_each(|entry| _ = log.append(entry.clone()));
+    let incarnations = vec![Incarnation(0); 3].into();
+    let last_normal_view = View(last_normal_view);
+    let vote = DoViewChange { log, last_normal_view, commit_number: CommitNumber(0), incarnations };
+    let payload = Payload::DoViewChange(Box::new(vote));
+    checks.sent(R2, R1, &Message { from: R2, incarnation: Incarnation(0), view: View(1), payload });
+}
+
+#[test]
+fn s20_votes_that_are_not_honest() {
+    let voter = || {
+        let mut checks = checks();
+        checks.appended(R2, OpNumber(1), &registration(0));
+        checks
+    };
+    let mut honest = voter();
+    vote(&mut honest, 0, &[registration(0)]);
+    assert_eq!(found(&honest), None);
+    for (last_normal_view, entries) in [(1, vec![registration(0)]), (0, vec![]), (0, vec![get(1, 5)])] {
+        let mut checks = voter();
+        vote(&mut checks, last_normal_view, &entries);
+        assert_eq!(found(&checks), Some(Property::S20));
+    }
+}
+
 #[test]
 fn s5_an_op_number_left_out() {
     let mut checks = with_session();
@@ -235,6 +306,14 @@ fn s12_the_session_of_another_client() {
 }
 
 #[test]
+fn s12_an_eviction_that_did_not_happen() {
+    let mut checks = with_session();
+    let body = ReplyBody::<Response>::Evicted { client: ClientId(1) };
+    checks.replied(R0, ADDRESS, &Reply { from: R0, view: View(0), body });
+    assert_eq!(found(&checks), Some(Property::S12));
+}
+
+#[test]
 fn s13_a_request_left_out() {
     let mut checks = with_session();
     checks.requested(0, ADDRESS, 2, &Operation::Get { key: 5 });
@@ -259,8 +338,38 @@ fn s14_a_request_executed_before_what_was_acknowledged() {
 fn s23_a_message_in_the_name_of_another() {
     let mut checks = checks();
     let payload = Payload::<Operation>::Commit(Commit { commit_number: CommitNumber(0) });
-    checks.sent(R1, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
+    checks.sent(R1, R0, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
     assert_eq!(found(&checks), Some(Property::S23));
+}
+
+fn recovery_message(attempt: u64, answer: bool) -> Message<Operation> {
+    let nonce = Nonce { incarnation: Incarnation(0), attempt };
+    let payload = if answer {
+        let incarnations = vec![Incarnation(0); 3].into();
+        Payload::RecoveryResponse(Box::new(RecoveryResponse { nonce, incarnations, state: None }))
+    } else {
+        Payload::Recovery(Recovery { nonce })
+    };
+    let from = if answer { R0 } else { R1 };
+    Message { from, incarnation: Incarnation(0), view: View(0), payload }
+}
+
+#[test]
+fn s23_an_answer_to_a_recovery_that_was_not_begun() {
+    let mut checks = checks();
+    checks.sent(R1, R0, &recovery_message(1, false));
+    checks.sent(R0, R1, &recovery_message(1, true));
+    assert_eq!(found(&checks), None);
+    checks.sent(R0, R1, &recovery_message(2, true));
+    assert_eq!(found(&checks), Some(Property::S23));
+}
+
+#[test]
+fn s28_a_registration_that_nobody_asked_for() {
+    let mut checks = Checks::new(&setup());
+    append_everywhere(&mut checks, 1, &registration(0));
+    execute(&mut checks, R0, 1, &registration(0));
+    assert_eq!(found(&checks), Some(Property::S28));
 }
 
 #[test]

@@ -10,14 +10,16 @@ use super::members::{Link, Member, Members};
 use super::{Findings, Property};
 
 /// What is known of views.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Views {
     primaries: FxHashMap<View, (ReplicaId, Incarnation)>,
     /// The last operation first committed in each view.
     committed: BTreeMap<View, OpNumber>,
+    /// The latest view that has started on a vote of each replica.
+    voted: Vec<View>,
     started: BTreeMap<View, Started>,
     latest_started: View,
-    starting: Option<(View, Vec<(ReplicaId, Incarnation)>)>,
+    starting: Option<View>,
 }
 
 /// The log that a view started with, from the operations that were not known to be committed then.
@@ -29,15 +31,46 @@ struct Started {
 }
 
 impl Views {
-    /// A view starts: remembers on whose votes, until its log is in place. S2, as far as the length of that
-    /// log shows it.
-    pub(super) fn starts(&mut self, replica: ReplicaId, start: &ViewStart<'_>, findings: &mut Findings) {
+    pub(super) fn new(replicas: usize) -> Self {
+        Self {
+            primaries: FxHashMap::default(),
+            committed: BTreeMap::new(),
+            voted: vec![View::ZERO; replicas],
+            started: BTreeMap::new(),
+            latest_started: View::ZERO,
+            starting: None,
+        }
+    }
+
+    /// A view starts, and its log is not in place yet. S4b; and S2, as far as the length of the log shows it.
+    pub(super) fn starts(
+        &mut self,
+        members: &Members,
+        replica: ReplicaId,
+        start: &ViewStart<'_>,
+        findings: &mut Findings,
+    ) {
         let (view, end) = (start.view, start.op_number);
+        for &(sender, incarnation) in start.votes {
+            still_kept(&members[sender], sender, incarnation, view, findings);
+            self.voted[sender.index()] = view.max(self.voted[sender.index()]);
+        }
         let committed = self.committed_before(view);
         if end < committed {
             lost(replica, view, committed, end.0, findings);
         }
-        self.starting = Some((view, start.votes.to_vec()));
+        self.starting = Some(view);
+    }
+
+    /// S4b, the other way round: who becomes normal in a view has given no vote on which a later one has
+    /// started.
+    pub(super) fn keeps_votes(&self, replica: ReplicaId, role: Role, view: View, findings: &mut Findings) {
+        let voted = self.voted[replica.index()];
+        if matches!(role, Role::Primary | Role::Backup) && view < voted {
+            let witness =
+                format!("{replica} is normal in view {view}, but view {voted} has started on its vote");
+            findings.add(Property::S4b, "normal before a view it voted for", witness);
+        }
     }
 
     /// The last operation that was committed in an earlier view than this one.
@@ -56,7 +89,7 @@ impl Views {
         self.started.len()
     }
 
-    /// S2, S4b: a view starts with all that was committed before it, on votes that are still kept.
+    /// S2: a view starts with all that was committed before it.
     pub(super) fn started(
         &mut self,
         members: &Members,
@@ -64,15 +97,12 @@ impl Views {
         ghost: &Ghost,
         findings: &mut Findings,
     ) {
-        let Some((view, votes)) = self.starting.take() else { return };
+        let Some(view) = self.starting.take() else { return };
         let committed = self.committed_before(view);
         let member = &members[replica];
         let expected = ghost.get(committed).map_or(0, |operation| operation.chain);
         if member.chain(committed) != Some(expected) {
             lost(replica, view, committed, member.log.len() as u64, findings);
-        }
-        for (sender, incarnation) in votes {
-            kept(&members[sender], sender, incarnation, view, findings);
         }
         let log = member.log.get(committed.0 as usize..).unwrap_or_default().to_vec();
         self.started.insert(view, Started { by: replica, after: committed, log });
@@ -158,11 +188,18 @@ fn lost(replica: ReplicaId, view: View, committed: OpNumber, end: u64, findings:
 }
 
 /// S4b: a voter that has crashed since has not recovered into an earlier view.
-fn kept(member: &Member, sender: ReplicaId, incarnation: Incarnation, view: View, findings: &mut Findings) {
-    if member.incarnation > incarnation && member.is_normal() && member.view < view {
-        let (life, own) = (member.incarnation, member.view);
+fn still_kept(
+    member: &Member,
+    sender: ReplicaId,
+    incarnation: Incarnation,
+    view: View,
+    findings: &mut Findings,
+) {
+    let has_recovered = member.incarnation > incarnation && member.role.is_some() && member.lost.is_none();
+    if has_recovered && member.normal_view < view {
+        let (life, normal) = (member.incarnation, member.normal_view);
         let witness = format!(
-            "view {view} starts on a vote of {sender} in life {incarnation}, which is in life {life} and normal in view {own}"
+            "view {view} starts on a vote of {sender} in life {incarnation}, which is in life {life} and was normal in view {normal}"
         );
         findings.add(Property::S4b, "vote of a forgotten life", witness);
     }

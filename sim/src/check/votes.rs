@@ -1,7 +1,10 @@
 //! DoViewChange honesty: S20.
 
-use vr::{DoViewChange, Message, OpNumber, Payload, ReplicaId, View};
+use std::hash::Hash;
 
+use vr::{DoViewChange, Log, Message, OpNumber, Payload, ReplicaId, View};
+
+use super::log_agreement::chained;
 use super::members::Member;
 use super::{Findings, Property};
 
@@ -13,8 +16,8 @@ pub struct Votes {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Promised {
-    /// The last view in which it acknowledged something, and up to where.
-    acknowledged: (View, OpNumber),
+    /// The last view in which it acknowledged something, up to where, and the digest of the log up to there.
+    acknowledged: (View, OpNumber, u64),
     /// Its last vote: for which view, from which last normal view, with which log.
     voted: Option<(View, View, OpNumber, u64)>,
 }
@@ -29,7 +32,7 @@ impl Votes {
     }
 
     #[inline]
-    pub(super) fn sent<O>(
+    pub(super) fn sent<O: Hash>(
         &mut self,
         member: &Member,
         replica: ReplicaId,
@@ -39,7 +42,8 @@ impl Votes {
         let promised = &mut self.promised[replica.index()];
         match &message.payload {
             Payload::PrepareOk(ok) => {
-                promised.acknowledged = promised.acknowledged.max((message.view, ok.op_number));
+                let chain = member.chain(ok.op_number).unwrap_or_default();
+                promised.acknowledged = promised.acknowledged.max((message.view, ok.op_number, chain));
             }
             Payload::DoViewChange(vote) => promised.vote(member, replica, message.view, vote, findings),
             _ => {}
@@ -50,7 +54,7 @@ impl Votes {
 impl Promised {
     /// S20: the vote tells the last view that its sender was really normal in, brings everything that it
     /// acknowledged there, and does not change while the sender stays in the view.
-    fn vote<O>(
+    fn vote<O: Hash>(
         &mut self,
         member: &Member,
         replica: ReplicaId,
@@ -66,8 +70,9 @@ impl Promised {
             findings.add(Property::S20, "wrong last normal view", witness);
         }
         let end = vote.log.last();
-        let (acknowledged_in, acknowledged) = self.acknowledged;
-        if end.0 != member.log.len() as u64 || (acknowledged_in == normal && end < acknowledged) {
+        let (acknowledged_in, acknowledged, chain) = self.acknowledged;
+        let holds_it = acknowledged_in != normal || member.chain(acknowledged) == Some(chain);
+        if !holds_it || !is_own_log(member, &vote.log) {
             let witness = format!(
                 "{replica} votes for view {view} with a log to op {end}; it acknowledged op {acknowledged}"
             );
@@ -83,4 +88,11 @@ impl Promised {
         }
         self.voted = Some(said);
     }
+}
+
+/// Whether a vote brings its sender's log, as far as the end of the log tells.
+fn is_own_log<O: Hash>(member: &Member, log: &Log<O>) -> bool {
+    let end = log.last();
+    let last = log.get(end).map_or(Some(0), |entry| Some(chained(member.chain(end.previous())?, entry)));
+    end.0 == member.log.len() as u64 && last == member.chain(end)
 }

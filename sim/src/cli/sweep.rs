@@ -223,6 +223,7 @@ pub(crate) fn run(args: &SweepArgs) -> u8 {
         }
     };
     heed_interrupts();
+    #[expect(clippy::disallowed_methods, reason = "speed is measured here, and reaches stderr only")]
     let started = Instant::now();
     let outcome = watched(&plan, args.time, started);
     let real = started.elapsed();

@@ -13,9 +13,11 @@ pub(super) fn strike(random: &mut ChaCha8Rng, faults: &ClockFaults, scene: &Scen
     } else {
         Node::Replica(random.pick(&scene.replicas()))
     };
-    Strike::Now(if faults.late_mean_us == 0 || random.chance(600_000) {
-        Action::FireEarly { node }
-    } else {
-        Action::FireLate { node, lasts: 1 + random.around(faults.late_mean_us * 1_000) }
+    let late = 1 + random.around(faults.late_mean_us * 1_000);
+    Strike::Now(match node {
+        Node::Replica(_) if faults.late_mean_us > 0 && random.chance(400_000) => {
+            Action::FireLate { node, lasts: late }
+        }
+        _ => Action::FireEarly { node },
     })
 }

@@ -4,6 +4,7 @@ use vr::{ClientEvent, Rules};
 
 use super::World;
 use crate::check::linearizability::Call;
+use crate::digest;
 use crate::environment::{ClientPort, Event};
 use crate::marks::Moment;
 use crate::node::Node;
@@ -33,6 +34,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let now = client.clock.read(self.environment.now);
         if client.client.id().is_none() {
             self.environment.line(Some(Node::Client(slot)), None, || "registers".to_owned());
+            let address = client.client.address();
+            self.environment.checks.registers(slot, address);
             client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
             return self.schedule_client_timer(slot as usize);
         }
@@ -74,6 +77,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 let call = client.calling.take().expect("an answer to a request that was made");
                 self.environment
                     .line(Some(Node::Client(slot)), None, || format!("  is answered {response:?}"));
+                self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
                 self.environment.checks.answered(slot, number.0, op_number, &response);
                 let returned = self.environment.tick();
                 self.environment.history[call].returned = Some((returned, response));

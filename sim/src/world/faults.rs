@@ -32,7 +32,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let scene = self.scene();
         match self.sources[index].strike(&self.setup, &scene) {
             Strike::Nothing => {}
-            Strike::Ambush(ambush) => self.environment.ambushes.push(ambush),
+            // One at a time for each moment, or a backlog would strike all at once.
+            Strike::Ambush(ambush) => {
+                self.environment.ambushes.retain(|waiting| waiting.target != ambush.target);
+                self.environment.ambushes.push(ambush);
+            }
             Strike::Now(action) => self.perform(None, action),
         }
         let at = self.environment.now + self.sources[index].next_in(&self.setup);
@@ -70,6 +74,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         {
             return;
         }
+        if self.is_inert(&action) {
+            return;
+        }
         self.environment.marks.action(&action);
         self.environment.line(None, None, || format!("fault: {}", describe_action(&action)));
         if let Some(record) = &mut self.environment.record {
@@ -99,6 +106,26 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 }
                 self.start_client_over(slot);
             }
+        }
+    }
+
+    /// Whether the action would do nothing: there is nobody, or nothing to happen early.
+    fn is_inert(&self, action: &Action) -> bool {
+        let is_down =
+            |node: &Node| matches!(node, Node::Replica(id) if self.replicas[id.index()].replica.is_none());
+        match action {
+            Action::Pause { node, .. } | Action::FireLate { node, .. } => is_down(node),
+            Action::FireEarly { node } => {
+                let deadline = match node {
+                    Node::Replica(id) => {
+                        self.replicas[id.index()].replica.as_ref().map(Replica::next_deadline)
+                    }
+                    Node::Client(slot) => Some(self.clients[*slot as usize].client.next_deadline()),
+                };
+                let waits = deadline.is_some_and(|deadline| deadline != Instant::NEVER);
+                !waits || self.paused_until(*node) > self.environment.now
+            }
+            _ => false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use vr::{Replica, ReplicaId, Rules, View};
 
-use super::{Phase, ReplicaSlot, World};
+use super::{Phase, ReplicaSlot, Stable, World};
 use crate::check::Property;
 use crate::check::liveness::{Liveness, Seen};
 use crate::decisions::Healed;
@@ -14,6 +14,8 @@ use crate::workload::Workload;
 
 /// How often, in steps after the faults, convergence is looked for.
 const LOOK_INTERVAL: u64 = 32;
+/// For how many primary timeouts the core must stay in one view to count as stable.
+const STABLE_TIMEOUTS: u64 = 4;
 /// How many requests each client makes after the faults.
 const PROBES: u32 = 2;
 
@@ -47,7 +49,20 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.phase = Phase::Stuck { until, calls_before: self.environment.history.len(), demanded };
         } else {
             let liveness = Liveness::new(&self.setup, now, self.environment.checks.views_started());
-            self.phase = Phase::Progress { core, liveness };
+            self.phase = Phase::Progress { core, liveness, stable: None };
+        }
+    }
+
+    /// Nothing will ever happen again. Under faults they stop; after them, nobody may be waiting.
+    pub(super) fn nothing_left(&mut self) {
+        match &self.phase {
+            Phase::Faults => self.heal(),
+            Phase::Progress { .. } => {
+                let witness =
+                    "no timer is running and no message is on its way, but the group has not settled";
+                self.environment.checks.findings.add(Property::L6, "nothing left to happen", witness);
+            }
+            Phase::Stuck { .. } | Phase::Over => self.phase = Phase::Over,
         }
     }
 
@@ -122,7 +137,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn look(&mut self) {
         let now = self.environment.now;
         match &mut self.phase {
-            Phase::Progress { core, liveness } => {
+            Phase::Progress { core, liveness, stable } => {
                 if !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
                     return;
                 }
@@ -134,13 +149,19 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                     .filter(|client| !client.is_done())
                     .map(|client| client.slot)
                     .collect();
-                if waiting.is_empty() && Liveness::converged(&seen) {
+                let settled = (waiting.is_empty() && Liveness::converged(&seen)).then(|| seen[0].view);
+                *stable = settled.map(|view| match *stable {
+                    Some(stable) if stable.view == view => stable,
+                    _ => Stable { since: now, view },
+                });
+                let calm = STABLE_TIMEOUTS * self.setup.protocol.primary_timeout_us * 1_000;
+                if stable.is_some_and(|stable| now - stable.since >= calm) {
                     self.phase = Phase::Over;
-                } else {
-                    let checks = &mut self.environment.checks;
-                    let views = checks.views_started();
-                    liveness.look(now, &seen, &waiting, views, &mut checks.findings);
+                    return;
                 }
+                let checks = &mut self.environment.checks;
+                let views = checks.views_started();
+                liveness.look(now, &seen, &waiting, views, &mut checks.findings);
             }
             Phase::Stuck { until, calls_before, demanded } => {
                 // An answer that was on its way may still complete a recovery.
@@ -173,5 +194,55 @@ fn seen<W: Workload, R: Rules>(id: ReplicaId, slot: &ReplicaSlot<W, R>) -> Seen 
         commit_number: replica.map_or(0, |replica| replica.commit_number().0),
         state: replica.map_or(0, |replica| W::digest(replica.service())),
         fetching: replica.is_some_and(Replica::is_fetching),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use vr::Standard;
+
+    use super::*;
+    use crate::scenario::{Overrides, Scenario};
+    use crate::workload::key_value::KeyValue;
+
+    fn world(scenario: &str, seed: u64) -> World<KeyValue, Standard> {
+        let setup = Scenario::find(scenario).expect("built in").resolve(seed, &Overrides::default());
+        World::new(Arc::new(setup), Standard, None, false)
+    }
+
+    fn found(world: &World<KeyValue, Standard>) -> Option<Property> {
+        world.violation().map(|violation| violation.property)
+    }
+
+    #[test]
+    fn an_answer_when_the_group_should_be_stuck_is_a_violation() {
+        let mut stuck = (0..100).map(|seed| world("beyond-the-budget", seed)).find_map(|mut world| {
+            while world.step() {
+                if matches!(world.phase, Phase::Stuck { demanded: true, .. })
+                    && !world.environment.history.is_empty()
+                {
+                    return Some(world);
+                }
+            }
+            None
+        });
+        let world = stuck.as_mut().expect("a run whose group is stuck");
+        let call = world.environment.history[0].clone();
+        world.environment.history.push(call);
+        while world.step() {}
+        assert_eq!(found(world), Some(Property::Stuck));
+    }
+
+    #[test]
+    fn a_group_in_which_nothing_will_happen_any_more_stands_still() {
+        let mut world = world("calm", 1);
+        while matches!(world.phase, Phase::Faults) {
+            world.step();
+        }
+        while world.environment.queue.pop().is_some() {}
+        world.step();
+        assert_eq!(found(&world), Some(Property::L6));
     }
 }

@@ -62,7 +62,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Phase::Recovering(recovering) = &mut self.phase else { return };
         // Each attempt waits longer than the one before: the answer that matters carries the whole log, and
         // may take longer than the others.
-        let doublings = recovering.attempt.min(6) as u32 + recovering.asked.min(2);
+        let doublings = (recovering.attempt as u32 + recovering.asked.min(2)).min(5);
         recovering.resend_at = now + interval.doubled(doublings);
         recovering.asked += 1;
         let nonce = Nonce { incarnation, attempt: recovering.attempt };
