@@ -125,10 +125,10 @@ fn decisions_alone_make_the_same_run() {
 #[test]
 fn the_first_step_that_differs_is_named() {
     let mut trace = Trace::read(&folder().join("published-state-transfer.trace.jsonl")).expect("kept");
-    trace.decisions.hashes[99] ^= 1;
+    trace.decisions.hashes[9] ^= 1;
     let replayed = replay(&trace, false).expect("replayable");
     let Likeness::ByDecisions { first_difference, matched } = replayed.likeness else { panic!("not exact") };
-    assert_eq!(first_difference, 100);
+    assert_eq!(first_difference, 10);
     assert_eq!(matched.actions.0, matched.actions.1);
     assert_eq!(matched.requests.0, matched.requests.1);
     assert_eq!(replayed.outcome, Outcome::Violated);
