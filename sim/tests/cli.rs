@@ -92,8 +92,9 @@ fn a_run_is_recorded_on_demand() {
     assert!(fs::read_to_string(folder.join("deep/in/here.jsonl")).unwrap().starts_with("{\"format\":"));
     fs::write(folder.join("file"), "").unwrap();
     let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace file/trace.jsonl");
-    assert_eq!(code(&output), 70);
-    assert!(err(&output).contains("file/trace.jsonl: cannot be written"), "{}", err(&output));
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("file/trace.jsonl: file is no folder"), "{}", err(&output));
+    assert!(output.stdout.is_empty(), "nothing is run in vain");
 }
 
 // ---- Failures ----------------------------------------------------------------------------------------

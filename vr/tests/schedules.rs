@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vr::MessageKind::{
-    DoViewChange, Prepare, PrepareOk, Recovery, RecoveryResponse, StartView, StartViewChange,
+    DoViewChange, GetState, NewState, Prepare, PrepareOk, Recovery, RecoveryResponse, StartView,
+    StartViewChange,
 };
 use vr::{
     ClientAddress, ClientId, Configuration, Ignored, Incarnation, Instant, Member, Message, MessageKind,
@@ -253,6 +254,46 @@ fn counting_such_an_answer_would_lose_a_committed_operation() {
     assert_eq!(group.role(1), (Role::Primary, View(1)));
     assert_eq!(group.replicas[1].op_number().0, 0, "and the next view has never heard of it");
     assert!(group.take(StartView, &[1], &[0]).len() == 1);
+}
+
+/// 1. r4, in view 0, holds an uncommitted op 1 and misses op 2; it asks for what comes after op 1.
+/// 2. r1, r2 and r3 start view 1 without either.
+/// 3. r4's question reaches r1, which has nothing after op 1, in view 1.
+///
+/// Taken for the log of view 1, that answer would put r4 into view 1 with an op 1 that view 1 never had.
+#[test]
+fn an_answer_about_the_own_view_is_not_taken_for_the_log_of_a_later_view() {
+    let mut group = Group::new(5, Standard);
+    for address in 1..=3 {
+        group.request(0, &Arc::new(Request { address: ClientAddress(address), body: RequestBody::Register }));
+    }
+    let prepares = group.take(Prepare, &[0], &[4]);
+    group.lose_the_rest();
+    group.hand_over(vec![prepares[0].clone(), prepares[2].clone()]);
+    assert_eq!(group.replicas[4].op_number().0, 1);
+    group.lose_the_rest();
+    // The primary does not answer, so r4 asks r1 next.
+    group.at(30).time_out(4);
+    group.lose_the_rest();
+    group.at(100).time_out(4);
+    let question = group.take(GetState, &[4], &[1]);
+    assert_eq!(question.len(), 1);
+    group.lose_the_rest();
+
+    group.at(130);
+    for replica in [1, 2, 3] {
+        group.time_out(replica);
+    }
+    for kind in [StartViewChange, StartViewChange, DoViewChange, StartView] {
+        group.deliver(kind, &[1, 2, 3], &[1, 2, 3]);
+    }
+    assert_eq!(group.role(1), (Role::Primary, View(1)));
+    group.lose_the_rest();
+
+    group.hand_over(question);
+    assert_eq!(group.deliver(NewState, &[1], &[4]), 1);
+    assert_eq!(group.role(4), (Role::Backup, View(0)));
+    assert!(group.network.ignored.contains(&Ignored::LateNewState));
 }
 
 /// The primary's answer, with the whole log, takes longer than those of the others, who suffice.

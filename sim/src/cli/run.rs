@@ -27,7 +27,7 @@ use super::{Named, number, planted_bug};
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
     /// The seed: decimal, or hexadecimal after 0x. Everything follows from it
-    #[arg(long, value_name = "SEED", default_value = "0", value_parser = number)]
+    #[arg(long, value_name = "SEED", default_value = "0", value_parser = number, allow_hyphen_values = true)]
     pub(crate) seed: u64,
     /// Events dispatched while faults strike; then they stop, and the group must recover.
     /// [default: as the scenario says]
@@ -85,6 +85,10 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
             return Exit::Usage.code();
         }
     };
+    if let Some(problem) = args.trace.as_deref().and_then(no_place) {
+        text::complain(&problem);
+        return Exit::Usage.code();
+    }
     let setup = Arc::new(named.scenario.resolve(args.seed, &args.overrides()));
     let exit = match simulate(&setup, args.bug) {
         Ok((report, real)) => conclude(args, &named, &report, real),
@@ -94,6 +98,17 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         }
     };
     exit.code()
+}
+
+/// Why no trace can be written to `path`, as far as can be seen before the run.
+fn no_place(path: &Path) -> Option<String> {
+    // Folders that are missing are made; what is in their place must not be a file.
+    let above = path.ancestors().skip(1).find(|folder| folder.exists());
+    if path.is_dir() {
+        return Some(format!("--trace {}: this is a folder: expected a file", path.display()));
+    }
+    let file = above.filter(|above| !above.is_dir())?;
+    Some(format!("--trace {}: {} is no folder", path.display(), file.display()))
 }
 
 /// Runs the setup under a progress bar, and takes the time.

@@ -38,12 +38,17 @@ pub(crate) struct ShowArgs {
     /// The last step to show.
     #[arg(long, value_name = "STEP", default_value_t = u64::MAX)]
     to: u64,
-    /// Only this replica (its number); may be given several times.
-    #[arg(long, value_name = "NUMBER")]
+    /// Only this replica, as 2 or r2; may be given several times.
+    #[arg(long, value_name = "REPLICA", value_parser = replica)]
     replica: Vec<u8>,
     /// Only messages of this kind, as StartViewChange; may be given several times.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<Kind>,
+}
+
+fn replica(name: &str) -> Result<u8, String> {
+    let number = name.strip_prefix('r').unwrap_or(name);
+    number.parse().map_err(|_| "expected the number of a replica, as 2 or r2".to_owned())
 }
 
 fn kind(name: &str) -> Result<Kind, String> {
@@ -58,10 +63,19 @@ fn kind(name: &str) -> Result<Kind, String> {
 #[must_use]
 pub(crate) fn run(command: &TraceCommand) -> u8 {
     let TraceCommand::Show(args) = command;
+    if args.from > args.to {
+        complain(&format!("--from {} comes after --to {}: expected a range of steps", args.from, args.to));
+        return Exit::Usage.code();
+    }
     let trace = match read(&args.trace) {
         Ok(trace) => trace,
         Err(exit) => return exit.code(),
     };
+    let replicas = trace.head.setup.replicas;
+    if let Some(unknown) = args.replica.iter().find(|&&replica| replica >= replicas) {
+        complain(&format!("--replica {unknown}: expected one of 0 to {}", replicas - 1));
+        return Exit::Usage.code();
+    }
     match replay(&trace, true) {
         Err(error) => {
             complain(&format!("{}: {error}", args.trace.display()));
