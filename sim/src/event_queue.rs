@@ -41,7 +41,7 @@ impl<E> EventQueue<E> {
         };
         assert!(slot < 1 << SLOT_BITS, "more than 2^{SLOT_BITS} events are queued");
         self.sequence += 1;
-        debug_assert!(self.sequence < 1 << SEQUENCE_BITS, "more events than can be numbered");
+        assert!(self.sequence < 1 << SEQUENCE_BITS, "more events than can be numbered");
         let key = u128::from(at) << 64 | u128::from(self.sequence) << SLOT_BITS | u128::from(slot);
         self.heap.push(Reverse(key));
     }

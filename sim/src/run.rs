@@ -238,7 +238,8 @@ fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn A
     }
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
+/// The text that a panic was given.
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }

@@ -4,7 +4,6 @@
 //! is kept is kept in a way that does not care in which order the runs end. Nothing is kept of runs that
 //! hold but totals, so memory does not grow with their number.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,7 +16,7 @@ use crate::check::Violation;
 use crate::digest;
 use crate::marks::Marks;
 use crate::registry;
-use crate::run::{Report, Verdict};
+use crate::run::{Report, Verdict, text_of};
 use crate::scenario::{Overrides, Scenario};
 use crate::setup::Setup;
 
@@ -339,11 +338,6 @@ fn attempt(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<Report, Stri
         Ok(report) => report.map_err(|error| error.to_string()),
         Err(payload) => Err(format!("panicked: {}", text_of(payload.as_ref()))),
     }
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::faults::Source;
 use crate::marks::Marks;
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
-use crate::setup::{Expectation, Setup};
+use crate::setup::Setup;
 use crate::workload::Workload;
 
 /// A replica's place: the process in it, if it is up, and what surrounds it.
@@ -158,7 +158,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.nothing_left();
             return !self.is_over();
         };
-        debug_assert!(now >= self.environment.now, "time does not go back");
+        assert!(now >= self.environment.now, "time does not go back");
         self.environment.now = now;
         self.dispatch(event);
         !self.is_over()
@@ -246,12 +246,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     #[must_use]
     pub fn budget_exceeded(&self) -> bool {
         self.budget_exceeded
-    }
-
-    /// Whether the scenario's expectation was put to the test.
-    #[must_use]
-    pub fn is_stuck_as_expected(&self) -> bool {
-        self.setup.expect == Expectation::Stuck && self.budget_exceeded
     }
 
     /// The counters.

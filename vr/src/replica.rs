@@ -354,7 +354,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(crate) fn send(&self, to: ReplicaId, payload: Payload<S::Operation>, outbox: &mut impl Outbox<S>) {
-        debug_assert_ne!(to, self.id, "a replica does not send to itself");
+        assert_ne!(to, self.id, "a replica does not send to itself");
         outbox.send(to, self.message(payload));
     }
 

@@ -1,0 +1,61 @@
+//! On the histories of real runs, the search alone comes to the verdict of the order of commits.
+
+use std::sync::Arc;
+
+use sim::check::linearizability::{Verdict, judge};
+use sim::scenario::{Overrides, Scenario};
+use sim::workload::Workload;
+use sim::workload::key_value::{KeyValue, Response};
+use sim::world::World;
+use vr::Standard;
+
+#[test]
+fn the_search_alone_finds_the_histories_of_runs_linearizable() {
+    let (mut operations, mut undecided) = (0, 0);
+    for scenario in ["swarm", "busy-clients", "primary-hunt"] {
+        let scenario = Scenario::find(scenario).expect("built in");
+        for seed in 0..40 {
+            let overrides = Overrides { steps: Some(800), ..Overrides::default() };
+            let setup = Arc::new(scenario.resolve(seed, &overrides));
+            let mut world = World::<KeyValue, Standard>::new(setup, Standard, None, false);
+            while world.step() {}
+            assert_eq!(world.violation(), None, "seed {seed} of {}", scenario.name());
+            let history = &world.environment().history;
+            let verdict = judge(&KeyValue::model(), history, None, 2_000_000);
+            match verdict {
+                Verdict::Linearizable => operations += history.len(),
+                // Many requests without a known outcome: too many ways, as the search says itself.
+                Verdict::Undecided => undecided += 1,
+                Verdict::NotLinearizable(refusal) => panic!("seed {seed} of {}: {refusal}", scenario.name()),
+            }
+        }
+    }
+    assert!(
+        operations > 5_000 && undecided < 12,
+        "{operations} operations judged, {undecided} runs undecided"
+    );
+}
+
+/// An answer of a real run, replaced by that to another operation of the same kind, is refused.
+#[test]
+fn a_changed_answer_is_found() {
+    let overrides = Overrides { steps: Some(1_500), clients: Some(4), ..Overrides::default() };
+    let setup = Arc::new(Scenario::find("calm").expect("built in").resolve(2, &overrides));
+    let mut world = World::<KeyValue, Standard>::new(setup, Standard, None, false);
+    while world.step() {}
+    let mut history = world.environment().history.clone();
+    let mut refused = 0;
+    for index in 0..60 {
+        let Some((at, answer)) = history[index].returned else { continue };
+        let is_other = |other: &Response| {
+            *other != answer && std::mem::discriminant(other) == std::mem::discriminant(&answer)
+        };
+        let answers = history.iter().filter_map(|call| call.returned.map(|(_, answer)| answer));
+        let Some(other) = answers.into_iter().find(is_other) else { continue };
+        history[index].returned = Some((at, other));
+        let verdict = judge(&KeyValue::model(), &history, None, 2_000_000);
+        refused += usize::from(matches!(verdict, Verdict::NotLinearizable(_)));
+        history[index].returned = Some((at, answer));
+    }
+    assert!(refused > 30, "{refused} changed answers were refused");
+}
