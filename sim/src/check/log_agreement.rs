@@ -50,7 +50,8 @@ pub(super) fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
     }
 }
 
-/// S7: what is dropped is not known to be committed.
+/// S7: what is dropped is not known to be committed. (What only others know to be committed is a matter of
+/// S2 and S9: a replica of an old view may hold entries of its own at those op-numbers.)
 pub(super) fn truncated(
     member: &mut Member,
     replica: ReplicaId,
