@@ -93,16 +93,18 @@ impl Requests {
         findings: &mut Findings,
     ) {
         let op_number = seen.op_number;
-        let made = self.made.get(&seen.address).copied();
-        if made.is_none_or(|(last, _)| number.0 > last) {
-            let witness = format!("op {op_number} is request {number} of a client that has not made it");
-            findings.add(Property::S28, "request never made", witness);
-        } else if made == Some((number.0, digest::of(operation)))
-            || made.is_some_and(|(last, _)| number.0 < last)
-        {
-        } else {
-            let witness = format!("op {op_number} holds another operation than its client requested");
-            findings.add(Property::S28, "operation changed", witness);
+        match self.made.get(&seen.address) {
+            Some(&(last, _)) if number.0 < last => {}
+            Some(&(last, made)) if number.0 == last => {
+                if made != digest::of(operation) {
+                    let witness = format!("op {op_number} holds another operation than its client requested");
+                    findings.add(Property::S28, "operation changed", witness);
+                }
+            }
+            _ => {
+                let witness = format!("op {op_number} is request {number} of a client that has not made it");
+                findings.add(Property::S28, "request never made", witness);
+            }
         }
     }
 

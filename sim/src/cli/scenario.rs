@@ -5,14 +5,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::exit::Exit;
 use crate::scenario::{Overrides, Scenario, ScenarioError};
-
-/// Everything went well.
-const SUCCESS: u8 = 0;
-/// The input cannot be used.
-const USAGE: u8 = 2;
-/// The output could not be written.
-const FAILURE: u8 = 70;
 
 /// What `sim scenario` can do.
 #[derive(Clone, Debug, Subcommand)]
@@ -44,10 +38,10 @@ pub(crate) fn run(command: &ScenarioCommand) -> u8 {
     match execute(command, &mut io::stdout().lock(), &mut io::stderr().lock()) {
         Ok(code) => code,
         // Whoever reads the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Held.code(),
         Err(error) => {
             eprintln!("cannot write the output: {error}");
-            FAILURE
+            Exit::HarnessFailed.code()
         }
     }
 }
@@ -57,8 +51,8 @@ fn execute(command: &ScenarioCommand, out: &mut impl Write, err: &mut impl Write
         ScenarioCommand::List => list(out),
         ScenarioCommand::Check { files } => check(files, out, err),
         ScenarioCommand::Show { scenario, seed } => match shown(scenario, *seed) {
-            Ok(text) => writeln!(out, "{}", text.trim_end()).and(Ok(SUCCESS)),
-            Err(error) => writeln!(err, "{error}").and(Ok(USAGE)),
+            Ok(text) => writeln!(out, "{}", text.trim_end()).and(Ok(Exit::Held.code())),
+            Err(error) => writeln!(err, "{error}").and(Ok(Exit::Usage.code())),
         },
     }
 }
@@ -69,17 +63,17 @@ fn list(out: &mut impl Write) -> io::Result<u8> {
     for scenario in &scenarios {
         writeln!(out, "{:width$}  {}", scenario.name(), scenario.description())?;
     }
-    Ok(SUCCESS)
+    Ok(Exit::Held.code())
 }
 
 fn check(files: &[PathBuf], out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-    let mut code = SUCCESS;
+    let mut code = Exit::Held.code();
     for file in files {
         match Scenario::load(file) {
             Ok(_) => writeln!(out, "{}: ok", file.display())?,
             Err(error) => {
                 writeln!(err, "{error}")?;
-                code = USAGE;
+                code = Exit::Usage.code();
             }
         }
     }
@@ -112,7 +106,7 @@ mod tests {
     #[test]
     fn the_list_has_a_line_for_each_scenario() {
         let (code, out, err) = outcome(&ScenarioCommand::List);
-        assert_eq!((code, err.as_str()), (SUCCESS, ""));
+        assert_eq!((code, err.as_str()), (Exit::Held.code(), ""));
         assert_eq!(out.lines().count(), Scenario::builtin().count());
         assert!(out.starts_with("swarm                   Everything, mixed anew for each seed"), "{out}");
         assert!(out.contains("\nclock-drift-and-pauses  Clocks disagree"), "{out}");
@@ -122,11 +116,11 @@ mod tests {
     fn a_check_says_ok_or_what_is_wrong() {
         let (good, bad) = (file("scenarios/calm.json"), file("Cargo.toml"));
         let (code, out, err) = outcome(&ScenarioCommand::Check { files: vec![bad.clone(), good.clone()] });
-        assert_eq!(code, USAGE);
+        assert_eq!(code, Exit::Usage.code());
         assert_eq!(out, format!("{}: ok\n", good.display()));
         assert!(err.starts_with(&format!("{}:1:2: ", bad.display())), "{err}");
         assert_eq!(err.lines().count(), 1);
-        assert_eq!(outcome(&ScenarioCommand::Check { files: vec![good] }).0, SUCCESS);
+        assert_eq!(outcome(&ScenarioCommand::Check { files: vec![good] }).0, Exit::Held.code());
     }
 
     #[test]
@@ -134,12 +128,12 @@ mod tests {
         let show =
             |scenario: &str, seed| outcome(&ScenarioCommand::Show { scenario: scenario.to_owned(), seed });
         let calm = Scenario::find("calm").unwrap();
-        assert_eq!(show("calm", None), (SUCCESS, calm.text().to_owned(), String::new()));
+        assert_eq!(show("calm", None), (Exit::Held.code(), calm.text().to_owned(), String::new()));
         let (code, out, _) = show("calm", Some(7));
         let setup: crate::setup::Setup = serde_json::from_str(&out).unwrap();
-        assert_eq!((code, setup), (SUCCESS, calm.resolve(7, &Overrides::default())));
+        assert_eq!((code, setup), (Exit::Held.code(), calm.resolve(7, &Overrides::default())));
         let (code, out, err) = show("clam", None);
-        assert_eq!((code, out.as_str()), (USAGE, ""));
+        assert_eq!((code, out.as_str()), (Exit::Usage.code(), ""));
         assert!(
             err.starts_with("clam: no such scenario: expected a JSON file or one of swarm, calm, "),
             "{err}"

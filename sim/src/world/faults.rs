@@ -116,14 +116,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         match action {
             Action::Pause { node, .. } | Action::FireLate { node, .. } => is_down(node),
             Action::FireEarly { node } => {
-                let deadline = match node {
-                    Node::Replica(id) => {
-                        self.replicas[id.index()].replica.as_ref().map(Replica::next_deadline)
-                    }
-                    Node::Client(slot) => Some(self.clients[*slot as usize].client.next_deadline()),
-                };
-                let waits = deadline.is_some_and(|deadline| deadline != Instant::NEVER);
-                !waits || self.paused_until(*node) > self.environment.now
+                self.deadline(*node) == Instant::NEVER || self.paused_until(*node) > self.environment.now
             }
             _ => false,
         }
@@ -138,25 +131,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// The node's clock jumps ahead to its next deadline. (A timer that fires while the clock shows less
     /// would be none of the protocol's business: it looks at the clock.)
-    pub(super) fn fire_early(&mut self, node: Node) {
-        let now = self.environment.now;
-        if self.paused_until(node) > now {
-            return;
-        }
-        let (clock, deadline) = match node {
-            Node::Replica(id) => {
-                let slot = &mut self.replicas[id.index()];
-                (&mut slot.clock, slot.replica.as_ref().map_or(Instant::NEVER, Replica::next_deadline))
-            }
-            Node::Client(slot) => {
-                let slot = &mut self.clients[slot as usize];
-                (&mut slot.clock, slot.client.next_deadline())
-            }
+    fn fire_early(&mut self, node: Node) {
+        let (now, deadline) = (self.environment.now, self.deadline(node));
+        let clock = match node {
+            Node::Replica(id) => &mut self.replicas[id.index()].clock,
+            Node::Client(slot) => &mut self.clients[slot as usize].clock,
         };
-        if deadline != Instant::NEVER {
-            clock.jump_to(now, deadline);
-            self.schedule_timer(node);
-        }
+        clock.jump_to(now, deadline);
+        self.schedule_timer(node);
     }
 
     pub(super) fn mend(&mut self, links: &[(Node, Node)]) {

@@ -149,20 +149,29 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
+    /// When the node wants its timer to fire, by its own clock; never if it is down.
+    pub(super) fn deadline(&self, node: Node) -> Instant {
+        match node {
+            Node::Replica(id) => {
+                self.replicas[id.index()].replica.as_ref().map_or(Instant::NEVER, Replica::next_deadline)
+            }
+            Node::Client(slot) => self.clients[slot as usize].client.next_deadline(),
+        }
+    }
+
     /// A timer event. Deadlines move away all the time; the event of an earlier one finds that out here,
     /// and is no step.
     pub(super) fn timer(&mut self, node: Node) {
         let now = self.environment.now;
-        let paused_until = self.paused_until(node);
+        let (paused_until, deadline) = (self.paused_until(node), self.deadline(node));
         let (timer_at, due) = match node {
             Node::Replica(replica) => {
                 let slot = &mut self.replicas[replica.index()];
-                let deadline = slot.replica.as_ref().map_or(Instant::NEVER, Replica::next_deadline);
                 (&mut slot.timer_at, slot.clock.read(now) >= deadline && now >= slot.timers_late_until)
             }
             Node::Client(client) => {
                 let slot = &mut self.clients[client as usize];
-                (&mut slot.timer_at, slot.clock.read(now) >= slot.client.next_deadline())
+                (&mut slot.timer_at, slot.clock.read(now) >= deadline)
             }
         };
         if *timer_at != now {
