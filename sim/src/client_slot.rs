@@ -66,6 +66,12 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         self.decided = 0;
     }
 
+    /// From here on the client draws from other streams.
+    pub fn redraw(&mut self, seed: u64) {
+        self.random = random::stream(seed, Purpose::Client(self.slot));
+        self.jitter = random::stream(seed, Purpose::Jitter(Node::Client(self.slot).number()));
+    }
+
     /// Decides what to ask for next, and how long to wait before, in nanoseconds. `None` if a script has
     /// nothing more for this client.
     pub fn decide(&mut self, setup: &Setup, environment: &mut Environment<W>) -> Option<u64> {

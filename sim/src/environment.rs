@@ -11,12 +11,13 @@ use crate::bugs::Silence;
 use crate::check::Checks;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
+use crate::chronicle::{Chronicle, Effect, Sent, describe};
 use crate::decisions::{Decisions, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::marks::{Fault, Marks};
-use crate::network::{Dropped, Network, Route};
+use crate::network::{Dropped, Network, Route, Routed};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
 use crate::setup::{CrashTarget, Setup};
@@ -32,7 +33,9 @@ pub enum Event<O, R> {
         /// To whom.
         to: Node,
         /// In which life the sender was.
-        life: u64,
+        life: u32,
+        /// The message's number in the chronicle, if one is kept.
+        message: u32,
         /// The message.
         packet: Packet<O, R>,
     },
@@ -77,21 +80,6 @@ pub struct Sprung {
     pub at: Identity,
 }
 
-/// A line of a run's listing: what happened in a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// The step.
-    pub step: u64,
-    /// The virtual time, in nanoseconds.
-    pub time: u64,
-    /// The node that acted, unless it was the environment.
-    pub node: Option<Node>,
-    /// The kind of message, for a delivery.
-    pub kind: Option<Kind>,
-    /// What happened.
-    pub text: String,
-}
-
 /// Everything around the nodes.
 #[derive(Clone)]
 pub struct Environment<W: Workload> {
@@ -121,8 +109,8 @@ pub struct Environment<W: Workload> {
     pub record: Option<Box<Decisions<W::Operation>>>,
     /// What happens in place of chance, if the run is scripted.
     pub script: Option<Arc<Script<W::Operation>>>,
-    /// The listing, if one is wanted.
-    pub lines: Option<Vec<Line>>,
+    /// Everything that happens, if somebody wants to read it.
+    pub chronicle: Option<Box<Chronicle>>,
     /// Crashes that wait for a moment of the protocol.
     pub ambushes: Vec<Ambush>,
     /// The ambush that this step has sprung.
@@ -153,7 +141,7 @@ impl<W: Workload> Environment<W> {
             history_clock: 0,
             record: record.then(Box::default),
             script,
-            lines: None,
+            chronicle: None,
             ambushes: Vec::new(),
             sprung: None,
             triggered: None,
@@ -182,20 +170,33 @@ impl<W: Workload> Environment<W> {
         *life
     }
 
-    /// Adds a line to the listing, if one is wanted.
+    /// Tells the chronicle what follows in this step, if one is kept.
     #[inline]
-    pub fn line(&mut self, node: Option<Node>, kind: Option<Kind>, text: impl FnOnce() -> String) {
-        if self.lines.is_some() {
-            self.write_line(node, kind, text());
+    pub fn tell(&mut self, effect: impl FnOnce() -> Effect) {
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.effect(effect());
         }
     }
 
-    #[cold]
-    fn write_line(&mut self, node: Option<Node>, kind: Option<Kind>, text: String) {
-        let (step, time) = (self.steps, self.now);
-        self.lines
-            .iter_mut()
-            .for_each(|lines| lines.push(Line { step, time, node, kind, text: text.clone() }));
+    /// Tells the chronicle of a message that is sent. Returns its number, or 0 if none is kept.
+    #[inline]
+    fn tell_sent(&mut self, routed: &Routed, packet: &Packet<W::Operation, W::Response>) -> u32 {
+        let Some(chronicle) = &mut self.chronicle else { return 0 };
+        let dropped = match routed.route {
+            Route::Dropped(why) => Some(why),
+            Route::Once(_) | Route::Twice(..) => None,
+        };
+        chronicle.sent(Sent {
+            identity: routed.identity,
+            step: self.steps,
+            time: self.now,
+            fields: describe::fields(packet),
+            fate: routed.fate,
+            dropped,
+            clogged: routed.clogged,
+            arrived: Vec::new(),
+        });
+        chronicle.messages.len() as u32 - 1
     }
 
     /// Hands a message to the network.
@@ -219,25 +220,19 @@ impl<W: Workload> Environment<W> {
         if (travels && !self.ambushes.is_empty()) || self.script.is_some() {
             self.spring(&routed.identity, &packet);
         }
-        let life = self.life(from);
+        let message = self.tell_sent(&routed, &packet);
+        let life = self.life(from) as u32;
         match routed.route {
-            Route::Dropped(why) => self.dropped(from, &routed.identity, why),
-            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, packet }),
+            Route::Dropped(Dropped::Lost | Dropped::Silenced) => {}
+            Route::Dropped(Dropped::Cut) => self.marks.cut += 1,
+            Route::Dropped(Dropped::Overflow) => self.marks.fault(Fault::Overflow),
+            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
             Route::Twice(first, second) => {
                 let copy = packet.clone();
-                self.queue.push(first, Event::Deliver { from, to, life, packet });
-                self.queue.push(second, Event::Deliver { from, to, life, packet: copy });
+                self.queue.push(first, Event::Deliver { from, to, life, message, packet });
+                self.queue.push(second, Event::Deliver { from, to, life, message, packet: copy });
             }
         }
-    }
-
-    fn dropped(&mut self, from: Node, identity: &Identity, why: Dropped) {
-        match why {
-            Dropped::Lost | Dropped::Silenced => {}
-            Dropped::Cut => self.marks.cut += 1,
-            Dropped::Overflow => self.marks.fault(Fault::Overflow),
-        }
-        self.line(Some(from), Some(identity.kind), || format!("  dropped ({why:?}): {identity}"));
     }
 
     /// Sees whether an ambush or a scripted action was waiting for this message.
@@ -307,30 +302,58 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn appended(&mut self, op_number: OpNumber, entry: &Entry<W::Operation>) {
         self.environment.checks.appended(self.replica, op_number, entry);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::Appended {
+            replica,
+            op_number: op_number.0,
+            view: entry.view.0,
+            request: describe::body(&entry.request.body),
+        });
     }
 
     fn truncated(&mut self, last_kept: OpNumber) {
         self.environment.checks.truncated(self.replica, last_kept);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::Truncated { replica, last_kept: last_kept.0 });
     }
 
     #[inline]
     fn executed(&mut self, execution: Execution<'_, W::Service>) {
         let digest = self.environment.checks.executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::Executed {
+            replica,
+            op_number: execution.op_number.0,
+            request: describe::body(&execution.entry.request.body),
+            outcome: describe::outcome(&execution.outcome),
+        });
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {
         self.environment.checks.view_starts(self.replica, start);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::ViewStarts {
+            replica,
+            view: start.view.0,
+            votes: start.votes.iter().map(|&(voter, _)| voter).collect(),
+            op_number: start.op_number.0,
+            commit_number: start.commit_number.0,
+        });
     }
 
     #[inline]
     fn ignored(&mut self, reason: Ignored) {
         self.environment.marks.ignored(reason);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::Ignored { replica, reason: format!("{reason:?}") });
     }
 
     #[inline]
     fn took(&mut self, path: RarePath) {
         self.environment.marks.rare(path);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::Took { replica, path: format!("{path:?}") });
     }
 }
 

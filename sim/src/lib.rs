@@ -33,6 +33,7 @@
 
 pub mod bugs;
 pub mod check;
+pub mod chronicle;
 pub mod cli;
 pub mod client_slot;
 pub mod clock;

@@ -210,6 +210,12 @@ impl Network {
         }
     }
 
+    /// From here on the fates of messages are drawn anew, also where a script gave them before.
+    pub fn redraw(&mut self, seed: u64) {
+        self.key = random::stream(seed, Purpose::Links).random();
+        self.script = None;
+    }
+
     /// Takes everything back and lets nothing befall messages any more.
     pub fn heal(&mut self) {
         self.calm = true;

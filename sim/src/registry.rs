@@ -7,8 +7,8 @@ use serde_json::Value;
 use vr::{Rules, Standard};
 
 use crate::bugs::{Bug, Planted, Silence};
+use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
-use crate::environment::Line;
 use crate::run::{Manner, Recorded, Report, run_with};
 use crate::setup::Setup;
 use crate::trace::{Follows, Head, Trace};
@@ -71,8 +71,8 @@ pub struct AnyManner<'a> {
     pub script: Option<&'a Decisions<Value>>,
     /// Record the decisions.
     pub record: bool,
-    /// Keep a listing.
-    pub list: bool,
+    /// Keep a chronicle.
+    pub chronicle: bool,
     /// Compare the digest after each step with these.
     pub expected: Option<Arc<[u32]>>,
 }
@@ -84,8 +84,8 @@ pub struct AnyRecorded {
     pub report: Report,
     /// The decisions, if they were recorded.
     pub decisions: Option<Decisions<Value>>,
-    /// The listing, if one was wanted.
-    pub lines: Vec<Line>,
+    /// Everything that happened, if it was to be kept.
+    pub chronicle: Option<Box<Chronicle>>,
     /// The first step whose digest differs from the expected one.
     pub first_difference: Option<u64>,
 }
@@ -137,11 +137,11 @@ fn run_typed<W: Workload, R: Rules + Clone>(
         }
     };
     let expected = manner.expected.clone();
-    let manner = Manner { script, record: manner.record, list: manner.list, expected, silence };
-    let Recorded { report, decisions, lines, first_difference } =
+    let manner = Manner { script, record: manner.record, chronicle: manner.chronicle, expected, silence };
+    let Recorded { report, decisions, chronicle, first_difference } =
         run_with::<W, R>(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());
-    Ok(AnyRecorded { report, decisions, lines, first_difference })
+    Ok(AnyRecorded { report, decisions, chronicle, first_difference })
 }
 
 /// Runs `setup` as fast as possible.

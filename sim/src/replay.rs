@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::bugs::{self, Bug};
+use crate::chronicle::Chronicle;
 use crate::decisions::Decisions;
-use crate::environment::Line;
 use crate::registry::{AnyManner, AnyRecorded, Unrunnable, run_any};
 use crate::run::{Report, Verdict};
 use crate::trace::{Expected, Follows, Head, Trace};
@@ -22,8 +22,8 @@ pub struct Replayed {
     pub likeness: Likeness,
     /// Whether it shows what the trace says.
     pub outcome: Outcome,
-    /// The listing, if one was wanted.
-    pub lines: Vec<Line>,
+    /// Everything that happened, if it was to be kept.
+    pub chronicle: Option<Box<Chronicle>>,
     /// The decisions, as they were taken this time.
     pub decisions: Decisions<Value>,
 }
@@ -101,17 +101,17 @@ impl fmt::Display for Matched {
     }
 }
 
-/// Replays a trace; `list` keeps a listing.
+/// Replays a trace; `chronicle` keeps everything that happens.
 ///
 /// # Errors
 /// [`Unreplayable`] if the trace names what there is not.
-pub fn replay(trace: &Trace, list: bool) -> Result<Replayed, Unreplayable> {
+pub fn replay(trace: &Trace, chronicle: bool) -> Result<Replayed, Unreplayable> {
     let bug = planted(&trace.head)?;
-    let exact = exactly(trace, bug, list)?;
+    let exact = exactly(trace, bug, chronicle)?;
     let Some(first_difference) = exact.first_difference else {
         return Ok(replayed(trace, exact, Likeness::Exact));
     };
-    let again = by_decisions(trace, bug, list)?;
+    let again = by_decisions(trace, bug, chronicle)?;
     let matched = matched(&trace.decisions, again.decisions.as_ref());
     Ok(replayed(trace, again, Likeness::ByDecisions { first_difference, matched }))
 }
@@ -137,15 +137,19 @@ fn planted(head: &Head) -> Result<Option<&'static Bug>, Unreplayable> {
     head.bug.as_ref().map(find).transpose()
 }
 
-fn exactly(trace: &Trace, bug: Option<&'static Bug>, list: bool) -> Result<AnyRecorded, Unreplayable> {
+fn exactly(trace: &Trace, bug: Option<&'static Bug>, chronicle: bool) -> Result<AnyRecorded, Unreplayable> {
     let script = (trace.head.follows == Follows::Decisions).then_some(&trace.decisions);
     let expected = Some(Arc::from(trace.decisions.hashes.as_slice()));
-    let manner = AnyManner { script, record: true, list, expected };
+    let manner = AnyManner { script, record: true, chronicle, expected };
     run_any(&Arc::new(trace.head.setup.clone()), bug, &manner, &mut |_| {}).map_err(Unreplayable::Unrunnable)
 }
 
-fn by_decisions(trace: &Trace, bug: Option<&'static Bug>, list: bool) -> Result<AnyRecorded, Unreplayable> {
-    let manner = AnyManner { script: Some(&trace.decisions), record: true, list, expected: None };
+fn by_decisions(
+    trace: &Trace,
+    bug: Option<&'static Bug>,
+    chronicle: bool,
+) -> Result<AnyRecorded, Unreplayable> {
+    let manner = AnyManner { script: Some(&trace.decisions), record: true, chronicle, expected: None };
     run_any(&Arc::new(trace.head.setup.clone()), bug, &manner, &mut |_| {}).map_err(Unreplayable::Unrunnable)
 }
 
@@ -158,7 +162,7 @@ fn replayed(trace: &Trace, run: AnyRecorded, likeness: Likeness) -> Replayed {
         _ => Outcome::NotReproduced,
     };
     let decisions = run.decisions.unwrap_or_default();
-    Replayed { report: run.report, likeness, outcome, lines: run.lines, decisions }
+    Replayed { report: run.report, likeness, outcome, chronicle: run.chronicle, decisions }
 }
 
 /// An exact replay must show the very violation; on changed code the same finding is enough.

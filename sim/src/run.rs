@@ -11,8 +11,9 @@ use vr::{Rules, Standard};
 use crate::bugs::Silence;
 use crate::check::linearizability::{self, Verdict as Judgement};
 use crate::check::{Property, Violation};
+use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
-use crate::environment::{Environment, Line};
+use crate::environment::Environment;
 use crate::marks::Marks;
 use crate::setup::Setup;
 use crate::workload::Workload;
@@ -78,8 +79,8 @@ pub struct Recorded<O> {
     pub report: Report,
     /// The decisions, if they were recorded.
     pub decisions: Option<Box<Decisions<O>>>,
-    /// The listing, if one was wanted.
-    pub lines: Vec<Line>,
+    /// Everything that happened, if it was to be kept.
+    pub chronicle: Option<Box<Chronicle>>,
     /// The steps at which the replay's digest differed from the expected one: the first, if any.
     pub first_difference: Option<u64>,
 }
@@ -91,8 +92,8 @@ pub struct Manner<O> {
     pub script: Option<Arc<Script<O>>>,
     /// Record the decisions.
     pub record: bool,
-    /// Keep a listing.
-    pub list: bool,
+    /// Keep a chronicle.
+    pub chronicle: bool,
     /// Compare the digest after each step with these, and find the first that differs.
     pub expected: Option<Arc<[u32]>>,
     /// Keep these messages from being sent.
@@ -101,7 +102,7 @@ pub struct Manner<O> {
 
 impl<O> Default for Manner<O> {
     fn default() -> Self {
-        Self { script: None, record: false, list: false, expected: None, silence: None }
+        Self { script: None, record: false, chronicle: false, expected: None, silence: None }
     }
 }
 
@@ -125,8 +126,8 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
         manner.record || manner.expected.is_some(),
     );
     world.environment_mut().silence = manner.silence;
-    if manner.list {
-        world.environment_mut().lines = Some(Vec::new());
+    if manner.chronicle {
+        world.environment_mut().chronicle = Some(Box::new(Chronicle::new()));
     }
     let verdict = catching_panics(&mut world, progress);
     let verdict = verdict.unwrap_or_else(|| judge(&mut world));
@@ -134,8 +135,8 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     let first_difference = manner.expected.and_then(|expected| {
         first_difference(&expected, &decisions.as_ref().expect("recorded to be compared").hashes)
     });
-    let lines = world.environment_mut().lines.take().unwrap_or_default();
-    Recorded { report: report(&world, verdict), decisions, lines, first_difference }
+    let chronicle = world.environment_mut().chronicle.take();
+    Recorded { report: report(&world, verdict), decisions, chronicle, first_difference }
 }
 
 fn first_difference(expected: &[u32], found: &[u32]) -> Option<u64> {

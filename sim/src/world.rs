@@ -5,18 +5,20 @@
 
 mod clients;
 mod faults;
-mod listing;
 mod nodes;
 mod progress;
+mod redraw;
 
 use std::sync::Arc;
 
+use nodes::Delivery;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vr::{Configuration, Duration, Member, Options, Replica, ReplicaId, Rules, View};
 
 use crate::check::Violation;
 use crate::check::liveness::Liveness;
+use crate::chronicle::Cause;
 use crate::client_slot::ClientSlot;
 use crate::clock::Clock;
 use crate::decisions::{Decisions, Script};
@@ -172,7 +174,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     fn dispatch(&mut self, event: Event<W::Operation, W::Response>) {
         match event {
-            Event::Deliver { from, to, life, packet } => self.deliver(from, to, life, packet),
+            Event::Deliver { from, to, life, message, packet } => {
+                self.deliver(Delivery { from, to, life, message, packet });
+            }
             Event::Timer(node) => self.timer(node),
             Event::Wake { slot, life } => self.wake(slot, life),
             Event::Patience { slot, life, request } => self.lose_patience(slot, life, request),
@@ -180,17 +184,22 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Event::Scripted(index) => self.scripted(index),
             Event::Mend(links) => self.mend(&links),
             Event::Restart(replica) => self.restart(replica),
-            Event::Heal => self.heal(),
+            Event::Heal if self.environment.script.is_some() => self.heal(),
+            // Chance was let in since: it is for the setup to say when the faults stop.
+            Event::Heal => {}
         }
     }
 
-    /// Counts a step, in which `what` happened.
-    fn begin_step(&mut self, what: u64) {
+    /// Counts a step, in which `what` happened; `cause` says the same to readers.
+    fn begin_step(&mut self, what: u64, cause: Cause) {
         self.environment.steps += 1;
         self.environment.digest =
             digest::mix(self.environment.digest, self.environment.now ^ what.rotate_left(32));
         let (step, now) = (self.environment.steps, self.environment.now);
         self.environment.checks.findings.at(step, now);
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.begin(step, now, cause);
+        }
     }
 
     fn end_step(&mut self) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::environment::Line;
+use crate::chronicle::listing::{self, Line};
 use crate::node::Node;
 use crate::packet::Kind;
 use crate::replay::{Likeness, replay};
@@ -87,12 +87,13 @@ pub(crate) fn run(command: &TraceCommand) -> u8 {
                     "the code has changed since: from step {first_difference} on this is another run"
                 ));
             }
-            print(&listing(args, &replayed.lines, &replayed.report.verdict), Exit::Held).code()
+            let lines = replayed.chronicle.as_deref().map(listing::lines).unwrap_or_default();
+            print(&page(args, &lines, &replayed.report.verdict), Exit::Held).code()
         }
     }
 }
 
-fn listing(args: &ShowArgs, lines: &[Line], verdict: &Verdict) -> String {
+fn page(args: &ShowArgs, lines: &[Line], verdict: &Verdict) -> String {
     let mut page = String::new();
     for line in lines.iter().filter(|line| is_wanted(args, line)) {
         let Line { step, time, node, text, .. } = line;

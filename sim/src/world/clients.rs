@@ -4,6 +4,7 @@ use vr::{ClientEvent, Rules};
 
 use super::World;
 use crate::check::linearizability::Call;
+use crate::chronicle::{Cause, Effect};
 use crate::digest;
 use crate::environment::{ClientPort, Event};
 use crate::marks::Moment;
@@ -23,7 +24,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if client.client.is_waiting() || (client.client.id().is_some() && client.next.is_none()) {
             return;
         }
-        self.begin_step(u64::from(Node::Client(slot).number()) << 8 | 2);
+        let node = Node::Client(slot);
+        self.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
         self.client_goes_on(slot);
         self.end_step();
     }
@@ -33,7 +35,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let client = &mut self.clients[slot as usize];
         let now = client.clock.read(self.environment.now);
         if client.client.id().is_none() {
-            self.environment.line(Some(Node::Client(slot)), None, || "registers".to_owned());
+            self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
             let address = client.client.address();
             self.environment.checks.registers(slot, address);
             client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
@@ -42,12 +44,22 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let Some(operation) = client.next.take() else { return };
         let number = client.decided;
         let address = client.client.address();
-        self.environment.line(Some(Node::Client(slot)), None, || format!("requests {operation:?}"));
+        let call = self.environment.history.len();
+        self.environment.tell(|| Effect::Requests {
+            client: Node::Client(slot),
+            number,
+            operation: format!("{operation:?}"),
+            call,
+        });
         self.environment.checks.requested(slot, address, number, &operation);
         let called = self.environment.tick();
-        client.calling = Some(self.environment.history.len());
-        let call = Call { client: slot.into(), operation: operation.clone(), called, returned: None };
-        self.environment.history.push(call);
+        client.calling = Some(call);
+        self.environment.history.push(Call {
+            client: slot.into(),
+            operation: operation.clone(),
+            called,
+            returned: None,
+        });
         self.environment.callers.push((address, number));
         let request = client.client.request(
             now,
@@ -75,8 +87,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
                 let call = client.calling.take().expect("an answer to a request that was made");
-                self.environment
-                    .line(Some(Node::Client(slot)), None, || format!("  is answered {response:?}"));
+                self.environment.tell(|| Effect::Answered {
+                    client: Node::Client(slot),
+                    number: number.0,
+                    op_number: op_number.0,
+                    response: format!("{response:?}"),
+                    call,
+                });
                 self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
                 self.environment.checks.answered(slot, number.0, op_number, &response);
                 let returned = self.environment.tick();
@@ -111,7 +128,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn start_client_over(&mut self, slot: u16) {
         let rules = self.rules.clone();
         self.clients[slot as usize].start_over(&self.setup, rules, &mut self.environment);
-        self.environment.line(Some(Node::Client(slot)), None, || "starts over as a new client".to_owned());
+        self.environment.tell(|| Effect::StartsOver { client: Node::Client(slot) });
         self.client_goes_on(slot);
     }
 
@@ -122,7 +139,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if !is_current || client.calling.is_none() || client.probes.is_some() {
             return;
         }
-        self.begin_step(u64::from(Node::Client(slot).number()) << 8 | 3);
+        let node = Node::Client(slot);
+        self.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));
         self.environment.marks.moment(Moment::RequestAbandoned);
         self.start_client_over(slot);
         self.end_step();

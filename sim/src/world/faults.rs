@@ -3,8 +3,8 @@
 use rand::RngExt;
 use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::listing::describe_action;
 use super::{Phase, ReplicaSlot, World, member};
+use crate::chronicle::{Cause, Effect};
 use crate::decisions::Done;
 use crate::environment::{Event, ReplicaPort};
 use crate::faults::{Action, Ambush, Scene, Strike};
@@ -28,7 +28,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if !matches!(self.phase, Phase::Faults) {
             return;
         }
-        self.begin_step((index as u64) << 8 | 4);
+        self.begin_step((index as u64) << 8 | 4, Cause::Fault);
         let scene = self.scene();
         match self.sources[index].strike(&self.setup, &scene) {
             Strike::Nothing => {}
@@ -49,7 +49,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let Some(script) = self.environment.script.clone() else { return };
-        self.begin_step((index as u64) << 8 | 5);
+        self.begin_step((index as u64) << 8 | 5, Cause::Fault);
         self.perform(None, script.actions[index].1.clone());
         self.end_step();
     }
@@ -78,7 +78,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         self.environment.marks.action(&action);
-        self.environment.line(None, None, || format!("fault: {}", describe_action(&action)));
+        self.environment.tell(|| Effect::Fault(action.clone()));
         if let Some(record) = &mut self.environment.record {
             record.actions.push(Done { at: self.environment.now, when_sent, action: action.clone() });
         }
@@ -143,9 +143,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
         if matches!(self.phase, Phase::Faults) {
-            self.begin_step(6);
+            self.begin_step(6, Cause::Mend);
             self.environment.network.mend(links);
-            self.environment.line(None, None, || format!("mended: {} links", links.len()));
+            self.environment.tell(|| Effect::Mended(links.to_vec()));
             self.end_step();
         }
     }
@@ -180,6 +180,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         slot.was_primary_of = None;
         slot.crashed_at = self.environment.now;
         self.environment.checks.crashed(id);
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.after(id, None);
+        }
         self.environment.marks.moment(Moment::Crash);
         self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
     }
@@ -193,7 +196,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         {
             return;
         }
-        self.begin_step(u64::from(id.0) << 8 | 7);
+        self.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(Node::Replica(id)));
         self.start_again(id);
         self.end_step();
     }
@@ -203,7 +206,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let incarnation = Incarnation(self.environment.next_life(node));
         self.environment.checks.restarted(id, incarnation);
         self.environment.marks.moment(Moment::Restart);
-        self.environment.line(Some(node), None, || format!("starts again, in life {incarnation}"));
         let changing = |slot: &ReplicaSlot<W, R>| {
             slot.replica.as_ref().is_some_and(|replica| replica.role() == Role::ViewChange)
         };

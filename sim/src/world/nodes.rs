@@ -2,8 +2,8 @@
 
 use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::listing::describe;
 use super::{ReplicaSlot, World};
+use crate::chronicle::{Cause, Effect, describe};
 use crate::digest;
 use crate::environment::{ClientPort, Event, ReplicaPort, slot_of};
 use crate::marks::Moment;
@@ -11,33 +11,38 @@ use crate::node::Node;
 use crate::packet::Packet;
 use crate::workload::Workload;
 
+/// A message that arrives. See [`Event::Deliver`].
+pub(super) struct Delivery<W: Workload> {
+    pub(super) from: Node,
+    pub(super) to: Node,
+    pub(super) life: u32,
+    pub(super) message: u32,
+    pub(super) packet: Packet<W::Operation, W::Response>,
+}
+
 impl<W: Workload, R: Rules + Clone> World<W, R> {
-    pub(super) fn deliver(
-        &mut self,
-        from: Node,
-        to: Node,
-        life: u64,
-        packet: Packet<W::Operation, W::Response>,
-    ) {
+    pub(super) fn deliver(&mut self, delivery: Delivery<W>) {
+        let Delivery { from, to, life, message, packet } = delivery;
         let paused_until = self.paused_until(to);
         if paused_until > self.environment.now {
             self.environment.marks.moment(Moment::DeliveredAfterPause);
-            return self.environment.queue.push(paused_until, Event::Deliver { from, to, life, packet });
+            return self
+                .environment
+                .queue
+                .push(paused_until, Event::Deliver { from, to, life, message, packet });
         }
         self.environment.network.arrived(from, to);
         let identity = packet.identity(from, to);
-        self.begin_step(identity.digest(0));
         if let Some(nobody) = self.receiver_is_gone(to, &packet) {
+            self.begin_step(identity.digest(0), Cause::ArrivalAtNobody(message, nobody));
             self.environment.marks.moment(Moment::DeliveredToNobody);
-            self.environment.line(Some(to), Some(identity.kind), || format!("{identity}: {nobody}"));
             return self.end_step();
         }
+        self.begin_step(identity.digest(0), Cause::Arrival(message));
         self.environment.marks.delivered += 1;
-        if life < self.environment.life(from) {
+        if u64::from(life) < self.environment.life(from) {
             self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
         }
-        self.environment
-            .line(Some(to), Some(identity.kind), || format!("receives {}", describe(&packet, &identity)));
         match packet {
             Packet::Peer(message) => {
                 self.replica_acts(to, |replica, now, port| replica.on_message(now, message, port));
@@ -96,6 +101,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let before = self.environment.checks.members[id].role;
         let view_before = self.environment.checks.members[id].view;
         self.environment.checks.after_step::<W, R>(id, replica);
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.after(id, Some(describe::state(replica)));
+        }
         let state = view.0 << 2 ^ role as u64 ^ replica.op_number().0 << 40 ^ replica.commit_number().0 << 20;
         self.environment.digest = digest::mix(self.environment.digest, state);
         let deadline_changed = slot.clock.read(slot.timer_at.min(u64::MAX >> 2)) > replica.next_deadline();
@@ -108,7 +116,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     pub(super) fn role_changed(&mut self, id: ReplicaId, before: Option<Role>, role: Role, view: View) {
-        self.environment.line(Some(Node::Replica(id)), None, || format!("  is now {role:?} of view {view}"));
+        self.environment.tell(|| Effect::RoleChanged { replica: id, role, view: view.0 });
         if before == Some(Role::Recovering) && role != Role::Recovering {
             self.environment.marks.moment(Moment::Recovery);
         }
@@ -194,8 +202,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// A node's timer fires.
     pub(super) fn fire(&mut self, node: Node) {
-        self.begin_step(u64::from(node.number()) << 8 | 1);
-        self.environment.line(Some(node), None, || "timer fires".to_owned());
+        self.begin_step(u64::from(node.number()) << 8 | 1, Cause::Timer(node));
         match node {
             Node::Replica(_) => self.replica_acts(node, |replica, now, port| {
                 replica.on_timeout(now, port);

@@ -5,6 +5,7 @@ use vr::{Replica, ReplicaId, Rules, View};
 use super::{Phase, ReplicaSlot, Stable, World};
 use crate::check::Property;
 use crate::check::liveness::{Liveness, Seen};
+use crate::chronicle::Effect;
 use crate::decisions::Healed;
 use crate::environment::Event;
 use crate::marks::Moment;
@@ -34,7 +35,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.environment.ambushes.clear();
         let now = self.environment.now;
         let core = self.choose_core(quorum, &holders, &amnesiacs);
-        self.environment.line(None, None, || format!("the faults stop; the core is {core:?}"));
+        self.environment.tell(|| Effect::Healed(core.clone()));
         if let Some(record) = &mut self.environment.record {
             let names = core.iter().map(|id| id.0).collect();
             record.healed = Some(Healed { at: now, core: names });

@@ -1,0 +1,277 @@
+//! The chronicle of a run: everything that happened, for those who read about it (listings, stories,
+//! pages, comparisons). Only kept where somebody asked for it. Operations, entries and answers are text
+//! here, whatever the workload.
+//!
+//! What happened is a list of steps; each says who acted and on what, which messages were sent, what the
+//! node told of itself, and what it was afterwards. Messages are numbered in the order in which they were
+//! sent, so a step's messages are a range, and an arrival names the message that arrived.
+
+pub(crate) mod describe;
+pub mod listing;
+
+use std::ops::Range;
+
+use vr::{ReplicaId, Role};
+
+use crate::faults::Action;
+use crate::network::{Dropped, Fate};
+use crate::node::Node;
+use crate::packet::Identity;
+
+/// Everything that happened in a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chronicle {
+    /// The steps, in order. The first holds what came before any event: its number is 0.
+    pub steps: Vec<Step>,
+    /// The messages, in the order in which they were sent.
+    pub messages: Vec<Sent>,
+}
+
+/// A step: one event, and all that followed at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its number, from 1; 0 is the beginning.
+    pub step: u64,
+    /// The virtual time, in nanoseconds.
+    pub time: u64,
+    /// What happened.
+    pub cause: Cause,
+    /// The messages that were sent, by their numbers.
+    pub sent: Range<u32>,
+    /// What followed, in order.
+    pub effects: Vec<Effect>,
+    /// The replicas that acted or were acted upon, as they were afterwards. `None`: it is down.
+    pub after: Vec<(ReplicaId, Option<ReplicaState>)>,
+}
+
+/// What a step began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing has happened yet.
+    Beginning,
+    /// A message came to its receiver.
+    Arrival(u32),
+    /// A message came, and nobody was there.
+    ArrivalAtNobody(u32, &'static str),
+    /// A node's timer fired.
+    Timer(Node),
+    /// A client's pause was over.
+    ClientActs(Node),
+    /// A client gave its request up.
+    PatienceLost(Node),
+    /// A fault family, or a script, was at its turn. What it did, if anything, is among the effects.
+    Fault,
+    /// A partition ended.
+    Mend,
+    /// A replica started again.
+    Restart(Node),
+}
+
+/// A message that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// What it is; the repetition is counted.
+    pub identity: Identity,
+    /// The step in which it was sent.
+    pub step: u64,
+    /// When, in nanoseconds.
+    pub time: u64,
+    /// What it says, field by field.
+    pub fields: Vec<(&'static str, String)>,
+    /// What befell it, unless it travelled plainly.
+    pub fate: Option<Fate>,
+    /// Why it never arrives.
+    pub dropped: Option<Dropped>,
+    /// Whether the link kept everything back when it was sent.
+    pub clogged: bool,
+    /// The steps in which it arrived: two if it was duplicated, none if the run ended before.
+    pub arrived: Vec<u64>,
+}
+
+/// What a replica is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaState {
+    /// Its role.
+    pub role: Role,
+    /// Its view.
+    pub view: u64,
+    /// The last view in which it was normal.
+    pub last_normal_view: u64,
+    /// The end of its log.
+    pub op_number: u64,
+    /// What it knows to be committed (and has executed).
+    pub commit_number: u64,
+    /// In which life it is: how often it has started.
+    pub incarnation: u64,
+    /// Whether it waits for a state transfer.
+    pub is_fetching: bool,
+}
+
+/// What followed in a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Something was done to the system.
+    Fault(Action),
+    /// Links carry messages again.
+    Mended(Vec<(Node, Node)>),
+    /// The faults ended, and these replicas have to make progress.
+    Healed(Vec<ReplicaId>),
+    /// A replica appended an entry.
+    Appended {
+        /// The replica.
+        replica: ReplicaId,
+        /// Where.
+        op_number: u64,
+        /// The view in which the entry was first given its op-number.
+        view: u64,
+        /// What was asked for.
+        request: String,
+    },
+    /// A replica dropped the entries after this one.
+    Truncated {
+        /// The replica.
+        replica: ReplicaId,
+        /// The last op-number that it kept.
+        last_kept: u64,
+    },
+    /// A replica executed an entry.
+    Executed {
+        /// The replica.
+        replica: ReplicaId,
+        /// Which.
+        op_number: u64,
+        /// What was asked for.
+        request: String,
+        /// What came of it.
+        outcome: String,
+    },
+    /// A replica starts a view from these votes.
+    ViewStarts {
+        /// The replica.
+        replica: ReplicaId,
+        /// The view.
+        view: u64,
+        /// Whose votes were counted.
+        votes: Vec<ReplicaId>,
+        /// Where the log of the new view ends.
+        op_number: u64,
+        /// What is known to be committed.
+        commit_number: u64,
+    },
+    /// A replica's role or view is another one.
+    RoleChanged {
+        /// The replica.
+        replica: ReplicaId,
+        /// Its role now.
+        role: Role,
+        /// Its view now.
+        view: u64,
+    },
+    /// A replica ignored what arrived.
+    Ignored {
+        /// The replica.
+        replica: ReplicaId,
+        /// Why.
+        reason: String,
+    },
+    /// A replica took a path that is rare and matters.
+    Took {
+        /// The replica.
+        replica: ReplicaId,
+        /// Which.
+        path: String,
+    },
+    /// A client asks for a session.
+    Registers {
+        /// The client.
+        client: Node,
+    },
+    /// A client makes a request: it is the call with this place in the history.
+    Requests {
+        /// The client.
+        client: Node,
+        /// The number of the request.
+        number: u64,
+        /// What it asks for.
+        operation: String,
+        /// The call's place in the clients' history.
+        call: usize,
+    },
+    /// A client takes a reply for the answer to its request.
+    Answered {
+        /// The client.
+        client: Node,
+        /// The number of the request.
+        number: u64,
+        /// Where it was executed.
+        op_number: u64,
+        /// The answer.
+        response: String,
+        /// The call's place in the clients' history.
+        call: usize,
+    },
+    /// A new client process takes the slot over.
+    StartsOver {
+        /// The slot.
+        client: Node,
+    },
+}
+
+impl Step {
+    /// The node that acts, unless it is the environment. An arrival is acted upon by the receiver.
+    #[must_use]
+    pub fn node(&self, messages: &[Sent]) -> Option<Node> {
+        match self.cause {
+            Cause::Arrival(message) | Cause::ArrivalAtNobody(message, _) => {
+                Some(messages[message as usize].identity.to)
+            }
+            Cause::Timer(node)
+            | Cause::ClientActs(node)
+            | Cause::PatienceLost(node)
+            | Cause::Restart(node) => Some(node),
+            Cause::Beginning | Cause::Fault | Cause::Mend => None,
+        }
+    }
+}
+
+impl Chronicle {
+    /// A chronicle in which nothing has happened yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut chronicle = Self::default();
+        chronicle.begin(0, 0, Cause::Beginning);
+        chronicle
+    }
+
+    /// A step begins.
+    pub fn begin(&mut self, step: u64, time: u64, cause: Cause) {
+        if let Cause::Arrival(message) | Cause::ArrivalAtNobody(message, _) = cause {
+            self.messages[message as usize].arrived.push(step);
+        }
+        let next = self.messages.len() as u32;
+        self.steps.push(Step { step, time, cause, sent: next..next, effects: Vec::new(), after: Vec::new() });
+    }
+
+    /// Something follows in the step that goes on (or has just ended).
+    pub fn effect(&mut self, effect: Effect) {
+        self.current().effects.push(effect);
+    }
+
+    /// A message is sent in the step that goes on.
+    pub fn sent(&mut self, message: Sent) {
+        self.messages.push(message);
+        let end = self.messages.len() as u32;
+        self.current().sent.end = end;
+    }
+
+    /// What a replica is now; the last that is said of it in a step counts.
+    pub fn after(&mut self, replica: ReplicaId, state: Option<ReplicaState>) {
+        let after = &mut self.current().after;
+        after.retain(|(other, _)| *other != replica);
+        after.push((replica, state));
+    }
+
+    fn current(&mut self) -> &mut Step {
+        self.steps.last_mut().expect("there is always the beginning")
+    }
+}

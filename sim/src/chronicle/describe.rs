@@ -1,0 +1,113 @@
+//! What messages and replicas say of themselves, as the chronicle keeps it.
+
+use std::fmt::Debug;
+
+use vr::{Incarnation, Log, Nonce, Outcome, Payload, Replica, RequestBody, Rules, Service};
+
+use crate::chronicle::ReplicaState;
+use crate::packet::Packet;
+
+type Fields = Vec<(&'static str, String)>;
+
+/// What a message says, field by field.
+pub(crate) fn fields<O: Debug, R: Debug>(packet: &Packet<O, R>) -> Fields {
+    match packet {
+        Packet::Peer(message) => {
+            let mut fields = vec![("view", message.view.to_string())];
+            payload(&message.payload, &mut fields);
+            fields
+        }
+        Packet::Request(request) => vec![("request", body(&request.body))],
+        Packet::Reply(_, reply) => {
+            vec![("view", reply.view.to_string()), ("reply", format!("{:?}", reply.body))]
+        }
+    }
+}
+
+fn payload<O: Debug>(payload: &Payload<O>, fields: &mut Fields) {
+    match payload {
+        Payload::Prepare(prepare) => {
+            fields.push(("op-number", prepare.op_number.to_string()));
+            fields.push(("request", body(&prepare.entry.request.body)));
+            fields.push(("commit", prepare.commit_number.to_string()));
+        }
+        Payload::PrepareOk(ok) => fields.push(("op-number", ok.op_number.to_string())),
+        Payload::Commit(commit) => fields.push(("commit", commit.commit_number.to_string())),
+        Payload::StartViewChange(start) => fields.push(("new view", start.view.to_string())),
+        Payload::DoViewChange(vote) => {
+            fields.push(("last normal view", vote.last_normal_view.to_string()));
+            log(&vote.log, fields);
+            fields.push(("commit", vote.commit_number.to_string()));
+            fields.push(("incarnations", list(&vote.incarnations)));
+        }
+        Payload::StartView(start) => {
+            log(&start.log, fields);
+            fields.push(("commit", start.commit_number.to_string()));
+        }
+        Payload::Recovery(recovery) => nonce(recovery.nonce, fields),
+        Payload::RecoveryResponse(response) => {
+            nonce(response.nonce, fields);
+            fields.push(("incarnations", list(&response.incarnations)));
+            if let Some(state) = &response.state {
+                log(&state.log, fields);
+                fields.push(("commit", state.commit_number.to_string()));
+            }
+        }
+        Payload::GetState(get) => {
+            fields.push(("wanted view", get.view.to_string()));
+            fields.push(("after op", get.after.to_string()));
+        }
+        Payload::NewState(state) => {
+            fields.push(("after op", state.after.to_string()));
+            fields.push(("entries", state.entries.len().to_string()));
+            fields.push(("commit", state.commit_number.to_string()));
+        }
+        Payload::Request(request) => fields.push(("request", body(&request.body))),
+    }
+}
+
+fn nonce(nonce: Nonce, fields: &mut Fields) {
+    fields.push(("incarnation", nonce.incarnation.to_string()));
+    fields.push(("attempt", nonce.attempt.to_string()));
+}
+
+fn log<O>(log: &Log<O>, fields: &mut Fields) {
+    fields.push(("log to op", log.last().to_string()));
+}
+
+fn list(incarnations: &[Incarnation]) -> String {
+    incarnations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// What a client asks for.
+pub(crate) fn body<O: Debug>(body: &RequestBody<O>) -> String {
+    match body {
+        RequestBody::Register => "register".to_owned(),
+        RequestBody::Operation { client, number, operation } => {
+            format!("{operation:?} (session {client}, request {number})")
+        }
+    }
+}
+
+/// What came of executing an entry.
+pub(crate) fn outcome<R: Debug>(outcome: &Outcome<'_, R>) -> String {
+    match outcome {
+        Outcome::Registered(registration) => format!("session {}", registration.client),
+        Outcome::Executed(response) => format!("{response:?}"),
+        Outcome::Duplicate => "executed before".to_owned(),
+        Outcome::Evicted => "its session is gone".to_owned(),
+    }
+}
+
+/// What a replica is.
+pub(crate) fn state<S: Service, R: Rules>(replica: &Replica<S, R>) -> ReplicaState {
+    ReplicaState {
+        role: replica.role(),
+        view: replica.view().0,
+        last_normal_view: replica.last_normal_view().0,
+        op_number: replica.op_number().0,
+        commit_number: replica.commit_number().0,
+        incarnation: replica.incarnation().0,
+        is_fetching: replica.is_fetching(),
+    }
+}
