@@ -6,6 +6,7 @@
 //! node told of itself, and what it was afterwards. Messages are numbered in the order in which they were
 //! sent, so a step's messages are a range, and an arrival names the message that arrived.
 
+mod causality;
 pub(crate) mod describe;
 pub mod listing;
 

@@ -4,6 +4,7 @@
 //! and the number of threads. Progress, speed and remarks go to stderr.
 
 mod describe;
+mod diff;
 mod exit;
 mod keep;
 mod replay;
@@ -50,6 +51,8 @@ enum Command {
     /// Look at recorded traces
     #[command(subcommand)]
     Trace(trace::TraceCommand),
+    /// Find the first event at which two runs part
+    Diff(diff::DiffArgs),
     /// List, check and show scenarios
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -68,6 +71,7 @@ Examples:
   sim sweep --bug M-Q2 --count 200        hunt a planted bug
   sim replay failures/swarm-42.trace.jsonl
   sim trace show failures/swarm-42.trace.jsonl
+  sim diff before.trace.jsonl after.trace.jsonl
   sim scenario list
 
 Exit codes:
@@ -115,6 +119,7 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Sweep(args)) => sweep::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Trace(command)) => trace::run(command),
+        Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Selftest(args)) => selftest::run(args),
     }

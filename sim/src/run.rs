@@ -127,7 +127,7 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     );
     world.environment_mut().silence = manner.silence;
     if manner.chronicle {
-        world.environment_mut().chronicle = Some(Box::new(Chronicle::new()));
+        world.keep_chronicle();
     }
     let verdict = catching_panics(&mut world, progress);
     let verdict = verdict.unwrap_or_else(|| judge(&mut world));

@@ -18,7 +18,7 @@ use vr::{Configuration, Duration, Member, Options, Replica, ReplicaId, Rules, Vi
 
 use crate::check::Violation;
 use crate::check::liveness::Liveness;
-use crate::chronicle::Cause;
+use crate::chronicle::{Cause, Chronicle, describe};
 use crate::client_slot::ClientSlot;
 use crate::clock::Clock;
 use crate::decisions::{Decisions, Script};
@@ -261,6 +261,15 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     #[must_use]
     pub fn marks(&self) -> &Marks {
         &self.environment.marks
+    }
+
+    /// From here on everything that happens is kept. To be called before the first step.
+    pub fn keep_chronicle(&mut self) {
+        let mut chronicle = Box::new(Chronicle::new());
+        for (index, slot) in self.replicas.iter().enumerate() {
+            chronicle.after(ReplicaId(index as u8), slot.replica.as_ref().map(describe::state));
+        }
+        self.environment.chronicle = Some(chronicle);
     }
 
     /// What was recorded.

@@ -185,3 +185,26 @@ fn traces_are_written_whole() {
     let files = fs::read_dir(scratch.0.parent().expect("in a folder")).expect("readable").count();
     assert_eq!(files, 1, "no temporary file is left");
 }
+
+#[test]
+fn a_story_is_told_and_two_runs_are_compared() {
+    let kept = |name: &str| format!("{}/../traces/{name}.trace.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let (recovery, transfer) = (kept("published-recovery"), kept("published-state-transfer"));
+    let out = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().expect("sim runs");
+        (String::from_utf8(output.stdout).expect("text"), output.status.code())
+    };
+    let (story, code) = out(&["trace", "show", &recovery]);
+    assert_eq!(code, Some(0));
+    assert!(story.contains("times out in view 0") && story.contains("VIOLATED S4b"), "{story}");
+    assert!(story.lines().all(|line| line.chars().count() <= 120), "{story}");
+    let (only, _) = out(&["trace", "show", &recovery, "--kind", "Recovery"]);
+    assert!(only.lines().count() < story.lines().count() && only.contains("sends Recovery"), "{only}");
+    let (list, _) = out(&["trace", "show", &recovery, "--list"]);
+    assert!(list.lines().count() > story.lines().count());
+    let (same, code) = out(&["diff", &recovery, &recovery]);
+    assert_eq!((same.as_str(), code), ("the same 68 events happen in both\n", Some(0)));
+    let (parts, code) = out(&["diff", &recovery, &transfer]);
+    assert_eq!(code, Some(1));
+    assert!(parts.contains("planted bug: M-R0 in A, M-S1 in B") && parts.contains("\nB "), "{parts}");
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use vr::{Incarnation, Log, Nonce, Outcome, Payload, Replica, RequestBody, Rules, Service};
+use vr::{Incarnation, Log, Nonce, Outcome, Payload, Replica, ReplyBody, RequestBody, Rules, Service};
 
 use crate::chronicle::ReplicaState;
 use crate::packet::Packet;
@@ -19,7 +19,7 @@ pub(crate) fn fields<O: Debug, R: Debug>(packet: &Packet<O, R>) -> Fields {
         }
         Packet::Request(request) => vec![("request", body(&request.body))],
         Packet::Reply(_, reply) => {
-            vec![("view", reply.view.to_string()), ("reply", format!("{:?}", reply.body))]
+            vec![("view", reply.view.to_string()), ("reply", answer(&reply.body))]
         }
     }
 }
@@ -86,6 +86,18 @@ pub(crate) fn body<O: Debug>(body: &RequestBody<O>) -> String {
         RequestBody::Operation { client, number, operation } => {
             format!("{operation:?} (session {client}, request {number})")
         }
+    }
+}
+
+fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
+    match body {
+        ReplyBody::Registered { client } => format!("session {client}"),
+        ReplyBody::Executed { number, op_number, response, .. } => {
+            format!("request {number} was op {op_number}: {response:?}")
+        }
+        ReplyBody::NotPrimary => "not the primary".to_owned(),
+        ReplyBody::TryLater => "try later".to_owned(),
+        ReplyBody::Evicted { client } => format!("session {client} is gone"),
     }
 }
 

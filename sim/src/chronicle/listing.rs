@@ -97,15 +97,77 @@ pub fn action_in_words(action: &Action) -> String {
     let millis = |nanos: &u64| format!("{}.{:03} ms", nanos / 1_000_000, nanos / 1_000 % 1_000);
     match action {
         Action::Cut { shape, links, lasts } => {
-            format!("partition {shape:?}, {} links for {}", links.len(), millis(lasts))
+            format!("a partition ({}) for {}: {}", kebab(shape), millis(lasts), links_in_words(links))
         }
-        Action::Clog { links, lasts } => format!("{} links clogged for {}", links.len(), millis(lasts)),
+        Action::Clog { links, lasts } => {
+            format!("messages are kept back for {}: {}", millis(lasts), links_in_words(links))
+        }
         Action::Crash { replica, target, restart_after } => {
-            format!("r{replica} crashes ({target:?}), starts again after {}", millis(restart_after))
+            format!("r{replica} crashes ({}), to start again after {}", kebab(target), millis(restart_after))
         }
         Action::Pause { node, lasts } => format!("{node} stands still for {}", millis(lasts)),
         Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
+    }
+}
+
+/// The name that scenario files use.
+fn kebab(name: &impl serde::Serialize) -> String {
+    serde_json::to_string(name).expect("a name can be written").trim_matches('"').to_owned()
+}
+
+/// Who does not hear whom: `r0 and (r1, r2)` both ways, `r0 → r1` one way.
+fn links_in_words(links: &[(Node, Node)]) -> String {
+    let is_cut = |from: Node, to: Node| links.contains(&(from, to));
+    let mut parts: Vec<String> = Vec::new();
+    let mut nodes: Vec<Node> = links.iter().flat_map(|&(from, to)| [from, to]).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    // Those who are cut off from the most come first, so that few words say much.
+    let both_ways =
+        |node: Node| nodes.iter().filter(move |&&to| is_cut(node, to) && is_cut(to, node)).copied();
+    let mut order = nodes.clone();
+    order.sort_by_key(|&node| (std::cmp::Reverse(both_ways(node).count()), node));
+    let mut told: Vec<Node> = Vec::new();
+    for node in order {
+        let others: Vec<Node> = both_ways(node).filter(|other| !told.contains(other)).collect();
+        if !others.is_empty() {
+            parts.push(format!("{node} and {}", names(&others)));
+        }
+        told.push(node);
+    }
+    for &from in &nodes {
+        let deaf: Vec<Node> =
+            nodes.iter().copied().filter(|&to| is_cut(from, to) && !is_cut(to, from)).collect();
+        if !deaf.is_empty() {
+            parts.push(format!("{from} → {}", names(&deaf)));
+        }
+    }
+    parts.join("; ")
+}
+
+fn names(nodes: &[Node]) -> String {
+    let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    if let [one] = names.as_slice() { one.clone() } else { format!("({})", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use vr::ReplicaId;
+
+    use super::*;
+
+    #[test]
+    fn cuts_are_told_by_whom_they_part() {
+        let link = |from, to| (Node::Replica(ReplicaId(from)), Node::Replica(ReplicaId(to)));
+        let both = |one, other| [link(one, other), link(other, one)];
+        assert_eq!(links_in_words(&[both(0, 1), both(0, 2)].concat()), "r0 and (r1, r2)");
+        assert_eq!(links_in_words(&[link(0, 1), link(0, 2)]), "r0 → (r1, r2)");
+        assert_eq!(
+            links_in_words(&[both(0, 1), both(0, 2), both(1, 2)].concat()),
+            "r0 and (r1, r2); r1 and r2"
+        );
+        assert_eq!(links_in_words(&[both(0, 1).as_slice(), &[link(2, 0)]].concat()), "r0 and r1; r2 → r0");
     }
 }

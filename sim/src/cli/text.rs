@@ -74,6 +74,11 @@ pub(crate) fn seconds(nanoseconds: u64) -> String {
     format!("{}.{thousandths:03} s", count(whole))
 }
 
+/// A moment of virtual time where single messages matter: `12.345 ms`.
+pub(crate) fn millis(nanoseconds: u64) -> String {
+    format!("{}.{:03} ms", count(nanoseconds / 1_000_000), nanoseconds / 1_000 % 1_000)
+}
+
 /// A time from a setup, in the unit that suits it: `800 µs`, `1.5 ms`, `2 s`.
 pub(crate) fn micros(micros: u64) -> String {
     let (unit, name) = match micros {
@@ -161,6 +166,7 @@ mod tests {
         assert_eq!(of(2_000, ("crash", "crashes")), "2,000 crashes");
         assert_eq!(seconds(1_234_567_890_123), "1,234.567 s");
         assert_eq!(seconds(999_999), "0.000 s");
+        assert_eq!(millis(1_234_567_890), "1,234.567 ms");
     }
 
     #[test]

@@ -4,20 +4,27 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::chronicle::listing::{self, Line};
+use crate::chronicle::{Cause, Chronicle, Step};
 use crate::node::Node;
 use crate::packet::Kind;
 use crate::replay::{Likeness, replay};
 use crate::run::Verdict;
+use crate::story::{Scope, Sentence, tell};
 use clap::{Args, Subcommand};
+use vr::ReplicaId;
 
 use super::exit::Exit;
+use super::keep::headline;
 use super::replay::read;
-use super::text::{complain, print, remark};
+use super::text::{LABEL, complain, millis, of, print, remark, styled};
+
+/// How wide a story may become.
+const STORY_WIDTH: usize = 120;
 
 /// What `sim trace` can do.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum TraceCommand {
-    /// List what happens in a trace, step by step.
+    /// Tell what happens in a trace, in the protocol's words.
     Show(ShowArgs),
 }
 
@@ -25,6 +32,9 @@ pub(crate) enum TraceCommand {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
+  sim trace show failure.trace.jsonl                       what led to the violation, as a story
+  sim trace show failure.trace.jsonl --all                 the same with what had no part in it
+  sim trace show failure.trace.jsonl --list                every event on a line of its own
   sim trace show failure.trace.jsonl --replica 2           only what r2 does
   sim trace show failure.trace.jsonl --kind DoViewChange   only those messages
   sim trace show failure.trace.jsonl --from 1200           from that step on")]
@@ -32,6 +42,12 @@ pub(crate) struct ShowArgs {
     /// The trace.
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
+    /// Tell also what can have had no part in the violation.
+    #[arg(long, conflicts_with = "list")]
+    all: bool,
+    /// List every event, in place of a story.
+    #[arg(long)]
+    list: bool,
     /// The first step to show.
     #[arg(long, value_name = "STEP", default_value_t = 0)]
     from: u64,
@@ -87,15 +103,85 @@ pub(crate) fn run(command: &TraceCommand) -> u8 {
                     "the code has changed since: from step {first_difference} on this is another run"
                 ));
             }
-            let lines = replayed.chronicle.as_deref().map(listing::lines).unwrap_or_default();
-            print(&page(args, &lines, &replayed.report.verdict), Exit::Held).code()
+            let chronicle = replayed.chronicle.as_deref().expect("it was asked for");
+            let verdict = &replayed.report.verdict;
+            let page =
+                if args.list { listing(args, chronicle, verdict) } else { story(args, chronicle, verdict) };
+            print(&page, Exit::Held).code()
         }
     }
 }
 
-fn page(args: &ShowArgs, lines: &[Line], verdict: &Verdict) -> String {
+fn story(args: &ShowArgs, chronicle: &Chronicle, verdict: &Verdict) -> String {
+    let violation = match verdict {
+        Verdict::Violated(violation) => Some(violation),
+        _ => None,
+    };
+    let scope = if args.all { Scope::Eventful } else { Scope::Relevant };
+    let story = tell(chronicle, violation, scope);
+    let width = story.sentences.len().to_string().len();
     let mut page = String::new();
-    for line in lines.iter().filter(|line| is_wanted(args, line)) {
+    for Sentence { number, step, time, text } in &story.sentences {
+        let index = chronicle.steps.binary_search_by_key(step, |step| step.step).expect("a step of this run");
+        if !is_told(args, chronicle, &chronicle.steps[index]) {
+            continue;
+        }
+        let when = format!("{:>12}  #{step:<6}", millis(*time));
+        let indent = width + 2 + when.chars().count() + 1;
+        let _ = writeln!(page, "{number:>width$}. {} {}", styled(LABEL, &when), wrapped(text, indent));
+    }
+    if let Some(violation) = violation {
+        let _ = writeln!(page, "\n{}\n  {}", headline(violation), violation.witness);
+    }
+    let left_out = [
+        (story.unrelated, "can have had no part in it (--all tells them)"),
+        (story.idle, "brought nothing new (--list shows them)"),
+    ];
+    for (steps, why) in left_out.iter().filter(|(steps, _)| *steps > 0) {
+        let _ = writeln!(
+            page,
+            "{}",
+            styled(LABEL, &format!("left out: {}, which {why}", of(*steps as u64, ("step", "steps"))))
+        );
+    }
+    page
+}
+
+fn is_told(args: &ShowArgs, chronicle: &Chronicle, step: &Step) -> bool {
+    let by_step = (args.from..=args.to).contains(&step.step);
+    let touched = step.touches(chronicle);
+    let by_replica = args.replica.is_empty()
+        || args.replica.iter().any(|&replica| touched.contains(&Node::Replica(ReplicaId(replica))));
+    let arrived = match step.cause {
+        Cause::Arrival(message) | Cause::ArrivalAtNobody(message, _) => Some(message),
+        _ => None,
+    };
+    let mut kinds =
+        step.sent.clone().chain(arrived).map(|message| chronicle.messages[message as usize].identity.kind);
+    by_step && by_replica && (args.kind.is_empty() || kinds.any(|kind| args.kind.contains(&kind)))
+}
+
+/// The words in lines of a width that can be read, all but the first indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let (mut page, mut column) = (String::new(), indent);
+    for word in text.split(' ') {
+        let length = word.chars().count() + 1;
+        if column + length > STORY_WIDTH && column > indent {
+            let _ = write!(page, "\n{:indent$}", "");
+            column = indent;
+        }
+        if column > indent {
+            page.push(' ');
+        }
+        page.push_str(word);
+        column += length;
+    }
+    page
+}
+
+fn listing(args: &ShowArgs, chronicle: &Chronicle, verdict: &Verdict) -> String {
+    let mut page = String::new();
+    for line in listing::lines(chronicle).iter().filter(|line| is_wanted(args, line)) {
         let Line { step, time, node, text, .. } = line;
         let (millis, micros) = (time / 1_000_000, time / 1_000 % 1_000);
         let node = node.map_or(String::new(), |node| node.to_string());

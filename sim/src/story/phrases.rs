@@ -1,0 +1,252 @@
+//! The phrases that stories are made of.
+
+use vr::Role;
+
+use crate::chronicle::listing::action_in_words;
+use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step};
+use crate::network::{Dropped, Fate};
+use crate::node::Node;
+use crate::packet::Kind;
+
+/// What happened in a step. `numbers` says under which number each step was told, 0 if it was not.
+pub(super) fn sentence(chronicle: &Chronicle, step: &Step, numbers: &[usize]) -> String {
+    let mut parts: Vec<String> = beginning(chronicle, step, numbers).into_iter().collect();
+    // A crash at a moment of the protocol comes after the message that was the moment.
+    let (faults, others): (Vec<_>, Vec<_>) =
+        step.effects.iter().partition(|effect| matches!(effect, Effect::Fault(_)));
+    parts.extend(consequences(&others));
+    parts.extend(sent(chronicle, step));
+    parts.extend(faults.into_iter().filter_map(followed));
+    if parts.is_empty() {
+        parts.push("nothing happens".to_owned());
+    }
+    parts.join(", ")
+}
+
+// ---- How a step begins -------------------------------------------------------------------------------
+
+fn beginning(chronicle: &Chronicle, step: &Step, numbers: &[usize]) -> Option<String> {
+    Some(match step.cause {
+        Cause::Arrival(message) => {
+            let message = &chronicle.messages[message as usize];
+            let (to, from) = (message.identity.to, message.identity.from);
+            format!(
+                "{to} receives {} from {from}{}",
+                name(message),
+                history(chronicle, message, step, numbers)
+            )
+        }
+        Cause::ArrivalAtNobody(message, why) => {
+            let message = &chronicle.messages[message as usize];
+            format!("{} for {} is lost: {why}", name(message), message.identity.to)
+        }
+        Cause::Timer(node) => timer(chronicle, step, node),
+        Cause::PatienceLost(node) => format!("{node} gives its request up"),
+        Cause::Restart(node) => format!("{node} starts again without its memory"),
+        Cause::Mend => "the partition ends".to_owned(),
+        Cause::Beginning | Cause::ClientActs(_) | Cause::Fault => return None,
+    })
+}
+
+fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
+    let Some(before) = state_before(chronicle, step, node) else {
+        return format!("{node} has waited long enough");
+    };
+    let view = before.view;
+    match before.role {
+        Role::Primary => format!("{node}, primary of view {view}, is at its timer"),
+        Role::Backup => format!("{node} times out in view {view}"),
+        Role::ViewChange => format!("{node} still waits for view {view} to start"),
+        Role::Recovering => format!("{node} still waits for answers to its recovery"),
+    }
+}
+
+/// What the node was before this step.
+fn state_before(chronicle: &Chronicle, step: &Step, node: Node) -> Option<ReplicaState> {
+    let Node::Replica(replica) = node else { return None };
+    let index = chronicle.steps.binary_search_by_key(&step.step, |step| step.step).ok()?;
+    let last_said = chronicle.steps[..index].iter().rev().find_map(|earlier| {
+        earlier.after.iter().find(|(other, _)| *other == replica).map(|(_, state)| state.clone())
+    });
+    last_said.flatten()
+}
+
+/// Where an unusual message comes from.
+fn history(chronicle: &Chronicle, message: &Sent, step: &Step, numbers: &[usize]) -> String {
+    let is_copy = message.arrived.first().is_some_and(|&first| first != step.step);
+    let what = match message.fate {
+        None | Some(Fate::Lost) => return String::new(),
+        Some(Fate::Twice(_)) if is_copy => "a copy, ",
+        Some(Fate::Twice(_)) => return String::new(),
+        Some(Fate::Late(_)) => "late, ",
+        Some(Fate::Held(_)) => "held, ",
+    };
+    let index = chronicle.steps.binary_search_by_key(&message.step, |step| step.step);
+    match index.map(|index| numbers[index]) {
+        Ok(number) if number > 0 => format!(" ({what}sent in {number})"),
+        _ => format!(" ({what}sent in step {})", message.step),
+    }
+}
+
+// ---- What follows ------------------------------------------------------------------------------------
+
+/// Entries that are appended or executed one after the other are told together.
+fn consequences(effects: &[&Effect]) -> Vec<String> {
+    let runs = effects.chunk_by(|one, next| {
+        std::mem::discriminant(*one) == std::mem::discriminant(*next)
+            && matches!(one, Effect::Appended { .. } | Effect::Executed { .. })
+    });
+    runs.filter_map(|run| match (run.first()?, run.last()?) {
+        (Effect::Appended { op_number: first, .. }, Effect::Appended { op_number: last, .. })
+            if first < last =>
+        {
+            Some(format!("puts ops {first} to {last} into its log"))
+        }
+        (Effect::Executed { op_number: first, .. }, Effect::Executed { op_number: last, .. })
+            if first < last =>
+        {
+            Some(format!("executes ops {first} to {last}"))
+        }
+        (only, _) => followed(only),
+    })
+    .collect()
+}
+
+fn followed(effect: &Effect) -> Option<String> {
+    Some(match effect {
+        Effect::Fault(action) => action_in_words(action),
+        Effect::Healed(core) => {
+            let names: Vec<String> = core.iter().map(ToString::to_string).collect();
+            format!("the faults stop; {} have to make progress", and(&names))
+        }
+        Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
+        Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
+        Effect::Executed { op_number, outcome, .. } => {
+            format!("executes op {op_number} (result: {outcome})")
+        }
+        Effect::ViewStarts { view, votes, op_number, commit_number, .. } => {
+            let votes: Vec<String> = votes.iter().map(ToString::to_string).collect();
+            format!(
+                "starts view {view} on the votes of {}: its log ends at op {op_number}, committed up to {commit_number}",
+                and(&votes)
+            )
+        }
+        Effect::RoleChanged { role, view, .. } => becomes(*role, *view),
+        Effect::Ignored { reason, .. } => format!("ignores it: {}", in_words(reason)),
+        Effect::Registers { client } => format!("{client} asks for a session"),
+        Effect::Requests { client, operation, .. } => format!("{client} requests {operation}"),
+        Effect::Answered { op_number, response, .. } => {
+            format!("has its answer from op {op_number}: {response}")
+        }
+        Effect::StartsOver { client } => format!("{client} starts over as a new client"),
+        Effect::Mended(_) | Effect::Took { .. } => return None,
+    })
+}
+
+fn becomes(role: Role, view: u64) -> String {
+    match role {
+        Role::Primary => format!("is primary of view {view}"),
+        Role::Backup => format!("is backup in view {view}"),
+        Role::ViewChange => format!("changes to view {view}"),
+        Role::Recovering => "is recovering".to_owned(),
+    }
+}
+
+/// `OlderView` as `older view`.
+fn in_words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+// ---- Messages ----------------------------------------------------------------------------------------
+
+/// What was sent, one part for each different message: to whom, and what befell it.
+fn sent(chronicle: &Chronicle, step: &Step) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<(Option<String>, Vec<String>)>)> = Vec::new();
+    for message in step.sent.clone().map(|message| &chronicle.messages[message as usize]) {
+        let (name, befell, to) = (name(message), befell(message), message.identity.to.to_string());
+        let fates = match groups.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, fates)) => fates,
+            None => {
+                groups.push((name, Vec::new()));
+                &mut groups.last_mut().expect("just pushed").1
+            }
+        };
+        match fates.iter_mut().find(|(other, _)| *other == befell) {
+            Some((_, receivers)) => receivers.push(to),
+            None => fates.push((befell, vec![to])),
+        }
+    }
+    groups.into_iter().map(|(name, fates)| format!("sends {name} {}", receivers(&fates))).collect()
+}
+
+fn receivers(fates: &[(Option<String>, Vec<String>)]) -> String {
+    let part = |(befell, receivers): &(Option<String>, Vec<String>)| match befell {
+        None => format!("to {}", and(receivers)),
+        Some(befell) => format!("to {}: {befell}", and(receivers)),
+    };
+    let mut fates = fates.to_vec();
+    fates.sort_by_key(|(befell, _)| befell.is_some());
+    fates.iter().map(part).collect::<Vec<_>>().join("; ")
+}
+
+fn befell(message: &Sent) -> Option<String> {
+    let millis = |nanos: u64| format!("{} ms", nanos / 1_000_000);
+    match (message.dropped, message.fate) {
+        (Some(Dropped::Lost), _) => Some("lost".to_owned()),
+        (Some(Dropped::Cut), _) => Some("cut off".to_owned()),
+        (Some(Dropped::Overflow), _) => Some("the link is full".to_owned()),
+        (Some(Dropped::Silenced), _) => Some("never sent, the planted bug".to_owned()),
+        (None, Some(Fate::Held(delay))) => Some(format!("held for {}", millis(delay))),
+        (None, Some(Fate::Late(delay))) => Some(format!("late by {}", millis(delay))),
+        (None, Some(Fate::Twice(delay))) => Some(format!("and once more after {}", millis(delay))),
+        (None, Some(Fate::Lost) | None) if message.clogged => Some("the link is clogged".to_owned()),
+        (None, Some(Fate::Lost) | None) => None,
+    }
+}
+
+/// The message as the paper writes it: its name and what matters of its fields.
+fn name(message: &Sent) -> String {
+    let identity = &message.identity;
+    let field = |name: &str| {
+        message.fields.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value.as_str())
+    };
+    let (kind, view) = (identity.kind, identity.view);
+    match kind {
+        Kind::Prepare | Kind::PrepareOk => format!("{kind:?}(view {view}, op {})", field("op-number")),
+        Kind::Commit => format!("Commit(view {view}, up to op {})", field("commit")),
+        // The paper's message says that the sender has moved; one view ahead of its sender it proposes to.
+        Kind::StartViewChange if field("new view") == view.to_string() => format!("StartViewChange({view})"),
+        Kind::StartViewChange => format!("StartViewChange({}), a proposal,", field("new view")),
+        Kind::DoViewChange => format!(
+            "DoViewChange({view}; last normal in view {}, log to op {})",
+            field("last normal view"),
+            field("log to op")
+        ),
+        Kind::StartView => format!("StartView({view}; log to op {})", field("log to op")),
+        Kind::Recovery => "Recovery".to_owned(),
+        Kind::RecoveryResponse if field("log to op").is_empty() => format!("RecoveryResponse(view {view})"),
+        Kind::RecoveryResponse => format!("RecoveryResponse(view {view}; log to op {})", field("log to op")),
+        Kind::GetState => format!("GetState(view {}, after op {})", field("wanted view"), field("after op")),
+        Kind::NewState => {
+            format!("NewState(view {view}, {} entries after op {})", field("entries"), field("after op"))
+        }
+        Kind::Request => format!("Request({})", field("request")),
+        Kind::Reply => format!("Reply({})", field("reply")),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn and(names: &[String]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [front @ .., last] => format!("{} and {last}", front.join(", ")),
+    }
+}

@@ -1,0 +1,76 @@
+use std::path::Path;
+
+use super::*;
+use crate::replay::replay;
+use crate::run::Verdict;
+use crate::trace::Trace;
+
+/// The chronicle of a kept trace, and its violation.
+fn told(name: &str, scope: Scope) -> (Story, Chronicle) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces").join(name);
+    let trace = Trace::read(&path).expect("a kept trace");
+    let replayed = replay(&trace, true).expect("it can be replayed");
+    let chronicle = *replayed.chronicle.expect("it was asked for");
+    let violation = match &replayed.report.verdict {
+        Verdict::Violated(violation) => Some(violation.clone()),
+        _ => None,
+    };
+    (tell(&chronicle, violation.as_ref(), scope), chronicle)
+}
+
+fn has(story: &Story, words: &[&str]) -> bool {
+    story.sentences.iter().any(|sentence| words.iter().all(|word| sentence.text.contains(word)))
+}
+
+#[test]
+fn a_view_change_is_told_in_the_protocols_words() {
+    let (story, _) = told("published-state-transfer.trace.jsonl", Scope::Relevant);
+    assert!(has(&story, &["times out in view 0", "sends StartViewChange(1)"]), "{story:#?}");
+    assert!(has(
+        &story,
+        &["receives DoViewChange(1; last normal in view 0", "starts view 1 on the votes of"]
+    ));
+    assert!(has(&story, &["a partition", "for"]));
+    assert!(has(&story, &["cut off"]), "what befell messages is told where they are sent");
+}
+
+#[test]
+fn crashes_are_told_after_the_message_at_which_they_come() {
+    let (story, _) = told("published-recovery.trace.jsonl", Scope::Relevant);
+    let crash = story.sentences.iter().find(|sentence| sentence.text.contains("crashes")).expect("one crash");
+    let sends = crash.text.find("sends DoViewChange").expect("a crash after a DoViewChange");
+    assert!(sends < crash.text.find("crashes").unwrap(), "{}", crash.text);
+    assert!(has(&story, &["starts again without its memory", "sends Recovery"]));
+}
+
+#[test]
+fn sentences_are_numbered_and_nothing_is_left_out_silently() {
+    for name in ["published-recovery.trace.jsonl", "new-state-of-another-view.trace.jsonl"] {
+        for scope in [Scope::Relevant, Scope::Eventful] {
+            let (story, chronicle) = told(name, scope);
+            let numbers: Vec<_> = story.sentences.iter().map(|sentence| sentence.number).collect();
+            assert!(numbers.iter().copied().eq(1..=numbers.len()));
+            assert!(story.sentences.is_sorted_by_key(|sentence| sentence.step));
+            assert_eq!(numbers.len() + story.idle + story.unrelated, chronicle.steps.len());
+        }
+    }
+}
+
+#[test]
+fn the_causal_past_holds_whatever_reached_a_node() {
+    let (_, chronicle) = told("published-recovery.trace.jsonl", Scope::Relevant);
+    let last = chronicle.steps.len() - 1;
+    let everybody = (0..3).map(|id| Node::Replica(vr::ReplicaId(id))).collect::<Vec<_>>();
+    let past = chronicle.causal_past(last, &everybody[..1]);
+    // Every message that arrived in the past was sent in it.
+    for (step, _) in chronicle.steps.iter().zip(&past).filter(|(_, is_past)| **is_past) {
+        if let Cause::Arrival(message) = step.cause {
+            let sent = chronicle.messages[message as usize].step;
+            let index = chronicle.steps.iter().position(|step| step.step == sent).unwrap();
+            assert!(past[index], "message {message}");
+        }
+    }
+    let more = chronicle.causal_past(last, &everybody);
+    assert!(past.iter().zip(&more).all(|(one, all)| *all || !*one), "more nodes have a larger past");
+    assert!(past.iter().filter(|is_past| **is_past).count() < more.len());
+}
