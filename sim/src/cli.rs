@@ -6,6 +6,7 @@
 mod describe;
 mod diff;
 mod exit;
+mod explain;
 mod keep;
 mod replay;
 mod run;
@@ -51,6 +52,8 @@ enum Command {
     /// Look at recorded traces
     #[command(subcommand)]
     Trace(trace::TraceCommand),
+    /// Find the events that decided how a run ended
+    Explain(explain::ExplainArgs),
     /// Find the first event at which two runs part
     Diff(diff::DiffArgs),
     /// List, check and show scenarios
@@ -71,6 +74,7 @@ Examples:
   sim sweep --bug M-Q2 --count 200        hunt a planted bug
   sim replay failures/swarm-42.trace.jsonl
   sim trace show failures/swarm-42.trace.jsonl
+  sim explain failures/swarm-42.trace.jsonl
   sim diff before.trace.jsonl after.trace.jsonl
   sim scenario list
 
@@ -119,6 +123,7 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Sweep(args)) => sweep::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Trace(command)) => trace::run(command),
+        Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Selftest(args)) => selftest::run(args),

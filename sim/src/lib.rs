@@ -42,6 +42,7 @@ pub mod difference;
 pub mod digest;
 pub mod environment;
 pub mod event_queue;
+pub mod explain;
 pub mod faults;
 pub mod marks;
 pub mod network;

@@ -9,7 +9,7 @@ use vr::{Rules, Standard};
 use crate::bugs::{Bug, Planted, Silence};
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
-use crate::run::{Manner, Recorded, Report, run_with};
+use crate::run::{Manner, Recorded, Redraw, Report, run_with};
 use crate::setup::Setup;
 use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
@@ -75,6 +75,8 @@ pub struct AnyManner<'a> {
     pub chronicle: bool,
     /// Compare the digest after each step with these.
     pub expected: Option<Arc<[u32]>>,
+    /// Where chance decides anew.
+    pub redraws: Vec<Redraw>,
 }
 
 /// What came of such a run. See [`Recorded`].
@@ -137,7 +139,14 @@ fn run_typed<W: Workload, R: Rules + Clone>(
         }
     };
     let expected = manner.expected.clone();
-    let manner = Manner { script, record: manner.record, chronicle: manner.chronicle, expected, silence };
+    let manner = Manner {
+        script,
+        record: manner.record,
+        chronicle: manner.chronicle,
+        expected,
+        silence,
+        redraws: manner.redraws.clone(),
+    };
     let Recorded { report, decisions, chronicle, first_difference } =
         run_with::<W, R>(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());

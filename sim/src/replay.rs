@@ -132,7 +132,8 @@ pub fn rerecord(trace: &Trace) -> Result<Trace, Unreplayable> {
     Ok(Trace { head, decisions: Decisions { hashes, ..trace.decisions.clone() } })
 }
 
-fn planted(head: &Head) -> Result<Option<&'static Bug>, Unreplayable> {
+/// The planted bug of a trace.
+pub(crate) fn planted(head: &Head) -> Result<Option<&'static Bug>, Unreplayable> {
     let find = |name: &String| bugs::find(name).ok_or_else(|| Unreplayable::UnknownBug(name.clone()));
     head.bug.as_ref().map(find).transpose()
 }
@@ -140,7 +141,7 @@ fn planted(head: &Head) -> Result<Option<&'static Bug>, Unreplayable> {
 fn exactly(trace: &Trace, bug: Option<&'static Bug>, chronicle: bool) -> Result<AnyRecorded, Unreplayable> {
     let script = (trace.head.follows == Follows::Decisions).then_some(&trace.decisions);
     let expected = Some(Arc::from(trace.decisions.hashes.as_slice()));
-    let manner = AnyManner { script, record: true, chronicle, expected };
+    let manner = AnyManner { script, record: true, chronicle, expected, ..AnyManner::default() };
     run_any(&Arc::new(trace.head.setup.clone()), bug, &manner, &mut |_| {}).map_err(Unreplayable::Unrunnable)
 }
 
@@ -149,7 +150,8 @@ fn by_decisions(
     bug: Option<&'static Bug>,
     chronicle: bool,
 ) -> Result<AnyRecorded, Unreplayable> {
-    let manner = AnyManner { script: Some(&trace.decisions), record: true, chronicle, expected: None };
+    let manner =
+        AnyManner { script: Some(&trace.decisions), record: true, chronicle, ..AnyManner::default() };
     run_any(&Arc::new(trace.head.setup.clone()), bug, &manner, &mut |_| {}).map_err(Unreplayable::Unrunnable)
 }
 

@@ -98,11 +98,31 @@ pub struct Manner<O> {
     pub expected: Option<Arc<[u32]>>,
     /// Keep these messages from being sent.
     pub silence: Option<Silence>,
+    /// Where chance decides anew, in the order of steps.
+    pub redraws: Vec<Redraw>,
+}
+
+/// A point of a run from which on chance decides anew: see [`World::redraw`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redraw {
+    /// After this step.
+    pub after: u64,
+    /// The seed of all streams from there on.
+    pub seed: u64,
+    /// After how many steps in all the faults stop.
+    pub steps: u64,
 }
 
 impl<O> Default for Manner<O> {
     fn default() -> Self {
-        Self { script: None, record: false, chronicle: false, expected: None, silence: None }
+        Self {
+            script: None,
+            record: false,
+            chronicle: false,
+            expected: None,
+            silence: None,
+            redraws: Vec::new(),
+        }
     }
 }
 
@@ -129,7 +149,7 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     if manner.chronicle {
         world.keep_chronicle();
     }
-    let verdict = catching_panics(&mut world, progress);
+    let verdict = catching_panics(&mut world, &manner.redraws, progress);
     let verdict = verdict.unwrap_or_else(|| judge(&mut world));
     let decisions = world.take_record();
     let first_difference = manner.expected.and_then(|expected| {
@@ -206,11 +226,16 @@ thread_local! {
 /// failure of the harness.
 fn catching_panics<W: Workload, R: Rules + Clone>(
     world: &mut World<W, R>,
+    redraws: &[Redraw],
     progress: &mut dyn FnMut(u64),
 ) -> Option<Verdict> {
     keep_panics_quiet();
     SIMULATING.set(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        for redraw in redraws {
+            while world.environment().steps < redraw.after && world.step() {}
+            world.redraw(redraw.seed, redraw.steps);
+        }
         while world.step() {
             if world.environment().steps.is_multiple_of(1 << 14) {
                 progress(world.environment().steps);

@@ -208,3 +208,24 @@ fn a_story_is_told_and_two_runs_are_compared() {
     assert_eq!(code, Some(1));
     assert!(parts.contains("planted bug: M-R0 in A, M-S1 in B") && parts.contains("\nB "), "{parts}");
 }
+
+#[test]
+fn a_failure_is_explained() {
+    let kept = |name: &str| format!("{}/../traces/{name}.trace.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let out = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().expect("sim runs");
+        let (stdout, stderr) = (output.stdout, output.stderr);
+        (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap(), output.status.code())
+    };
+    let (page, _, code) = out(&["explain", &kept("published-recovery")]);
+    assert_eq!(code, Some(0));
+    assert!(page.contains("◀ decisive") && page.contains("decisive:\n"), "{page}");
+    let (json, _, code) = out(&["explain", &kept("published-recovery"), "--json", "--branches", "20"]);
+    assert_eq!(code, Some(0));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["points"].as_array().unwrap().last().unwrap()["step"], 68);
+    let (page, complaint, code) = out(&["explain", &kept("new-state-of-another-view")]);
+    assert_eq!((page.as_str(), code), ("", Some(6)));
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(complaint.contains("expected one that shows a violation"), "{complaint}");
+}
