@@ -3,15 +3,19 @@
 //! Results go to stdout, and are the same to the byte for the same seeds, whatever the machine, the build
 //! and the number of threads. Progress, speed and remarks go to stderr.
 
+mod completions;
 mod describe;
 mod diff;
 mod exit;
 mod explain;
+mod files;
 mod keep;
+mod merge;
 mod replay;
 mod run;
 mod scenario;
 mod selftest;
+mod shard;
 mod sweep;
 mod text;
 mod trace;
@@ -20,9 +24,10 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::bugs::{self, Bug};
+use crate::code;
 use crate::registry;
 use crate::scenario::{Overrides, Scenario};
 use crate::workload::Workload;
@@ -33,7 +38,7 @@ use exit::Exit;
 /// Everything that happens follows from the seed: the same seed gives the same run on every machine.
 /// Without a subcommand one seed is run, as by `sim run`.
 #[derive(Debug, Parser)]
-#[command(name = "sim", version, args_conflicts_with_subcommands = true, after_help = examples())]
+#[command(name = "sim", version = code::VERSION, args_conflicts_with_subcommands = true, after_help = examples())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -47,6 +52,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run many seeds on all cores, and group what fails
     Sweep(sweep::SweepArgs),
+    /// Join the parts of a sweep that was made in several jobs
+    Merge(merge::MergeArgs),
     /// Run a recorded trace again
     Replay(replay::ReplayArgs),
     /// Look at recorded traces
@@ -61,6 +68,10 @@ enum Command {
     Scenario(scenario::ScenarioCommand),
     /// Prove that the checks bite: every planted bug must be found
     Selftest(selftest::SelftestArgs),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man(completions::ManArgs),
 }
 
 fn examples() -> String {
@@ -72,11 +83,16 @@ Examples:
   sim sweep --count 2000                  run seeds 0 to 1999, dealt out to all scenarios
   sim sweep --time 60s --scenario swarm   run as many seeds as fit into a minute
   sim sweep --bug M-Q2 --count 200        hunt a planted bug
+  sim sweep --count 2000 --jsonl a.jsonl --resume
+                                          keep a record of each run; go on after a stop
+  sim sweep --count 2000 --shard 1/4 --jsonl part-1.jsonl
+  sim merge part-*.jsonl                  a quarter of a sweep; then all four as one
   sim replay failures/swarm-42.trace.jsonl
   sim trace show failures/swarm-42.trace.jsonl
   sim explain failures/swarm-42.trace.jsonl
   sim diff before.trace.jsonl after.trace.jsonl
   sim scenario list
+  source <(sim completions bash)          let the shell complete all of this
 
 Exit codes:
 {}",
@@ -127,6 +143,9 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Selftest(args)) => selftest::run(args),
+        Some(Command::Merge(args)) => merge::run(args),
+        Some(Command::Completions(args)) => completions::run(args, Cli::command()),
+        Some(Command::Man(args)) => completions::man(args, Cli::command()),
     }
 }
 
@@ -171,8 +190,6 @@ impl Named {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

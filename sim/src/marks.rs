@@ -1,8 +1,13 @@
 //! Counters: how often each fault struck and each rare path was taken. A run that reaches nothing proves
 //! nothing, so a sweep can demand that all are above zero.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::LazyLock;
 
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vr::{Ignored, RarePath};
 
 use crate::faults::Action;
@@ -68,7 +73,7 @@ moments! {
 }
 
 /// The counters of a run, or of many.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marks {
     moments: [u64; Moment::ALL.len()],
     rare: [u64; RarePath::ALL.len()],
@@ -261,6 +266,87 @@ fn kebab(name: &impl std::fmt::Debug) -> String {
     kebab
 }
 
+// ---- As JSON -----------------------------------------------------------------------------------------
+
+/// The names of all counters, in the order of [`Marks::all`].
+static NAMES: LazyLock<Vec<String>> =
+    LazyLock::new(|| Marks::default().all().into_iter().map(|(name, _)| name).collect());
+/// Their places in that order.
+static PLACES: LazyLock<BTreeMap<&str, usize>> =
+    LazyLock::new(|| NAMES.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect());
+
+impl Marks {
+    /// All counters, in the order of [`all`](Self::all).
+    fn counts(&self) -> impl Iterator<Item = u64> {
+        let cuts = PartitionShape::ALL.iter().map(|shape| self.cuts.get(shape).copied().unwrap_or(0));
+        let crashes = CrashTarget::ALL.iter().map(|target| self.crashes.get(target).copied().unwrap_or(0));
+        let rest = [&self.moments[..], &self.rare, &self.ignored, &self.sent].into_iter().flatten().copied();
+        self.faults.into_iter().chain(cuts).chain(crashes).chain(rest)
+    }
+
+    /// The counter at a place in that order.
+    fn counter(&mut self, place: usize) -> Option<&mut u64> {
+        let cuts = FAULTS.len();
+        let crashes = cuts + PartitionShape::ALL.len();
+        let rest = crashes + CrashTarget::ALL.len();
+        if place < cuts {
+            return self.faults.get_mut(place);
+        } else if place < crashes {
+            return Some(self.cuts.entry(PartitionShape::ALL[place - cuts]).or_default());
+        } else if place < rest {
+            return Some(self.crashes.entry(CrashTarget::ALL[place - crashes]).or_default());
+        }
+        let groups = [&mut self.moments[..], &mut self.rare, &mut self.ignored, &mut self.sent];
+        groups.into_iter().flatten().nth(place - rest)
+    }
+
+    /// The counter with this name: one of [`all`](Self::all), `delivered`, `cut` or `answered`.
+    fn named(&mut self, name: &str) -> Option<&mut u64> {
+        match name {
+            "delivered" => Some(&mut self.delivered),
+            "cut" => Some(&mut self.cut),
+            "answered" => Some(&mut self.answered),
+            _ => self.counter(*PLACES.get(name)?),
+        }
+    }
+}
+
+/// An object of the counters above zero, by their names.
+impl Serialize for Marks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sums = [("delivered", self.delivered), ("cut", self.cut), ("answered", self.answered)];
+        let named = NAMES.iter().map(String::as_str).zip(self.counts());
+        serializer.collect_map(sums.into_iter().chain(named).filter(|(_, count)| *count > 0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Marks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ByName)
+    }
+}
+
+struct ByName;
+
+impl<'de> Visitor<'de> for ByName {
+    type Value = Marks;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("counters by their names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Marks, A::Error> {
+        let mut marks = Marks::default();
+        while let Some((name, count)) = map.next_entry::<Cow<'_, str>, u64>()? {
+            match marks.named(&name) {
+                Some(counter) => *counter = count,
+                None => return Err(A::Error::custom(format_args!("there is no mark `{name}`"))),
+            }
+        }
+        Ok(marks)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +360,21 @@ mod tests {
         assert_eq!(unique.len(), names.len());
         assert!(names.contains(&"path:stale-vote-discarded".to_owned()));
         assert!(names.contains(&"crash:after-do-view-change".to_owned()));
+    }
+
+    #[test]
+    fn counters_survive_as_json() {
+        let mut marks = Marks { delivered: 1, cut: 2, answered: 3, ..Marks::default() };
+        let places = NAMES.len();
+        (0..places).for_each(|place| *marks.counter(place).unwrap() = 100 + place as u64);
+        assert_eq!(marks.counter(places), None);
+        assert!(marks.all().into_iter().map(|(_, count)| count).eq(100..100 + places as u64));
+        assert!(marks.counts().eq(100..100 + places as u64));
+        let text = serde_json::to_string(&marks).unwrap();
+        assert_eq!(serde_json::from_str::<Marks>(&text).unwrap(), marks);
+        assert_eq!(serde_json::to_string(&Marks::default()).unwrap(), "{}");
+        let wrong = serde_json::from_str::<Marks>("{\"path:none\":1}").unwrap_err().to_string();
+        assert!(wrong.starts_with("there is no mark `path:none`"), "{wrong}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use vr::{Rules, Standard};
 
 use crate::bugs::Silence;
@@ -24,7 +25,8 @@ use crate::world::World;
 const SEARCH_BUDGET: u64 = 2_000_000;
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Everything held.
     Held,

@@ -4,11 +4,16 @@
 //! is kept is kept in a way that does not care in which order the runs end. Nothing is kept of runs that
 //! hold but totals, so memory does not grow with their number.
 
+mod record;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::bugs::Bug;
@@ -19,6 +24,8 @@ use crate::registry;
 use crate::run::{Report, Verdict, text_of};
 use crate::scenario::{Overrides, Scenario};
 use crate::setup::Setup;
+
+pub use record::{Hex, Record};
 
 /// How many of the seeds that show the same are kept: the lowest.
 const KEPT: usize = 5;
@@ -61,6 +68,24 @@ impl Shard {
     pub const WHOLE: Self = Self { number: 1, of: 1 };
 }
 
+impl fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("expected k/n with k from 1 to n".to_owned()),
+        }
+    }
+}
+
 impl Plan {
     /// The scenario, by its place in the list, in which `seed` is run.
     #[must_use]
@@ -79,6 +104,28 @@ impl Plan {
     fn is_mine(&self, seed: u64) -> bool {
         let round = seed / self.scenarios.len() as u64;
         (seed % self.shard.of + round % self.shard.of) % self.shard.of == self.shard.number - 1
+    }
+
+    /// The first seed from `seed` on that belongs to the sweep and to the shard.
+    #[must_use]
+    pub fn first_from(&self, seed: u64) -> Option<u64> {
+        let mut seed = seed;
+        loop {
+            let index = seed.checked_sub(self.first)?;
+            if self.count.is_some_and(|count| index >= count) {
+                return None;
+            }
+            if self.is_mine(seed) {
+                return Some(seed);
+            }
+            seed = seed.checked_add(1)?;
+        }
+    }
+
+    /// The one after `seed`.
+    #[must_use]
+    pub fn after(&self, seed: u64) -> Option<u64> {
+        self.first_from(seed.checked_add(1)?)
     }
 
     fn is_rechecked(&self, seed: u64) -> bool {
@@ -111,6 +158,8 @@ pub struct Outcome {
     pub harness_failed: Few<String>,
     /// Runs that came out differently the second time, with both digests.
     pub unequal: Few<(u64, u64)>,
+    /// The same for the runs of each scenario, by its name. What is in here is not divided further.
+    pub by_scenario: BTreeMap<String, Outcome>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
 }
@@ -186,18 +235,19 @@ impl<T> Few<T> {
 }
 
 impl Totals {
-    fn add(&mut self, seed: u64, report: &Report) {
+    fn add(&mut self, record: &Record) {
         self.runs += 1;
-        self.empty += u64::from(report.steps == 0 && report.verdict == Verdict::Held);
-        self.budget_exceeded += u64::from(report.budget_exceeded);
-        self.steps += report.steps;
-        self.fault_steps += report.fault_steps;
-        self.time += report.time;
-        self.committed += report.committed;
-        self.views += report.views;
-        self.marks.add(&report.marks);
-        let name = digest::of(report.setup.scenario.as_str());
-        self.digest = self.digest.wrapping_add(digest::mix(digest::mix(name, seed), report.digest));
+        self.rechecked += u64::from(record.again.is_some());
+        self.empty += u64::from(record.steps == 0 && record.verdict == Verdict::Held);
+        self.budget_exceeded += u64::from(record.budget_exceeded);
+        self.steps += record.steps;
+        self.fault_steps += record.fault_steps;
+        self.time += record.virtual_time_ns;
+        self.committed += record.committed;
+        self.views += record.view_changes;
+        self.marks.add(&record.marks);
+        let name = digest::of(record.scenario.as_str());
+        self.digest = self.digest.wrapping_add(digest::mix(digest::mix(name, record.seed), record.digest.0));
     }
 
     fn merge(&mut self, other: &Self) {
@@ -216,20 +266,34 @@ impl Totals {
 }
 
 impl Outcome {
-    fn add(&mut self, seed: u64, report: Report) {
-        self.totals.add(seed, &report);
-        match report.verdict {
+    /// Adds a run.
+    pub fn add(&mut self, record: &Record) {
+        self.sum_up(record);
+        if !self.by_scenario.contains_key(&record.scenario) {
+            self.by_scenario.insert(record.scenario.clone(), Self::default());
+        }
+        self.by_scenario.get_mut(&record.scenario).expect("it is there by now").sum_up(record);
+    }
+
+    fn sum_up(&mut self, record: &Record) {
+        self.totals.add(record);
+        let seed = record.seed;
+        match &record.verdict {
             Verdict::Held => {}
             Verdict::Violated(violation) => {
                 let few = self.violations.entry(violation.signature()).or_default();
-                few.add(seed, Found { violation, digest: report.digest });
+                few.add(seed, Found { violation: violation.clone(), digest: record.digest.0 });
             }
-            Verdict::Inconclusive(why) => self.inconclusive.add(seed, why),
-            Verdict::HarnessFailed(why) => self.harness_failed.add(seed, why),
+            Verdict::Inconclusive(why) => self.inconclusive.add(seed, why.clone()),
+            Verdict::HarnessFailed(why) => self.harness_failed.add(seed, why.clone()),
+        }
+        if let Some(digests) = record.unequal() {
+            self.unequal.add(seed, digests);
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Adds the runs of another part of the sweep.
+    pub fn merge(&mut self, other: Self) {
         self.totals.merge(&other.totals);
         for (signature, few) in other.violations {
             self.violations.entry(signature).or_default().merge(few);
@@ -237,6 +301,9 @@ impl Outcome {
         self.inconclusive.merge(other.inconclusive);
         self.harness_failed.merge(other.harness_failed);
         self.unequal.merge(other.unequal);
+        for (scenario, outcome) in other.by_scenario {
+            self.by_scenario.entry(scenario).or_default().merge(outcome);
+        }
         self.stopped |= other.stopped;
     }
 }
@@ -248,12 +315,32 @@ impl Outcome {
 /// If a thread cannot be started.
 #[must_use]
 pub fn sweep(plan: &Plan, progress: &Progress, stop: &(dyn Fn() -> bool + Sync)) -> Outcome {
-    let line = Line { next: AtomicU64::new(0), stopped: AtomicBool::new(false), stop };
+    sweep_from(plan, plan.first, progress, stop, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The same, from one seed of the plan on. `keep` is given the record of each run, in the order of seeds
+/// and without gaps whatever the number of threads; it may stop the sweep as well.
+///
+/// # Panics
+/// If a thread cannot be started.
+#[must_use]
+pub fn sweep_from(
+    plan: &Plan,
+    seed: u64,
+    progress: &Progress,
+    stop: &(dyn Fn() -> bool + Sync),
+    keep: &mut Keep<'_>,
+) -> Outcome {
+    let first = plan.first_from(seed);
+    let line = Line { next: Mutex::new(first), stopped: AtomicBool::new(false), stop };
+    let order = Mutex::new(Order { next: first, waiting: BTreeMap::new(), keep });
     let mut outcome = Outcome::default();
     thread::scope(|scope| {
         let start = |_| {
             let builder = thread::Builder::new().stack_size(STACK_BYTES);
-            builder.spawn_scoped(scope, || work(plan, progress, &line)).expect("threads can be started")
+            builder
+                .spawn_scoped(scope, || work(plan, progress, &line, &order))
+                .expect("threads can be started")
         };
         let threads: Vec<_> = (0..plan.jobs.get()).map(start).collect();
         for thread in threads {
@@ -264,70 +351,80 @@ pub fn sweep(plan: &Plan, progress: &Progress, stop: &(dyn Fn() -> bool + Sync))
     outcome
 }
 
+/// What is done with each record.
+pub type Keep<'a> = dyn FnMut(&Record) -> ControlFlow<()> + Send + 'a;
+
 /// Where threads queue for their next seed.
 struct Line<'a> {
-    next: AtomicU64,
+    next: Mutex<Option<u64>>,
     stopped: AtomicBool,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Line<'_> {
-    /// The next seed, unless there is none or it is time to stop. Seeds are handed out in order, so that
-    /// those that were run are all up to some seed.
+    /// The next seed, unless there is none or it is time to stop. Seeds are handed out in order, and what
+    /// was handed out is run: so those that were run are all up to some seed.
     fn next(&self, plan: &Plan) -> Option<u64> {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if plan.count.is_some_and(|count| index >= count) {
-                return None;
-            }
-            let seed = plan.first.checked_add(index)?;
-            if !plan.is_mine(seed) {
-                continue;
-            }
-            if self.stopped.load(Ordering::Relaxed) || (self.stop)() {
-                self.stopped.store(true, Ordering::Relaxed);
-                return None;
-            }
-            return Some(seed);
+        let mut next = self.next.lock().expect("nobody panics in the line");
+        let seed = (*next)?;
+        if self.stopped.load(Ordering::Relaxed) || (self.stop)() {
+            self.stopped.store(true, Ordering::Relaxed);
+            return None;
         }
+        *next = plan.after(seed);
+        Some(seed)
+    }
+}
+
+/// Puts records in the order of their seeds: runs end in any order.
+struct Order<'a, 'b> {
+    /// The seed whose record is to be handed on next.
+    next: Option<u64>,
+    /// Records of later seeds: a few, unless a run takes much longer than the others.
+    waiting: BTreeMap<u64, Record>,
+    keep: &'a mut Keep<'b>,
+}
+
+impl Order<'_, '_> {
+    /// Takes a record, and hands on what is in order now.
+    fn add(&mut self, plan: &Plan, record: Record) -> ControlFlow<()> {
+        self.waiting.insert(record.seed, record);
+        while let Some(record) = self.next.and_then(|seed| self.waiting.remove(&seed)) {
+            self.next = plan.after(record.seed);
+            (self.keep)(&record)?;
+        }
+        ControlFlow::Continue(())
     }
 }
 
 /// What each thread does.
-fn work(plan: &Plan, progress: &Progress, line: &Line<'_>) -> Outcome {
+fn work(plan: &Plan, progress: &Progress, line: &Line<'_>, order: &Mutex<Order<'_, '_>>) -> Outcome {
     let mut outcome = Outcome::default();
     while let Some(seed) = line.next(plan) {
-        let steps = outcome.totals.steps;
-        let has_held = make(plan, seed, &mut outcome);
-        progress.steps.fetch_add(outcome.totals.steps - steps, Ordering::Relaxed);
-        progress.failures.fetch_add(u64::from(!has_held), Ordering::Relaxed);
+        let record = make(plan, seed);
+        outcome.add(&record);
+        progress.steps.fetch_add(record.steps, Ordering::Relaxed);
+        progress.failures.fetch_add(u64::from(!record.has_held()), Ordering::Relaxed);
         progress.runs.fetch_add(1, Ordering::Relaxed);
+        if order.lock().expect("nobody panics while keeping").add(plan, record).is_break() {
+            line.stopped.store(true, Ordering::Relaxed);
+        }
     }
     outcome
 }
 
-/// Makes the run with this seed; says whether it held.
-fn make(plan: &Plan, seed: u64, outcome: &mut Outcome) -> bool {
+/// Makes the run with this seed.
+fn make(plan: &Plan, seed: u64) -> Record {
     let setup = plan.setup(seed);
     let report = match attempt(&setup, plan.bug) {
         Ok(report) => report,
-        Err(why) => {
-            outcome.totals.runs += 1;
-            outcome.harness_failed.add(seed, why);
-            return false;
-        }
+        Err(why) => return Record::failed(setup.scenario.clone(), seed, why),
     };
-    let mut has_held = report.verdict == Verdict::Held;
+    let mut record = Record::of(seed, report);
     if plan.is_rechecked(seed) {
-        outcome.totals.rechecked += 1;
-        let again = attempt(&setup, plan.bug).map_or(0, |report| report.digest);
-        if again != report.digest {
-            outcome.unequal.add(seed, (report.digest, again));
-            has_held = false;
-        }
+        record.again = Some(Hex(attempt(&setup, plan.bug).map_or(0, |report| report.digest)));
     }
-    outcome.add(seed, report);
-    has_held
+    record
 }
 
 /// A run, or why it could not be made or judged. A sweep goes on after a panic of the harness: the other
@@ -368,6 +465,32 @@ mod tests {
         assert_eq!(one.totals.runs, 24);
         assert!(one.totals.rechecked > 0);
         assert_eq!(one.unequal.count, 0);
+        let of_lossy: Vec<u64> = one.by_scenario.values().map(|outcome| outcome.totals.runs).collect();
+        assert_eq!(of_lossy, [12, 12]);
+    }
+
+    #[test]
+    fn records_come_in_order_and_sum_up_to_the_outcome() {
+        let plan = Plan { shard: Shard { number: 2, of: 3 }, ..plan(4) };
+        let mut records = Vec::new();
+        let outcome = sweep_from(&plan, plan.first, &Progress::default(), &|| false, &mut |record| {
+            records.push(record.clone());
+            ControlFlow::Continue(())
+        });
+        let seeds: Vec<u64> = std::iter::successors(plan.first_from(10), |&seed| plan.after(seed)).collect();
+        assert_eq!(seeds.len(), 8);
+        assert!(records.iter().map(|record| record.seed).eq(seeds.iter().copied()));
+        let mut sum = Outcome::default();
+        for record in &records {
+            let text = serde_json::to_string(record).unwrap();
+            sum.add(&serde_json::from_str(&text).unwrap());
+        }
+        assert_eq!(format!("{outcome:?}"), format!("{sum:?}"));
+        let rest = sweep_from(&plan, seeds[3], &Progress::default(), &|| false, &mut |record| {
+            assert_eq!(record, &records[3]);
+            ControlFlow::Break(())
+        });
+        assert!(rest.stopped && (1..=4).contains(&rest.totals.runs), "{}", rest.totals.runs);
     }
 
     #[test]

@@ -57,10 +57,15 @@ pub(crate) fn keep(setup: &Arc<Setup>, bug: Option<&'static Bug>, digest: u64, p
     }
 }
 
+/// What was violated, and in what way.
+pub(crate) fn title(violation: &Violation) -> String {
+    let Violation { property, kind, .. } = violation;
+    format!("{property:?} {}: {kind}", property.title())
+}
+
 /// The headline of a violation.
 pub(crate) fn headline(violation: &Violation) -> String {
-    let Violation { property, kind, .. } = violation;
-    format!("{} {property:?} {}: {kind}", styled(BAD, "VIOLATED"), property.title())
+    format!("{} {}", styled(BAD, "VIOLATED"), title(violation))
 }
 
 /// When a violation was seen.

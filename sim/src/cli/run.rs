@@ -21,7 +21,7 @@ use super::describe::{self, Messages};
 use super::exit::Exit;
 use super::keep::{self, Kept};
 use super::text::{self, BAD, DOUBTFUL, GOOD, count, line, of, seconds, styled, word};
-use super::{Named, number, planted_bug};
+use super::{Named, files, number, planted_bug};
 
 /// One seed, and what is fixed of its run.
 #[derive(Clone, Debug, Args)]
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
             return Exit::Usage.code();
         }
     };
-    if let Some(problem) = args.trace.as_deref().and_then(no_place) {
+    if let Some(problem) = args.trace.as_deref().and_then(|path| files::no_place("--trace", path)) {
         text::complain(&problem);
         return Exit::Usage.code();
     }
@@ -98,17 +98,6 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         }
     };
     exit.code()
-}
-
-/// Why no trace can be written to `path`, as far as can be seen before the run.
-fn no_place(path: &Path) -> Option<String> {
-    // Folders that are missing are made; what is in their place must not be a file.
-    let above = path.ancestors().skip(1).find(|folder| folder.exists());
-    if path.is_dir() {
-        return Some(format!("--trace {}: this is a folder: expected a file", path.display()));
-    }
-    let file = above.filter(|above| !above.is_dir())?;
-    Some(format!("--trace {}: {} is no folder", path.display(), file.display()))
 }
 
 /// Runs the setup under a progress bar, and takes the time.

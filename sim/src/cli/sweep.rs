@@ -1,26 +1,33 @@
 //! `sim sweep`: many seeds.
 
+mod github;
+mod junit;
 mod progress;
+mod report;
 mod summary;
 
+use std::env;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueHint};
 
 use crate::bugs::Bug;
-use crate::marks::Marks;
+use crate::records::{Head, RecordsError, Writer};
 use crate::scenario::{Overrides, Scenario};
-use crate::sweep::{Outcome, Plan, Progress, Shard, sweep};
+use crate::sweep::{Outcome, Plan, Progress, Shard, sweep_from};
 
 use super::exit::Exit;
-use super::{Named, describe, keep, number, planted_bug, text};
-use summary::Summary;
+use super::text::of;
+use super::{Named, describe, number, planted_bug, shard, text};
+
+pub(crate) use report::{ReportArgs, conclude};
 
 /// How many seeds are run unless something else is said.
 const DEFAULT_COUNT: u64 = 1_000;
@@ -32,13 +39,20 @@ Seeds are dealt out to the scenarios in turn: with n of them, seed s runs in num
 So --count 2000 makes 2,000 runs whatever the number of scenarios. What fails is grouped by property and
 kind; of each finding the run with the lowest seed is recorded. The output does not depend on --jobs, and
 the digest in the last line tells whether two sweeps were the same. Ctrl-C ends a sweep early and prints
-what was done.
+what was done; with --jsonl, --resume goes on from there, also after a crash.
+
+Without --shard, the part is taken from the environment of Slurm arrays, Kubernetes Indexed Jobs (which need
+JOB_COMPLETIONS set to their completions), GitLab, CircleCI and Buildkite; --shard 1/1 makes everything.
 
 Examples:
   sim sweep --count 2000 --require-marks      every scenario, every fault, every rare path
   sim sweep --seeds 1000.. --time 10m         as many seeds from 1000 on as fit into ten minutes
   sim sweep --scenario crash-storm lossy      two scenarios
   sim sweep --count 100000 --shard 2/4        the second of four parts
+  sim sweep --count 100000 --jsonl a.jsonl --resume
+                                              go on where the last one stopped
+  sim sweep --count 2000 --junit sweep.xml --github
+                                              tell the engine of a CI what was found
   sim sweep --bug M-Q2 --count 200            hunt a planted bug")]
 pub(crate) struct SweepArgs {
     /// The seeds: A..B without B, A..=B with it, or A.. to go on from A
@@ -71,21 +85,18 @@ pub(crate) struct SweepArgs {
     /// Plant a bug into the protocol: `sim selftest --list` shows which there are
     #[arg(long, value_name = "NAME", value_parser = planted_bug)]
     bug: Option<&'static Bug>,
-    /// Demand that every fault struck, and every rare path was taken, at least once
-    #[arg(long)]
-    require_marks: bool,
-    /// Demand that this mark was reached, such as path:stale-vote-discarded
-    #[arg(long, value_name = "MARK", value_parser = mark)]
-    require: Vec<String>,
-    /// Make the k-th of n parts of the sweep only, from 1. The digests of all parts add up to the whole's
-    #[arg(long, value_name = "K/N", value_parser = shard, default_value = "1/1", hide_default_value = true)]
-    shard: Shard,
-    /// Print one JSON object, and nothing else
-    #[arg(long)]
-    json: bool,
-    /// Where to put a trace of each finding
-    #[arg(long, value_name = "DIR", default_value = keep::FOLDER)]
-    failures: PathBuf,
+    /// Make the k-th of n parts of the sweep only, from 1: `sim merge` joins their --jsonl files.
+    /// [default: as the environment says, or everything]
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Write a record of each run to this file, one JSON object a line, in the order of seeds
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    jsonl: Option<PathBuf>,
+    /// Go on with the file of --jsonl: what is in it is not run again. Without the file, begin it
+    #[arg(long, requires = "jsonl")]
+    resume: bool,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 // ---- Reading flags -----------------------------------------------------------------------------------
@@ -126,30 +137,6 @@ fn time(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(|| "expected a time such as 60s, 5m or 2h".to_owned())
 }
 
-fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(k, n)| Some((number(k).ok()?, number(n).ok()?)));
-    match parts {
-        Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
-        _ => Err("expected k/n with k from 1 to n".to_owned()),
-    }
-}
-
-fn mark(name: &str) -> Result<String, String> {
-    let known = Marks::default().all();
-    if known.iter().any(|(known, _)| known == name) {
-        return Ok(name.to_owned());
-    }
-    let group = name.split(':').next().unwrap_or_default();
-    let prefix = format!("{group}:");
-    let names: Vec<_> =
-        known.into_iter().map(|(name, _)| name).filter(|name| name.starts_with(&prefix)).collect();
-    Err(if names.is_empty() {
-        "expected GROUP:NAME with a group of fault, partition, crash, moment, path, ignored, sent".to_owned()
-    } else {
-        format!("expected one of {}", names.join(", "))
-    })
-}
-
 impl SweepArgs {
     /// Which runs to make, and the scenarios with the names they were given.
     fn plan(&self) -> Result<(Plan, Vec<Named>), String> {
@@ -167,7 +154,7 @@ impl SweepArgs {
             bug: self.bug,
             first: seeds.first,
             count: [seeds.count, count].into_iter().flatten().min(),
-            shard: self.shard,
+            shard: self.shard()?,
             jobs: self.jobs.unwrap_or_else(cores),
             recheck_percent: self.recheck,
         };
@@ -182,14 +169,17 @@ impl SweepArgs {
         }
     }
 
-    /// The marks that are demanded and were not reached.
-    fn unmet(&self, marks: &Marks) -> Vec<String> {
-        let mut unmet = if self.require_marks { describe::missing_marks(marks) } else { Vec::new() };
-        let zero = marks.all().into_iter().filter(|(_, count)| *count == 0);
-        let more = zero.map(|(name, _)| name).filter(|name| self.require.contains(name));
-        let more: Vec<_> = more.filter(|name| !unmet.contains(name)).collect();
-        unmet.extend(more);
-        unmet
+    /// The part to make: as the command line says, or else the environment, which is then said.
+    fn shard(&self) -> Result<Shard, String> {
+        if let Some(shard) = self.shard {
+            return Ok(shard);
+        }
+        let Some((shard, engine)) = shard::from_environment(&|name| env::var(name).ok())? else {
+            return Ok(Shard::WHOLE);
+        };
+        let Shard { number, of } = shard;
+        text::remark(&format!("part {number} of {of}, as {engine} says: --shard 1/1 makes everything"));
+        Ok(shard)
     }
 }
 
@@ -215,32 +205,94 @@ fn heed_interrupts() {
 /// Runs `sim sweep`. Returns the exit code.
 #[must_use]
 pub(crate) fn run(args: &SweepArgs) -> u8 {
-    let (plan, scenarios) = match args.plan() {
-        Ok(planned) => planned,
+    match sweep(args) {
+        Ok(exit) => exit.code(),
         Err(problem) => {
             text::complain(&problem);
-            return Exit::Usage.code();
+            Exit::Usage.code()
         }
-    };
+    }
+}
+
+fn sweep(args: &SweepArgs) -> Result<Exit, String> {
+    let (plan, scenarios) = args.plan()?;
+    args.report.check()?;
+    let mut begun = begin(args, &plan, &scenarios)?;
+    let done = (begun.outcome.totals.steps, begun.outcome.totals.time);
     heed_interrupts();
     #[expect(clippy::disallowed_methods, reason = "speed is measured here, and reaches stderr only")]
     let started = Instant::now();
-    let outcome = watched(&plan, args.time, started);
+    let unwritten = go_on(args, &plan, &mut begun, started).err();
     let real = started.elapsed();
-    let summary = Summary::new(args, &plan, &scenarios, &outcome);
-    let page = if args.json { summary.json() } else { summary.page() };
-    let exit = text::print(&page, summary.exit());
-    summary.complain();
-    text::remark(&describe::speed(outcome.totals.steps, outcome.totals.time, real));
-    exit.code()
+    let outcome = &begun.outcome;
+    let exit = conclude(&args.report, &plan, &scenarios, outcome);
+    text::remark(&describe::speed(outcome.totals.steps - done.0, outcome.totals.time - done.1, real));
+    Ok(unwritten.map_or(exit, |error| {
+        text::complain(&error.to_string());
+        Exit::HarnessFailed
+    }))
+}
+
+/// Where a sweep begins.
+struct Begun {
+    /// What was done earlier.
+    outcome: Outcome,
+    /// The seed to go on with, if anything is left to do.
+    next: Option<u64>,
+    /// The file of records, if one is wanted.
+    writer: Option<Writer>,
+}
+
+fn begin(args: &SweepArgs, plan: &Plan, scenarios: &[Named]) -> Result<Begun, String> {
+    let mut outcome = Outcome::default();
+    let mut next = plan.first_from(plan.first);
+    let Some(path) = &args.jsonl else { return Ok(Begun { outcome, next, writer: None }) };
+    let given: Vec<String> = scenarios.iter().map(|named| named.name.clone()).collect();
+    let head = Head::new(plan, &given);
+    let writer = if args.resume {
+        let resumed = Writer::resume(path, plan, &head, &mut |record| outcome.add(record));
+        resumed.map(|(writer, seed)| {
+            next = seed;
+            writer
+        })
+    } else {
+        Writer::create(path, &head)
+    };
+    let writer = Some(writer.map_err(|error| error.to_string())?);
+    if outcome.totals.runs > 0 {
+        let runs = of(outcome.totals.runs, ("run", "runs"));
+        let rest =
+            next.map_or("nothing is left to do".to_owned(), |seed| format!("going on with seed {seed}"));
+        text::remark(&format!("{}: holds {runs}, {rest}", path.display()));
+    }
+    Ok(Begun { outcome, next, writer })
 }
 
 /// Sweeps until the end, the time limit or Ctrl-C, and shows how far it is.
-fn watched(plan: &Plan, limit: Option<Duration>, started: Instant) -> Outcome {
+///
+/// # Errors
+/// If a record could not be written: that ends the sweep.
+fn go_on(args: &SweepArgs, plan: &Plan, begun: &mut Begun, started: Instant) -> Result<(), RecordsError> {
+    let Some(seed) = begun.next else { return Ok(()) };
     let progress = Progress::default();
+    progress.runs.store(begun.outcome.totals.runs, Ordering::Relaxed);
     let stop =
-        || INTERRUPTED.load(Ordering::Relaxed) || limit.is_some_and(|limit| started.elapsed() >= limit);
-    progress::shown(&progress, plan, limit, started, || sweep(plan, &progress, &stop))
+        || INTERRUPTED.load(Ordering::Relaxed) || args.time.is_some_and(|limit| started.elapsed() >= limit);
+    let mut written = Ok(());
+    let mut keep = |record: &_| match begun.writer.as_mut().map_or(Ok(()), |writer| writer.add(record)) {
+        Err(error) if written.is_ok() => {
+            written = Err(error);
+            ControlFlow::Break(())
+        }
+        // A record behind one that is missing would be in the wrong place.
+        _ if written.is_err() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let outcome = progress::shown(&progress, plan, args.time, started, || {
+        sweep_from(plan, seed, &progress, &stop, &mut keep)
+    });
+    begun.outcome.merge(outcome);
+    written
 }
 
 #[cfg(test)]
@@ -274,17 +326,9 @@ mod tests {
 
     #[test]
     fn shards_count_from_one() {
-        assert_eq!(shard("2/4"), Ok(Shard { number: 2, of: 4 }));
+        assert_eq!("2/4".parse(), Ok(Shard { number: 2, of: 4 }));
         for wrong in ["0/4", "5/4", "1/0", "0/0", "2", "a/b", ""] {
-            assert!(shard(wrong).is_err(), "{wrong}");
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn marks_are_known_by_their_full_names() {
-        assert_eq!(mark("moment:crash"), Ok("moment:crash".to_owned()));
-        assert!(mark("moment:crush").unwrap_err().contains("moment:crash, "));
-        assert!(mark("crash").unwrap_err().starts_with("expected one of crash:random, "));
-        assert!(mark("").unwrap_err().starts_with("expected GROUP:NAME"));
     }
 }

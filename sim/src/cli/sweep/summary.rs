@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::marks::Moment;
 use crate::sweep::{Few, Found, Outcome, Plan, Shard};
 
-use super::SweepArgs;
+use super::ReportArgs;
 use crate::cli::Named;
 use crate::cli::describe::{self, Messages};
 use crate::cli::exit::Exit;
@@ -21,30 +21,29 @@ const GROUPS: usize = 10;
 
 /// A sweep that has ended.
 pub(super) struct Summary<'a> {
-    args: &'a SweepArgs,
-    plan: &'a Plan,
-    scenarios: &'a [Named],
-    outcome: &'a Outcome,
+    pub(super) plan: &'a Plan,
+    pub(super) scenarios: &'a [Named],
+    pub(super) outcome: &'a Outcome,
     /// The most frequent findings.
-    findings: Vec<Finding<'a>>,
+    pub(super) findings: Vec<Finding<'a>>,
     /// Marks that were demanded and not reached.
-    unmet: Vec<String>,
+    pub(super) unmet: Vec<String>,
 }
 
 /// Runs that show the same violation.
-struct Finding<'a> {
+pub(super) struct Finding<'a> {
     signature: &'a str,
-    few: &'a Few<Found>,
+    pub(super) few: &'a Few<Found>,
     /// The lowest seed, which is the one that is recorded.
-    seed: u64,
-    found: &'a Found,
+    pub(super) seed: u64,
+    pub(super) found: &'a Found,
     kept: Kept,
 }
 
 impl<'a> Summary<'a> {
     /// Sums up, and records a run of each finding.
     pub(super) fn new(
-        args: &'a SweepArgs,
+        args: &'a ReportArgs,
         plan: &'a Plan,
         scenarios: &'a [Named],
         outcome: &'a Outcome,
@@ -56,12 +55,12 @@ impl<'a> Summary<'a> {
             let (&seed, found) = few.first.first_key_value()?;
             let setup = plan.setup(seed);
             let path = keep::default_path(&args.failures, &setup.scenario, seed);
-            let kept = keep::keep(&setup, args.bug, found.digest, &path);
+            let kept = keep::keep(&setup, plan.bug, found.digest, &path);
             Some(Finding { signature, few, seed, found, kept })
         });
         let findings = findings.collect();
         let unmet = args.unmet(&outcome.totals.marks);
-        Self { args, plan, scenarios, outcome, findings, unmet }
+        Self { plan, scenarios, outcome, findings, unmet }
     }
 
     /// How it ended.
@@ -80,7 +79,7 @@ impl<'a> Summary<'a> {
     }
 
     /// The seeds that gave two results, with both digests: the first few.
-    fn unequal(&self) -> BTreeMap<u64, (u64, u64)> {
+    pub(super) fn unequal(&self) -> BTreeMap<u64, (u64, u64)> {
         let recorded = self.findings.iter().filter_map(|finding| match &finding.kept {
             Kept::Unequal(report) => Some((finding.seed, (finding.found.digest, report.digest))),
             Kept::Written(_) | Kept::Failed(_) => None,
@@ -88,17 +87,17 @@ impl<'a> Summary<'a> {
         recorded.chain(self.outcome.unequal.first.iter().map(|(&seed, &digests)| (seed, digests))).collect()
     }
 
-    fn scenario(&self, seed: u64) -> &Named {
+    pub(super) fn scenario(&self, seed: u64) -> &Named {
         &self.scenarios[self.plan.scenario_of(seed)]
     }
 
     /// The command that makes one run again.
-    fn command(&self, seed: u64) -> String {
+    pub(super) fn command(&self, seed: u64) -> String {
         let mut command = format!("sim run --seed {seed} --scenario {}", word(&self.scenario(seed).name));
-        if let Some(steps) = self.args.steps {
+        if let Some(steps) = self.plan.overrides.steps {
             command.push_str(&format!(" --steps {steps}"));
         }
-        if let Some(bug) = self.args.bug {
+        if let Some(bug) = self.plan.bug {
             command.push_str(&format!(" --bug {}", bug.name));
         }
         command
@@ -384,7 +383,7 @@ impl Summary<'_> {
             stopped: *stopped,
             first_seed: self.plan.first,
             seeds: self.plan.count,
-            shard: format!("{}/{}", self.plan.shard.number, self.plan.shard.of),
+            shard: self.plan.shard.to_string(),
             scenarios: self.scenarios.iter().map(|named| named.scenario.name()).collect(),
             bug: self.plan.bug.map(|bug| bug.name),
             runs: totals.runs,

@@ -1,0 +1,33 @@
+//! Writing results to files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// Why the file that `flag` asks for cannot be written to `path`, as far as can be seen before the run.
+pub(crate) fn no_place(flag: &str, path: &Path) -> Option<String> {
+    // Folders that are missing are made; what is in their place must not be a file.
+    let above = path.ancestors().skip(1).find(|folder| folder.exists());
+    if path.is_dir() {
+        return Some(format!("{flag} {}: this is a folder: expected a file", path.display()));
+    }
+    let file = above.filter(|above| !above.is_dir())?;
+    Some(format!("{flag} {}: {} is no folder", path.display(), file.display()))
+}
+
+/// Writes a file, with the folders that it needs, through a temporary one beside it: what is at `path` is
+/// either the old or the new file, whole.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", process::id()));
+    let temporary = PathBuf::from(temporary);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(&temporary, content))
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|error| {
+            _ = fs::remove_file(&temporary);
+            format!("{}: cannot be written: {error}", path.display())
+        })
+}
