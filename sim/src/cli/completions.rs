@@ -6,6 +6,8 @@ use clap::{Args, Command, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::code;
+
 use super::exit::Exit;
 use super::{files, text};
 
@@ -66,8 +68,23 @@ pub(crate) fn man(args: &ManArgs, command: Command) -> u8 {
 
 /// The page of a command, and the name of its file.
 fn page(command: Command) -> (String, String) {
-    let man = Man::new(command).manual("User Commands");
+    let man = Man::new(command).manual("User Commands").source(format!("sim {}", code::VERSION));
     let mut page = Vec::new();
     man.render(&mut page).expect("memory takes everything");
-    (man.get_filename(), String::from_utf8_lossy(&page).into_owned())
+    (man.get_filename(), unfilled(&String::from_utf8_lossy(&page)))
+}
+
+/// The page with indented lines left as they are: they are examples and tables, not prose to fill lines with.
+fn unfilled(page: &str) -> String {
+    let mut kept = String::new();
+    let mut is_indented = false;
+    for line in page.lines() {
+        if line.starts_with(' ') != is_indented {
+            is_indented = !is_indented;
+            kept.push_str(if is_indented { ".nf\n" } else { ".fi\n" });
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
 }

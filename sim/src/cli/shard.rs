@@ -44,19 +44,23 @@ fn numbered(get: Get<'_>, (index, base): (&str, u64), count: &str) -> Result<Opt
     }
 }
 
-/// The part in a Slurm array, which may begin anywhere and go in steps: 10, 15, 20.
+/// The part in a Slurm array, which may begin anywhere and go in steps: 10, 15, 20. A list without a constant
+/// step, such as 1, 3, 7, does not tell its tasks which of its numbers is the how-manieth.
 fn slurm(get: Get<'_>) -> Result<Option<Shard>, String> {
     const ID: &str = "SLURM_ARRAY_TASK_ID";
     let Some(id) = number(get, ID)? else { return Ok(None) };
     let first = needed(get, "SLURM_ARRAY_TASK_MIN", ID)?;
+    let last = needed(get, "SLURM_ARRAY_TASK_MAX", ID)?;
     let step = needed(get, "SLURM_ARRAY_TASK_STEP", ID)?.max(1);
     let of = needed(get, "SLURM_ARRAY_TASK_COUNT", ID)?;
-    let place = id.checked_sub(first).filter(|place| place % step == 0).map(|place| place / step);
-    match place {
-        Some(place) if place < of => Ok(Some(Shard { number: place + 1, of })),
-        _ => {
-            Err(format!("{ID} is {id}: expected one of {of} from {first} in steps of {step}, or --shard k/n"))
+    let place = |id: u64| id.checked_sub(first).filter(|place| place % step == 0).map(|place| place / step);
+    match (place(id), place(last)) {
+        (Some(place), Some(end)) if end.checked_add(1) == Some(of) && place < of => {
+            Ok(Some(Shard { number: place + 1, of }))
         }
+        _ => Err(format!(
+            "{ID} is {id}, one of {of} from {first} to {last}: expected steps of {step}, or --shard k/n"
+        )),
     }
 }
 
@@ -88,19 +92,19 @@ mod tests {
         Ok(Some((Shard { number, of }, engine)))
     }
 
-    fn array(id: u64, min: u64, step: u64, count: u64) -> String {
+    fn array(id: u64, (first, last): (u64, u64), step: u64, count: u64) -> String {
         format!(
-            "SLURM_ARRAY_TASK_ID={id} SLURM_ARRAY_TASK_MIN={min} SLURM_ARRAY_TASK_STEP={step} \
-             SLURM_ARRAY_TASK_COUNT={count}"
+            "SLURM_ARRAY_TASK_ID={id} SLURM_ARRAY_TASK_MIN={first} SLURM_ARRAY_TASK_MAX={last} \
+             SLURM_ARRAY_TASK_STEP={step} SLURM_ARRAY_TASK_COUNT={count}"
         )
     }
 
     #[test]
     fn each_engine_counts_in_its_own_way() {
         assert_eq!(told("PATH=/bin"), Ok(None));
-        assert_eq!(told(&array(3, 1, 1, 4)), shard(3, 4, "Slurm"));
-        assert_eq!(told(&array(0, 0, 1, 4)), shard(1, 4, "Slurm"));
-        assert_eq!(told(&array(20, 10, 5, 3)), shard(3, 3, "Slurm"));
+        assert_eq!(told(&array(3, (1, 4), 1, 4)), shard(3, 4, "Slurm"));
+        assert_eq!(told(&array(0, (0, 3), 1, 4)), shard(1, 4, "Slurm"));
+        assert_eq!(told(&array(20, (10, 20), 5, 3)), shard(3, 3, "Slurm"));
         assert_eq!(told("JOB_COMPLETION_INDEX=0 JOB_COMPLETIONS=8"), shard(1, 8, "Kubernetes"));
         assert_eq!(told("CI_NODE_INDEX=5 CI_NODE_TOTAL=5"), shard(5, 5, "GitLab"));
         assert_eq!(told("CIRCLE_NODE_INDEX=1 CIRCLE_NODE_TOTAL=2"), shard(2, 2, "CircleCI"));
@@ -120,8 +124,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let wrong = [
-            (array(4, 1, 2, 2), "SLURM_ARRAY_TASK_ID is 4: expected one of 2 from 1 in steps of 2"),
-            (array(7, 1, 1, 3), "SLURM_ARRAY_TASK_ID is 7: expected one of 3 from 1"),
+            (array(4, (1, 3), 2, 2), "SLURM_ARRAY_TASK_ID is 4, one of 2 from 1 to 3: expected steps of 2"),
+            (array(3, (1, 7), 1, 3), "SLURM_ARRAY_TASK_ID is 3, one of 3 from 1 to 7: expected steps of 1"),
+            (array(3, (1, 2), 1, 2), "one of 2 from 1 to 2: expected"),
             ("SLURM_ARRAY_TASK_ID=1".to_owned(), "SLURM_ARRAY_TASK_MIN is not"),
             ("JOB_COMPLETION_INDEX=0".to_owned(), "JOB_COMPLETIONS is not: expected both, or --shard k/n"),
             ("JOB_COMPLETION_INDEX=8 JOB_COMPLETIONS=8".to_owned(), "JOB_COMPLETIONS is 8: expected"),
