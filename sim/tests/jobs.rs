@@ -402,7 +402,7 @@ fn shells_complete_the_command_line() {
         write(&folder, shell, &script);
     }
     if has("bash") {
-        let complete = "source bash; COMP_WORDS=(sim sweep --json); COMP_CWORD=2; _sim sim --json sweep
+        let complete = "source ./bash; COMP_WORDS=(sim sweep --json); COMP_CWORD=2; _sim sim --json sweep
                         echo ${COMPREPLY[@]}";
         let output =
             Command::new("bash").args(["--norc", "-c", complete]).current_dir(&folder).output().unwrap();

@@ -21,16 +21,17 @@ impl Writer {
     /// # Errors
     /// If there is a file, or none can be written.
     pub fn create(path: &Path, head: &Head) -> Result<Self, RecordsError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let file = folder
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| OpenOptions::new().append(true).create_new(true).open(path));
-        let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                RecordsError::at(path, "is there already: expected no file, or --resume to go on with it")
+        let unwritable = |error| RecordsError::unwritable(path, &error);
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(unwritable)?;
+        }
+        let file = match OpenOptions::new().append(true).create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let what = "is there already: expected no file, or --resume to go on with it";
+                return Err(RecordsError::at(path, what));
             }
-            _ => RecordsError::unwritable(path, &error),
-        })?;
+            file => file.map_err(unwritable)?,
+        };
         let mut writer = Self { path: path.to_owned(), file };
         writer.write(&head.line())?;
         Ok(writer)
