@@ -21,10 +21,10 @@ trait Sample: Model + Default {
     fn response(rng: &mut ChaCha8Rng) -> Self::Response;
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Register(u32);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RegisterOperation {
     Read,
     Write(u32),
@@ -32,7 +32,7 @@ enum RegisterOperation {
 }
 use RegisterOperation::{CompareAndSwap, Read, Write};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RegisterResponse {
     Done,
     Saw(u32),
@@ -82,10 +82,10 @@ impl Sample for Register {
     }
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct KeyValue(BTreeMap<u64, u32>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum KeyValueOperation {
     Get(u64),
     /// Answers what was there before.
@@ -126,10 +126,10 @@ impl Sample for KeyValue {
     }
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Queue(VecDeque<u32>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum QueueOperation {
     Enqueue(u32),
     Dequeue,
@@ -162,10 +162,10 @@ impl Sample for Queue {
 }
 
 /// A counter whose additions all look the same.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Counter(u32);
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum CounterOperation {
     Add(u32),
     Total,
