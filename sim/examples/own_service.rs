@@ -84,7 +84,7 @@ impl Workload for Bank {
 
 /// Last the specification, written independently: the balances of the accounts that were ever used.
 /// A transfer touches two accounts, so all of them are one partition, which is the default.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ledger(BTreeMap<usize, u64>);
 
 impl Model for Ledger {

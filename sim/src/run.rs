@@ -194,7 +194,7 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
     let order = commit_order(environment);
     match linearizability::judge(&W::model(), &environment.history, Some(&order), SEARCH_BUDGET) {
         Judgement::Linearizable => Verdict::Held,
-        Judgement::Undecided => {
+        Judgement::Undecided(_) => {
             Verdict::Inconclusive(format!("no linearization found within {SEARCH_BUDGET} configurations"))
         }
         Judgement::NotLinearizable(refusal) => Verdict::Violated(Violation {

@@ -12,11 +12,15 @@ use serde::de::DeserializeOwned;
 use vr::Service;
 
 /// A sequential specification: what a single copy of the service would answer.
-pub trait Model: Clone + Eq + Hash {
-    /// What is asked for.
-    type Operation: Clone + Debug;
+///
+/// Two methods are needed: [`apply`](Model::apply) and, where a history may hold more than a few operations,
+/// [`partition`](Model::partition). The others say what judges may take for granted; each has a default
+/// that promises nothing. What they promise must hold in every state: a judge believes it.
+pub trait Model: Clone + Eq + Hash + Debug {
+    /// What is asked for. Equal operations are interchangeable.
+    type Operation: Clone + Eq + Hash + Debug;
     /// What is answered.
-    type Response: Clone + Eq + Debug;
+    type Response: Clone + Eq + Hash + Debug;
 
     /// Applies one operation and says what it answers.
     fn apply(&mut self, operation: &Self::Operation) -> Self::Response;
@@ -26,10 +30,58 @@ pub trait Model: Clone + Eq + Hash {
         false
     }
 
+    /// True if the operation leaves its partition in the same state and gives the same answer whatever the
+    /// state was before (a blind write), so that what it overwrites need not be told apart any more.
+    fn overwrites(_operation: &Self::Operation) -> bool {
+        false
+    }
+
     /// Operations of different partitions do not influence each other: for a key-value service, the key.
     fn partition(_operation: &Self::Operation) -> u64 {
         0
     }
+
+    /// What the operation does to its partition if that is a register, given the response, or `None` for
+    /// an unknown outcome. `None` if a register could not answer so, or has no such operation.
+    ///
+    /// A judge that knows registers is asked first if every operation of a partition has such a view
+    /// (one of unknown outcome that [only observes](Model::observes_only) is not looked at), and if
+    /// [`register_value`](Model::register_value) tells what the register holds to begin with.
+    fn as_register(
+        _operation: &Self::Operation,
+        _response: Option<&Self::Response>,
+    ) -> Option<RegisterOperation> {
+        None
+    }
+
+    /// What a partition holds, seen as a register; see [`as_register`](Model::as_register).
+    fn register_value(&self, _partition: u64) -> Option<u64> {
+        None
+    }
+
+    /// About how many bytes the state owns besides its own size, so that judges can bound their memory.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// What an operation does to a register. Equal values have equal numbers, different ones different numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegisterOperation {
+    /// Sees a value and leaves it. So does a compare-and-swap that fails and says what it saw instead.
+    Read(u64),
+    /// Puts a value there, whatever was there before.
+    Write(u64),
+    /// Replaces one value by another. One that returned did so; one of unknown outcome may instead have
+    /// found another value, and then has no effect. A write that says what it replaced is one of these, too.
+    Swap {
+        /// What it must find.
+        from: u64,
+        /// What it puts there.
+        to: u64,
+    },
+    /// Sees that the value is not this one, and nothing else: a compare-and-swap that fails.
+    Mismatch(u64),
 }
 
 /// A service under test: the service itself, operations for its clients, and its sequential model.

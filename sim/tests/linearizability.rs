@@ -25,7 +25,7 @@ fn the_search_alone_finds_the_histories_of_runs_linearizable() {
             match verdict {
                 Verdict::Linearizable => operations += history.len(),
                 // Many requests without a known outcome: too many ways, as the search says itself.
-                Verdict::Undecided => undecided += 1,
+                Verdict::Undecided(_) => undecided += 1,
                 Verdict::NotLinearizable(refusal) => panic!("seed {seed} of {}: {refusal}", scenario.name()),
             }
         }

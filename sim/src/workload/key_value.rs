@@ -232,6 +232,10 @@ impl Model for Lists {
         matches!(operation, Operation::Get { .. })
     }
 
+    fn overwrites(operation: &Operation) -> bool {
+        matches!(operation, Operation::Put { .. })
+    }
+
     fn partition(operation: &Operation) -> u64 {
         match *operation {
             Operation::Get { key }

@@ -12,17 +12,44 @@ const LONGEST: usize = 8;
 ///
 /// If the history is longer than eight operations.
 pub(super) fn brute_force<M: Model>(initial: &M, history: &[Call<M::Operation, M::Response>]) -> bool {
+    let obliged: Vec<_> = history.iter().map(|call| call.returned.is_some()).collect();
+    explains(initial, history, &obliged)
+}
+
+/// The first return, equal times in the order of the history, such that no order explains it and all before
+/// it, and how many there are before it. Operations that return later may take effect, but only with the
+/// responses that they will get.
+pub(super) fn first_refused<M: Model>(
+    initial: &M,
+    history: &[Call<M::Operation, M::Response>],
+) -> Option<(usize, usize)> {
+    let times = history.iter().zip(0..).filter_map(|(call, index)| Some((call.returned.as_ref()?.0, index)));
+    let mut returns: Vec<_> = times.collect();
+    returns.sort_unstable();
+    let mut obliged = vec![false; history.len()];
+    for (placed, (_, index)) in returns.into_iter().enumerate() {
+        obliged[index] = true;
+        if !explains(initial, history, &obliged) {
+            return Some((index, placed));
+        }
+    }
+    None
+}
+
+/// True if some order explains all operations that are `obliged` to take effect, and others if need be.
+fn explains<M: Model>(initial: &M, history: &[Call<M::Operation, M::Response>], obliged: &[bool]) -> bool {
     assert!(history.len() <= LONGEST, "too long to try every order");
-    can_complete(initial, history, &mut vec![false; history.len()])
+    can_complete(initial, history, obliged, &mut vec![false; history.len()])
 }
 
 /// True if the operations not yet placed can follow, in some order.
 fn can_complete<M: Model>(
     model: &M,
     history: &[Call<M::Operation, M::Response>],
+    obliged: &[bool],
     placed: &mut Vec<bool>,
 ) -> bool {
-    let all_placed = history.iter().zip(&*placed).all(|(call, placed)| *placed || call.returned.is_none());
+    let all_placed = obliged.iter().zip(&*placed).all(|(obliged, placed)| *placed || !obliged);
     all_placed
         || (0..history.len()).any(|next| {
             if placed[next] || !may_be_next(history, placed, next) {
@@ -34,7 +61,7 @@ fn can_complete<M: Model>(
                 return false;
             }
             placed[next] = true;
-            let completed = can_complete(&model, history, placed);
+            let completed = can_complete(&model, history, obliged, placed);
             placed[next] = false;
             completed
         })

@@ -14,791 +14,663 @@
 //! * States are interned, so configurations compare states exactly and cheaply.
 //! * A pure observer takes effect the moment its response is right: it changes nothing, so waiting
 //!   can gain nothing. That is not true of an update that happens to change nothing now.
-//! * An operation of unknown outcome is tried only where it changes the state, is held back while
-//!   an identical earlier one is unused, and of two configurations that differ only in which of
-//!   these operations are used up, one whose set is contained in the other's makes the other
-//!   superfluous.
+//! * Of equal operations with equal responses that are open, the one that returns first goes first.
+//! * An operation of unknown outcome is tried only where it changes the state, and after equal ones
+//!   that were called earlier. Of two configurations that differ only in which of these operations
+//!   are used up, one whose set is contained in the other's makes the other superfluous.
+//! * What is overwritten before anybody saw it may as well have taken effect just before that. So an
+//!   operation that overwrites the state is tried ahead of its return only if somebody who is open
+//!   sees what it left, and it may be placed in hindsight, just before the last one that overwrote
+//!   the state, if it was open then ([`Configuration::since`]).
+//! * States of which nobody can learn anything before they are overwritten are one state.
 //! * A depth-first and a breadth-first exploration compete. The first is quick to find an order;
 //!   the second meets the smallest sets first and forgets what lies behind it.
 //!
 //! Partitions and explorations take turns, with growing allowances counted in configurations, so
 //! verdicts are reproducible and a hard partition does not hide a violation in an easy one.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::binary_heap::PeekMut;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::hash::Hash;
-use std::ops::Range;
-use std::rc::Rc;
+use std::collections::{BTreeMap, VecDeque};
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
 
-use super::{Call, Refusal, Verdict};
+use super::bit_set::BitSet;
+use super::layout::{Completed, Layout, Role, number};
+use super::transitions::{INITIAL, OVERWRITTEN, Transitions, hash_of};
+use super::used::{NONE_USED, UsedSets};
 use crate::workload::Model;
 
-/// The explorations that compete.
-const STRATEGIES: [Strategy; 2] = [Strategy::DepthFirst, Strategy::BreadthFirst];
-
-/// The first allowance of an exploration, in configurations per operation of its partition: enough
-/// for a history that needs little backtracking to be done in one go.
-const FIRST_ALLOWANCE: u64 = 4;
-
-/// Decides whether `history` is linearizable, given a service that starts as `initial`.
-///
-/// `budget` is the number of configurations that may be visited, over all partitions and
-/// explorations together; when it is used up the verdict is [`Verdict::Undecided`]. One counts
-/// twice if operations of unknown outcome are tried from it, too. A configuration costs time in
-/// proportion to the operations open at once, and some 100 bytes in the usual case of at most 64
-/// of them.
-///
-/// Where several partitions are at fault the refusal names the one that was refuted first.
-pub fn search<M: Model>(initial: &M, history: &[Call<M::Operation, M::Response>], budget: u64) -> Verdict {
-    let layouts = lay_out_all::<M>(history);
-    if layouts.iter().all(|layout| layout.width() <= u64::BITS) {
-        contest_all::<M, u64>(initial, layouts, &STRATEGIES, budget)
-    } else {
-        contest_all::<M, Vec<u64>>(initial, layouts, &STRATEGIES, budget)
-    }
-}
-
-/// Lets all partitions take turns until one is refuted, all are explained, or the budget is gone.
-pub(super) fn contest_all<M: Model, S: BitSet>(
-    initial: &M,
-    layouts: Vec<Layout<'_, M>>,
-    strategies: &[Strategy],
-    mut budget: u64,
-) -> Verdict {
-    let mut contests: Vec<_> =
-        layouts.into_iter().map(|layout| Contest::<M, S>::new(initial, layout, strategies)).collect();
-    let mut allowance = FIRST_ALLOWANCE;
-    loop {
-        let mut undecided = Vec::new();
-        for mut contest in contests {
-            match contest.take_turn(initial, allowance, &mut budget) {
-                Verdict::Linearizable => {}
-                Verdict::Undecided => undecided.push(contest),
-                refused @ Verdict::NotLinearizable(_) => return refused,
-            }
-        }
-        if undecided.is_empty() {
-            return Verdict::Linearizable;
-        }
-        if budget == 0 {
-            return Verdict::Undecided;
-        }
-        contests = undecided;
-        allowance = allowance.saturating_mul(2);
-    }
-}
+/// How many operations to come are looked at to tell whether a state matters to any of them.
+const LOOK_AHEAD: usize = 64;
 
 /// An order in which to explore configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strategy {
-    /// The configuration that has come furthest in time is next.
+    /// The configuration that was found last is next.
     DepthFirst,
-    /// The configuration that has come least far in time is next.
+    /// A configuration that has come least far in time is next.
     BreadthFirst,
 }
 
-/// The competing explorations of one partition.
-struct Contest<'h, M: Model, S> {
-    layout: Layout<'h, M>,
-    transitions: Transitions<M>,
-    explorations: Vec<Exploration<S>>,
+/// What all explorations of a partition share.
+pub(super) struct Ground<'h, M: Model> {
+    pub(super) layout: Layout<'h, M>,
+    pub(super) transitions: Transitions<M>,
+    pub(super) used_sets: UsedSets,
 }
 
-impl<'h, M: Model, S: BitSet> Contest<'h, M, S> {
-    fn new(initial: &M, layout: Layout<'h, M>, strategies: &[Strategy]) -> Self {
-        let mut transitions = Transitions::new(initial);
-        let explorations = strategies
-            .iter()
-            .map(|&strategy| Exploration::new(strategy, &layout, &mut transitions))
-            .collect();
-        Self { layout, transitions, explorations }
-    }
-
-    /// Gives each exploration an allowance per operation, as far as the budget goes.
-    fn take_turn(&mut self, initial: &M, allowance: u64, budget: &mut u64) -> Verdict {
-        let operations = self.layout.returns.len() as u64 + 1;
-        for exploration in &mut self.explorations {
-            let granted = allowance.saturating_mul(operations).min(*budget);
-            let mut left = granted;
-            let progress = exploration.advance(&self.layout, &mut self.transitions, &mut left);
-            *budget -= granted - left;
-            match progress {
-                Ok(Verdict::Undecided) => {}
-                Ok(verdict) => return verdict,
-                Err(FamilyDisagrees) => {
-                    self.start_again_without_families(initial);
-                    return Verdict::Undecided;
-                }
-            }
-        }
-        Verdict::Undecided
-    }
-
-    fn start_again_without_families(&mut self, initial: &M) {
-        self.layout.dissolve_families();
-        self.transitions = Transitions::new(initial);
-        for exploration in &mut self.explorations {
-            *exploration = Exploration::new(exploration.strategy, &self.layout, &mut self.transitions);
-        }
-    }
-}
-
-/// The operations of one partition, laid out in time.
-pub(super) struct Layout<'h, M: Model> {
-    partition: u64,
-    /// Operations that returned, in the order of their calls.
-    completed: Vec<Completed<'h, M>>,
-    /// Updates of unknown outcome, in the order of their calls. An observer of unknown outcome
-    /// says nothing and is left out.
-    unknown: Vec<Unknown<'h, M>>,
-    /// The members of each family, in the order of their calls.
-    families: Vec<Vec<u32>>,
-    /// The returns in time order: the moments at which something may have to be decided.
-    returns: Vec<Return>,
-    /// The completed operations open at each return, the next to return first; see [`Return::open`].
-    open: Vec<u32>,
-    /// How many bits tell the open completed operations apart.
-    slots: u32,
-}
-
-struct Completed<'h, M: Model> {
-    /// Index in the history.
-    index: usize,
-    operation: &'h M::Operation,
-    response: &'h M::Response,
-    /// The bit that stands for the operation while it is open.
-    slot: u32,
-    observes_only: bool,
-}
-
-struct Unknown<'h, M: Model> {
-    operation: &'h M::Operation,
-    /// The operations that are taken to be identical to this one, itself included.
-    family: u32,
-    /// The member of the family called just before this one.
-    elder: Option<u32>,
-}
-
-struct Return {
-    /// The completed operation that returns.
-    completed: u32,
-    /// Its neighbours and itself in [`Layout::open`].
-    open: Range<usize>,
-    /// How many operations of unknown outcome have been called by then.
-    unknown: u32,
-}
-
-/// The two ends of an operation. At equal times calls come first: intervals are closed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
-    Call,
-    Return,
-}
-
-/// Lays out every partition of a history, in the order of their numbers.
-pub(super) fn lay_out_all<M: Model>(history: &[Call<M::Operation, M::Response>]) -> Vec<Layout<'_, M>> {
-    let mut members: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (index, call) in history.iter().enumerate() {
-        let partition = M::partition(&call.operation);
-        members.entry(partition).or_default().push(index);
-    }
-    members.into_iter().map(|(partition, members)| Layout::new(partition, history, &members)).collect()
-}
-
-impl<'h, M: Model> Layout<'h, M> {
-    fn new(partition: u64, history: &'h [Call<M::Operation, M::Response>], members: &[usize]) -> Self {
-        let mut layout = Self {
-            partition,
-            completed: Vec::new(),
-            unknown: Vec::new(),
-            families: Vec::new(),
-            returns: Vec::new(),
-            open: Vec::new(),
-            slots: 0,
-        };
-        let mut family_of_text = BTreeMap::new();
-        let mut free_slots = Vec::new();
-        // Ordered by return, then index, exactly as the returns themselves are met below.
-        let mut open: BTreeSet<(u64, usize, u32)> = BTreeSet::new();
-        for (_, end, index) in ends_in_time_order(history, members) {
-            let call = &history[index];
-            match (end, &call.returned) {
-                (End::Call, None) => layout.add_unknown(&call.operation, &mut family_of_text),
-                (End::Call, Some((returned, response))) => {
-                    let slot = free_slots.pop().unwrap_or_else(|| layout.add_slot());
-                    let completed = layout.add_completed(index, &call.operation, response, slot);
-                    open.insert((*returned, index, completed));
-                }
-                (End::Return, Some((_, response))) => match open.first() {
-                    Some(&(_, first, completed)) if first == index => {
-                        layout.add_return(completed, &open);
-                        free_slots.push(layout.completed[completed as usize].slot);
-                        open.pop_first();
-                    }
-                    _ => {
-                        // It returns before its call: never open, so nothing gets past this return.
-                        let slot = layout.add_slot();
-                        let completed = layout.add_completed(index, &call.operation, response, slot);
-                        layout.add_return(completed, &open);
-                        break;
-                    }
-                },
-                (End::Return, None) => unreachable!("only operations that returned have a return"),
-            }
-        }
-        layout
-    }
-
-    fn add_slot(&mut self) -> u32 {
-        self.slots += 1;
-        self.slots - 1
-    }
-
-    fn add_completed(
-        &mut self,
-        index: usize,
-        operation: &'h M::Operation,
-        response: &'h M::Response,
-        slot: u32,
-    ) -> u32 {
-        self.completed.push(Completed {
-            index,
-            operation,
-            response,
-            slot,
-            observes_only: M::observes_only(operation),
-        });
-        number(self.completed.len() - 1)
-    }
-
-    /// Adds an operation of unknown outcome to the family of its `Debug` text. Operations cannot be
-    /// compared, and a text may leave something out; [`Transitions::effect`] notices if it matters.
-    fn add_unknown(&mut self, operation: &'h M::Operation, family_of_text: &mut BTreeMap<String, u32>) {
-        if M::observes_only(operation) {
-            return;
-        }
-        let family = *family_of_text.entry(format!("{operation:?}")).or_insert(number(self.families.len()));
-        if family as usize == self.families.len() {
-            self.families.push(Vec::new());
-        }
-        let siblings = &mut self.families[family as usize];
-        self.unknown.push(Unknown { operation, family, elder: siblings.last().copied() });
-        siblings.push(number(self.unknown.len() - 1));
-    }
-
-    fn add_return(&mut self, completed: u32, open: &BTreeSet<(u64, usize, u32)>) {
-        let start = self.open.len();
-        self.open.extend(open.iter().map(|&(_, _, completed)| completed));
-        self.returns.push(Return {
-            completed,
-            open: start..self.open.len(),
-            unknown: number(self.unknown.len()),
-        });
-    }
-
-    /// Makes every operation of unknown outcome a family of its own.
-    fn dissolve_families(&mut self) {
-        self.families = (0..number(self.unknown.len())).map(|id| vec![id]).collect();
-        for (family, unknown) in (0..).zip(&mut self.unknown) {
-            unknown.family = family;
-            unknown.elder = None;
-        }
-    }
-
-    /// How many bits the sets of a [`Configuration`] need.
-    fn width(&self) -> u32 {
-        self.slots.max(number(self.unknown.len()))
-    }
-
-    /// The completed operations open at a return that are not in `taken`, the next to return first.
-    fn untaken<'a, S: BitSet>(
-        &'a self,
-        at: &Return,
-        taken: &'a S,
-    ) -> impl DoubleEndedIterator<Item = (u32, &'a Completed<'h, M>)> {
-        self.open[at.open.clone()]
-            .iter()
-            .map(|&id| (id, &self.completed[id as usize]))
-            .filter(|(_, completed)| !taken.contains(completed.slot))
-    }
-}
-
-fn ends_in_time_order<O, R>(history: &[Call<O, R>], members: &[usize]) -> Vec<(u64, End, usize)> {
-    let mut ends = Vec::with_capacity(2 * members.len());
-    for &index in members {
-        ends.push((history[index].called, End::Call, index));
-        if let Some((returned, _)) = history[index].returned {
-            ends.push((returned, End::Return, index));
-        }
-    }
-    ends.sort_unstable();
-    ends
-}
-
-/// Narrows an index; four bytes keep configurations small.
-fn number(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer than 2^32 operations and states")
-}
-
-/// The states met so far, each with a number, and what the operations make of them.
-struct Transitions<M> {
-    states: Vec<Rc<M>>,
-    numbers: FxHashMap<Rc<M>, u32>,
-    /// By state and completed operation: the next state, if the response is right.
-    answers: FxHashMap<(u32, u32), Option<u32>>,
-    /// By state and family of operations of unknown outcome: the next state.
-    effects: FxHashMap<(u32, u32), u32>,
-}
-
-/// Operations that were taken to be identical turn out to differ.
-struct FamilyDisagrees;
-
-impl<M: Model> Transitions<M> {
-    /// The number of the state every exploration starts from.
-    const INITIAL: u32 = 0;
-
-    fn new(initial: &M) -> Self {
-        let mut transitions = Self {
-            states: Vec::new(),
-            numbers: FxHashMap::default(),
-            answers: FxHashMap::default(),
-            effects: FxHashMap::default(),
-        };
-        transitions.intern(initial.clone());
-        transitions
-    }
-
-    /// The state after a completed operation, or `None` if it would answer something else.
-    fn answer(&mut self, layout: &Layout<'_, M>, state: u32, completed: u32) -> Option<u32> {
-        if let Some(&next) = self.answers.get(&(state, completed)) {
-            return next;
-        }
-        let Completed { operation, response, .. } = layout.completed[completed as usize];
-        let mut model = M::clone(&self.states[state as usize]);
-        let next = (model.apply(operation) == *response).then(|| self.intern(model));
-        self.answers.insert((state, completed), next);
-        next
-    }
-
-    /// The state after an operation of unknown outcome, or an error if its family is not one.
-    ///
-    /// Members of a family stand in for one another only if they agree on every state the search
-    /// meets. Then any order that uses a younger one first can be turned, step by step and through
-    /// the same states, into one that uses the elder first.
-    fn effect(&mut self, layout: &Layout<'_, M>, state: u32, family: u32) -> Result<u32, FamilyDisagrees> {
-        if let Some(&next) = self.effects.get(&(state, family)) {
-            return Ok(next);
-        }
-        let mut outcomes = layout.families[family as usize].iter().map(|&member| {
-            let mut model = M::clone(&self.states[state as usize]);
-            model.apply(layout.unknown[member as usize].operation);
-            model
-        });
-        let outcome = outcomes.next().expect("a family has at least one member");
-        if outcomes.any(|other| other != outcome) {
-            return Err(FamilyDisagrees);
-        }
-        let next = self.intern(outcome);
-        self.effects.insert((state, family), next);
-        Ok(next)
-    }
-
-    fn intern(&mut self, model: M) -> u32 {
-        if let Some(&known) = self.numbers.get(&model) {
-            return known;
-        }
-        let new = number(self.states.len());
-        let model = Rc::new(model);
-        self.states.push(Rc::clone(&model));
-        self.numbers.insert(model, new);
-        new
-    }
-}
-
-/// A point the search has come to.
-#[derive(Clone)]
-struct Configuration<S> {
+/// A point the search has come to: 24 bytes as long as at most 64 operations are open at once.
+#[derive(Clone, Debug)]
+pub(super) struct Configuration<S> {
     /// The return that cannot be passed yet, as an index into [`Layout::returns`].
-    at: u32,
+    pub(super) at: u32,
     /// Number of the state of the service.
-    state: u32,
+    pub(super) state: u32,
+    /// Completed operations below this number had been called when the state was last overwritten, so
+    /// those that overwrite may still be placed just before that, unseen by anybody.
+    since: u32,
+    /// Number of the set of operations of unknown outcome that have taken effect.
+    used: u32,
     /// The slots of the open completed operations that have taken effect.
-    taken: S,
-    /// The operations of unknown outcome that have taken effect.
-    used: S,
+    pub(super) taken: S,
 }
 
-/// Which operations a visit lets take effect. There can be hundreds of unknown outcome, most of
-/// them to no avail, so they wait until the others have been tried.
+/// One operation that takes effect, and whatever observers do by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A completed one, now.
+    Take(u32),
+    /// A completed one, just before the state was last overwritten.
+    TakeInHindsight(u32),
+    /// One of unknown outcome, now.
+    Use(u32),
+}
+
+/// Which successors a visit looks for. Most histories never get to the later ones.
 #[derive(Clone, Copy)]
-enum Next {
-    Completed,
+enum Phase {
+    /// The operation that must return takes effect.
+    Due,
+    /// Another completed one does.
+    Others,
+    /// One of unknown outcome does.
     Unknown,
 }
 
-/// A configuration to be visited, and how soon.
-struct Candidate<S> {
-    next: Next,
-    /// The greatest is next: the strategy's choice of time; whether, going depth first, the
-    /// operation that must return could take effect at once; few operations of unknown outcome
-    /// used; the latest found.
-    priority: (u32, bool, Reverse<u32>, u64),
-    configuration: Configuration<S>,
+/// How an advance of an exploration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Some configuration has passed every return.
+    Explained,
+    /// No configuration is left, and none got past the furthest return.
+    Refuted,
+    /// The allowance is used up.
+    OutOfAllowance,
+    /// The exploration would need more memory than it may have.
+    OutOfMemory,
+    /// The caller wants no more of it.
+    Interrupted,
 }
 
-impl<S> Ord for Candidate<S> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.priority.cmp(&other.priority)
-    }
+/// What an exploration may cost from now on.
+pub(super) struct Allowance<'a> {
+    /// How many configurations it may visit; counts down.
+    pub(super) configurations: u64,
+    /// How many bytes it may take, together with the ground it walks on.
+    pub(super) bytes: u64,
+    /// Asked now and then whether to stop.
+    pub(super) interrupted: Option<&'a dyn Fn() -> bool>,
 }
-
-impl<S> PartialOrd for Candidate<S> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<S> PartialEq for Candidate<S> {
-    fn eq(&self, other: &Self) -> bool {
-        self.priority == other.priority
-    }
-}
-
-impl<S> Eq for Candidate<S> {}
 
 /// One walk through the configurations of a partition.
-struct Exploration<S> {
+pub(super) struct Exploration<S> {
     strategy: Strategy,
-    frontier: BinaryHeap<Candidate<S>>,
-    /// For each return, by state and operations taken: the operations of unknown outcome used.
-    known: Vec<FxHashMap<(u32, S), Known<S>>>,
-    /// The return at which the last configuration was visited, going breadth first; nothing before
-    /// it can come up again.
-    reached: u32,
-    /// How many candidates there have been.
-    found: u64,
+    /// Going breadth first, the configurations at each return; going depth first, one layer of all.
+    layers: BTreeMap<u32, Layer<S>>,
+    /// An emptied layer, to be filled again.
+    spare: Option<Layer<S>>,
     /// The last return any configuration got to.
-    furthest: u32,
-    /// The most completed operations that took effect in any configuration.
-    placed: usize,
+    pub(super) furthest: u32,
     /// True once some configuration has passed every return.
     explained: bool,
+    visits: u64,
+    /// How each configuration of the depth-first layer came to be, if that is of interest.
+    origins: Option<Vec<Origin>>,
 }
 
-/// Sets of used operations with which a configuration was met, none containing another.
-/// There is rarely a second, so the first is kept out of the vector.
-struct Known<S> {
-    first: S,
-    others: Vec<S>,
+/// Where a configuration came from.
+#[derive(Clone, Copy)]
+struct Origin {
+    from: u32,
+    step: Step,
+}
+
+/// Configurations that have been met, and those among them still to be visited.
+struct Layer<S> {
+    met: Vec<Configuration<S>>,
+    /// By return, state, and operations taken. There may be several that differ in the rest.
+    numbers: HashTable<u32>,
+    to_visit: VecDeque<(u32, Phase)>,
+    /// What the sets own besides their own size.
+    heap_bytes: usize,
+}
+
+impl<'h, M: Model> Ground<'h, M> {
+    pub(super) fn new(initial: &M, layout: Layout<'h, M>) -> Self {
+        let transitions = Transitions::new(initial, &layout);
+        Self { layout, transitions, used_sets: UsedSets::default() }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.layout.bytes() + self.transitions.bytes() + self.used_sets.bytes()
+    }
+
+    /// What a completed operation makes of a state, or `None` if it answers something else there.
+    fn answer_of(&mut self, state: u32, id: u32) -> Option<u32> {
+        let symbol = self.layout.completed[id as usize].symbol;
+        self.transitions.step(&self.layout, state, symbol)
+    }
+
+    /// What an operation of unknown outcome makes of a state.
+    fn effect(&mut self, state: u32, symbol: u32) -> u32 {
+        let next = self.transitions.step(&self.layout, state, symbol);
+        next.expect("any response to an operation of unknown outcome is right")
+    }
+
+    /// The configuration before any step; `observed` as for [`follow`](Self::follow).
+    pub(super) fn start<S: BitSet>(&mut self, observed: &mut impl FnMut(u32)) -> Configuration<S> {
+        let mut start =
+            Configuration { at: 0, state: INITIAL, since: 0, used: NONE_USED, taken: S::default() };
+        self.settle(&mut start, observed);
+        start
+    }
+
+    /// True if the state after a step is the same wherever it leads from.
+    pub(super) fn is_overwriting(&self, step: Step) -> bool {
+        let role = match step {
+            Step::Take(id) => self.layout.completed[id as usize].role,
+            Step::Use(id) => self.layout.families[self.layout.unknown[id as usize].family as usize].role,
+            Step::TakeInHindsight(_) => return false,
+        };
+        role == Role::Overwriter
+    }
+
+    /// The configuration after an operation took effect in another. `observed` is told which observers
+    /// took effect with it, in their order.
+    ///
+    /// # Panics
+    /// If the operation cannot take effect there.
+    pub(super) fn follow<S: BitSet>(
+        &mut self,
+        from: &Configuration<S>,
+        step: Step,
+        observed: &mut impl FnMut(u32),
+    ) -> Configuration<S> {
+        let mut next = from.clone();
+        match step {
+            Step::Take(id) => {
+                next.state = self.answer_of(from.state, id).expect("it can take effect");
+                next.taken.insert(self.layout.completed[id as usize].slot);
+            }
+            Step::TakeInHindsight(id) => next.taken.insert(self.layout.completed[id as usize].slot),
+            Step::Use(id) => {
+                let family = self.layout.unknown[id as usize].family;
+                next.state = self.effect(from.state, self.layout.families[family as usize].symbol);
+                next.used = self.used_sets.with(from.used, id);
+            }
+        }
+        if self.is_overwriting(step) {
+            next.since = self.layout.returns[from.at as usize].called;
+        }
+        self.settle(&mut next, observed);
+        next
+    }
+
+    /// Moves a configuration on in time as far as it goes, and gives it its normal form there.
+    fn settle<S: BitSet>(&mut self, configuration: &mut Configuration<S>, observed: &mut impl FnMut(u32)) {
+        self.pass_returns(configuration, observed);
+        if (configuration.at as usize) < self.layout.returns.len() && self.layout.has_overwriters() {
+            self.forget_the_overwritten(configuration);
+        }
+    }
+
+    /// Passes every return whose operation has taken effect, and lets observers take effect where that
+    /// helps.
+    fn pass_returns<S: BitSet>(
+        &mut self,
+        configuration: &mut Configuration<S>,
+        observed: &mut impl FnMut(u32),
+    ) {
+        while let Some(at) = self.layout.returns.get(configuration.at as usize) {
+            let slot = self.layout.completed[at.completed as usize].slot;
+            if !configuration.taken.contains(slot) {
+                self.take_observers(configuration, observed);
+            }
+            if !configuration.taken.remove(slot) {
+                return;
+            }
+            configuration.at += 1;
+        }
+    }
+
+    /// Lets every open observer whose response is right take effect.
+    fn take_observers<S: BitSet>(
+        &mut self,
+        configuration: &mut Configuration<S>,
+        observed: &mut impl FnMut(u32),
+    ) {
+        let Self { layout, transitions, .. } = self;
+        let mut taken = configuration.taken.clone();
+        for (id, completed) in layout.untaken(configuration.at, &configuration.taken) {
+            if completed.role == Role::Observer
+                && transitions.step(layout, configuration.state, completed.symbol).is_some()
+            {
+                taken.insert(completed.slot);
+                observed(id);
+            }
+        }
+        configuration.taken = taken;
+    }
+
+    /// Makes configurations equal that differ only in what nobody can see any more: the state, if it
+    /// will be overwritten before anybody learns of it, and the moment since which it has been there, as
+    /// far as no open operation depends on it.
+    fn forget_the_overwritten<S: BitSet>(&mut self, configuration: &mut Configuration<S>) {
+        let Configuration { at, since, .. } = *configuration;
+        let (called, _) = self.layout.called_by(at);
+        let mut deadline = self.layout.first_overwritten(called);
+        configuration.since = 0;
+        for (id, completed) in self.layout.untaken(at, &configuration.taken) {
+            match completed.role {
+                // It need not overwrite this state.
+                Role::Overwriter if id < since => configuration.since = configuration.since.max(id + 1),
+                Role::Overwriter => deadline = deadline.min(completed.returned),
+                _ => {}
+            }
+        }
+        if configuration.state != OVERWRITTEN && self.is_unseen_until(configuration, deadline) {
+            configuration.state = OVERWRITTEN;
+        }
+        if configuration.state == OVERWRITTEN {
+            // Overwriting what nobody sees is no worse than having done so before.
+            configuration.since = 0;
+        }
+    }
+
+    /// True if nothing but operations that overwrite can take effect until the return `deadline`, so that
+    /// nobody learns what is overwritten then.
+    fn is_unseen_until<S: BitSet>(&mut self, configuration: &Configuration<S>, deadline: u32) -> bool {
+        let Configuration { at, state, ref taken, .. } = *configuration;
+        let Self { layout, transitions, .. } = self;
+        let mut is_right = |symbol| transitions.step(layout, state, symbol).is_some();
+        if layout.untaken(at, taken).any(|(_, open)| open.role == Role::Update && is_right(open.symbol)) {
+            return false;
+        }
+        let ((called, _), (called_then, unknown_then)) = (layout.called_by(at), layout.called_by(deadline));
+        let to_come = &layout.completed[called as usize..called_then.max(called) as usize];
+        let sees = |open: &Completed| open.role != Role::Overwriter && is_right(open.symbol);
+        if to_come.len() > LOOK_AHEAD || to_come.iter().any(sees) {
+            return false;
+        }
+        layout.families.len() <= LOOK_AHEAD
+            && layout.families.iter().all(|family| {
+                family.role == Role::Overwriter
+                    || family.members[0] >= unknown_then
+                    || transitions.step(layout, state, family.symbol) == Some(state)
+            })
+    }
+
+    /// True if an open operation other than one that overwrites could take effect next, seeing the state
+    /// that `configuration` would have if it were `state`.
+    fn is_seen<S: BitSet>(&mut self, configuration: &Configuration<S>, state: u32) -> bool {
+        let Configuration { at, used, ref taken, .. } = *configuration;
+        let Self { layout, transitions, used_sets } = self;
+        let is_right = |open: &Completed| {
+            open.role != Role::Overwriter && transitions.step(layout, state, open.symbol).is_some()
+        };
+        layout.untaken(at, taken).map(|(_, open)| open).any(is_right)
+            || (0..layout.families.len()).any(|family| {
+                let role = layout.families[family].role;
+                role != Role::Overwriter
+                    && next_of_family(layout, used_sets, family, at, used).is_some()
+                    && transitions.step(layout, state, layout.families[family].symbol) != Some(state)
+            })
+    }
+
+    /// True if what is to come speaks for keeping the state rather than for the state `other`.
+    fn is_awaited<S: BitSet>(&mut self, configuration: &Configuration<S>, other: u32) -> bool {
+        let Configuration { at, state, ref taken, .. } = *configuration;
+        let Self { layout, transitions, .. } = self;
+        let (called, _) = layout.called_by(at);
+        let to_come = layout.completed[called as usize..].iter().take(LOOK_AHEAD);
+        let open = layout.untaken(at, taken).map(|(_, open)| open);
+        for completed in open.chain(to_come).filter(|completed| completed.role != Role::Overwriter) {
+            let mut is_right = |state| transitions.step(layout, state, completed.symbol).is_some();
+            match (is_right(state), is_right(other)) {
+                (true, false) => return true,
+                (false, true) => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+}
+
+/// The first operation of a family that has been called and not been used.
+fn next_of_family<M: Model>(
+    layout: &Layout<'_, M>,
+    used_sets: &UsedSets,
+    family: usize,
+    at: u32,
+    used: u32,
+) -> Option<u32> {
+    let used = used_sets.get(used);
+    let of_family = |id: &&u32| layout.unknown[**id as usize].family as usize == family;
+    let next = layout.families[family].members.get(used.iter().filter(of_family).count());
+    next.copied().filter(|&id| id < layout.returns[at as usize].unknown)
 }
 
 impl<S: BitSet> Exploration<S> {
-    fn new<M: Model>(strategy: Strategy, layout: &Layout<'_, M>, transitions: &mut Transitions<M>) -> Self {
+    pub(super) fn new<M: Model>(strategy: Strategy, ground: &mut Ground<'_, M>) -> Self {
         let mut exploration = Self {
             strategy,
-            frontier: BinaryHeap::new(),
-            known: layout.returns.iter().map(|_| FxHashMap::default()).collect(),
-            reached: 0,
-            found: 0,
+            layers: BTreeMap::new(),
+            spare: None,
             furthest: 0,
-            placed: 0,
             explained: false,
+            visits: 0,
+            origins: None,
         };
-        let start = Configuration {
-            at: 0,
-            state: Transitions::<M>::INITIAL,
-            taken: S::default(),
-            used: S::default(),
-        };
-        exploration.add(layout, transitions, start);
+        let start = ground.start(&mut |_| {});
+        exploration.add(ground, start);
+        exploration
+    }
+
+    /// A depth-first exploration that remembers how it got anywhere.
+    pub(super) fn remembering<M: Model>(ground: &mut Ground<'_, M>) -> Self {
+        let mut exploration = Self::new(Strategy::DepthFirst, ground);
+        exploration.origins = Some(vec![Origin { from: 0, step: Step::Take(0) }]);
         exploration
     }
 
     /// Visits configurations until the verdict is certain or the allowance is used up.
-    fn advance<M: Model>(
+    pub(super) fn advance<M: Model>(
         &mut self,
-        layout: &Layout<'_, M>,
-        transitions: &mut Transitions<M>,
-        allowance: &mut u64,
-    ) -> Result<Verdict, FamilyDisagrees> {
-        while !self.explained {
-            let Some(next) = self.frontier.peek_mut() else {
-                return Ok(Verdict::NotLinearizable(self.refusal(layout)));
+        ground: &mut Ground<'_, M>,
+        allowance: &mut Allowance<'_>,
+    ) -> Progress {
+        loop {
+            if self.explained {
+                return Progress::Explained;
+            }
+            let Some(mut first) = self.layers.first_entry() else {
+                return Progress::Refuted;
             };
-            if *allowance == 0 {
-                return Ok(Verdict::Undecided);
-            }
-            let candidate = PeekMut::pop(next);
-            if self.is_superfluous(&candidate.configuration) {
+            let layer = first.get_mut();
+            let next = match self.strategy {
+                Strategy::DepthFirst => layer.to_visit.pop_back(),
+                Strategy::BreadthFirst => layer.to_visit.pop_front(),
+            };
+            let Some((id, phase)) = next else {
+                if self.strategy == Strategy::DepthFirst {
+                    return Progress::Refuted;
+                }
+                self.spare = Some(first.remove().emptied());
+                continue;
+            };
+            let configuration = layer.met[id as usize].clone();
+            if configuration.is_superfluous() {
                 continue;
             }
-            *allowance -= 1;
-            self.forget_before(candidate.configuration.at);
-            match candidate.next {
-                Next::Completed => self.try_completed(layout, transitions, candidate.configuration),
-                Next::Unknown => self.try_unknown(layout, transitions, &candidate.configuration)?,
+            if let Some(end) = self.pay(ground, allowance) {
+                // Nothing is lost: it can go on from here with another allowance.
+                let layer = self.layers.first_entry().expect("there is a layer").into_mut();
+                match self.strategy {
+                    Strategy::DepthFirst => layer.to_visit.push_back((id, phase)),
+                    Strategy::BreadthFirst => layer.to_visit.push_front((id, phase)),
+                }
+                return end;
             }
-        }
-        Ok(Verdict::Linearizable)
-    }
-
-    /// Forgets what the breadth-first exploration cannot meet again.
-    fn forget_before(&mut self, at: u32) {
-        if self.strategy == Strategy::BreadthFirst {
-            while self.reached < at {
-                self.known[self.reached as usize] = FxHashMap::default();
-                self.reached += 1;
-            }
+            self.visit(ground, id, phase, &configuration);
         }
     }
 
-    /// Lets each completed operation that may take effect do so, the least promising first.
-    fn try_completed<M: Model>(
+    /// Takes the price of a visit out of the allowance, or says why there will be none.
+    fn pay<M: Model>(&mut self, ground: &Ground<'_, M>, allowance: &mut Allowance<'_>) -> Option<Progress> {
+        const ASKED_EVERY: u64 = 1024;
+        if allowance.configurations == 0 {
+            return Some(Progress::OutOfAllowance);
+        }
+        if self.visits.is_multiple_of(ASKED_EVERY) {
+            if allowance.interrupted.is_some_and(|interrupted| interrupted()) {
+                return Some(Progress::Interrupted);
+            }
+            if self.bytes() as u64 + ground.bytes() as u64 > allowance.bytes {
+                return Some(Progress::OutOfMemory);
+            }
+        }
+        self.visits += 1;
+        allowance.configurations -= 1;
+        None
+    }
+
+    /// Looks for the successors of a configuration, the least promising first.
+    fn visit<M: Model>(
         &mut self,
-        layout: &Layout<'_, M>,
-        transitions: &mut Transitions<M>,
-        configuration: Configuration<S>,
-    ) {
-        let at = &layout.returns[configuration.at as usize];
-        // Observers that have not taken effect yet would see the wrong thing.
-        let updates =
-            layout.untaken(at, &configuration.taken).filter(|(_, completed)| !completed.observes_only);
-        for (id, completed) in updates.rev() {
-            if let Some(next) = transitions.answer(layout, configuration.state, id) {
-                let mut successor = configuration.clone();
-                successor.state = next;
-                successor.taken.insert(completed.slot);
-                self.add(layout, transitions, successor);
-            }
-        }
-        if at.unknown > 0 {
-            let used = configuration.used.count() + 1;
-            self.push(configuration, Next::Unknown, false, used);
-        }
-    }
-
-    /// Lets each operation of unknown outcome that makes a difference take effect.
-    fn try_unknown<M: Model>(
-        &mut self,
-        layout: &Layout<'_, M>,
-        transitions: &mut Transitions<M>,
+        ground: &mut Ground<'_, M>,
+        id: u32,
+        phase: Phase,
         configuration: &Configuration<S>,
-    ) -> Result<(), FamilyDisagrees> {
-        let Configuration { at, state, ref used, .. } = *configuration;
-        let called = 0..layout.returns[at as usize].unknown;
-        for (id, unknown) in called.zip(&layout.unknown) {
-            let elder_is_unused = unknown.elder.is_some_and(|elder| !used.contains(elder));
-            if used.contains(id) || elder_is_unused {
-                continue;
+    ) {
+        let mut steps = Vec::new();
+        let later = match phase {
+            Phase::Due => {
+                ground.find_due(configuration, &mut steps);
+                Some(Phase::Others)
             }
-            let next = transitions.effect(layout, state, unknown.family)?;
-            if next != state {
-                let mut successor = configuration.clone();
-                successor.state = next;
-                successor.used.insert(id);
-                self.add(layout, transitions, successor);
+            Phase::Others => {
+                ground.find_others(configuration, &mut steps);
+                (ground.layout.returns[configuration.at as usize].unknown > 0).then_some(Phase::Unknown)
+            }
+            Phase::Unknown => {
+                ground.find_unknown(configuration, &mut steps);
+                None
+            }
+        };
+        if let Some(later) = later {
+            let mut layer = self.layers.first_entry().expect("the configuration is in it");
+            layer.get_mut().to_visit.push_back((id, later));
+        }
+        for step in steps {
+            let next = ground.follow(configuration, step, &mut |_| {});
+            if self.add(ground, next)
+                && let Some(origins) = &mut self.origins
+            {
+                origins.push(Origin { from: id, step });
             }
         }
-        Ok(())
     }
 
-    /// Moves a configuration on in time as far as it goes, and keeps it to be visited there unless
-    /// one at least as good is known.
-    fn add<M: Model>(
-        &mut self,
-        layout: &Layout<'_, M>,
-        transitions: &mut Transitions<M>,
-        mut configuration: Configuration<S>,
-    ) {
-        let blocked_by = pass_returns(layout, transitions, &mut configuration);
-        let Some(blocked_by) = blocked_by else {
+    /// Keeps a configuration to be visited unless one at least as good is known; false if so.
+    fn add<M: Model>(&mut self, ground: &mut Ground<'_, M>, configuration: Configuration<S>) -> bool {
+        let at = configuration.at;
+        if at as usize == ground.layout.returns.len() {
             self.explained = true;
+        }
+        self.furthest = self.furthest.max(at);
+        let key = match self.strategy {
+            Strategy::DepthFirst => 0,
+            Strategy::BreadthFirst => at,
+        };
+        let spare = &mut self.spare;
+        let layer = self.layers.entry(key).or_insert_with(|| spare.take().unwrap_or_default());
+        layer.add(configuration, &ground.used_sets)
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let origins = self.origins.as_ref().map_or(0, |origins| origins.capacity() * size_of::<Origin>());
+        self.layers.values().map(Layer::bytes).sum::<usize>() + origins
+    }
+
+    /// The configurations that a return stopped, as numbers, in the order in which they were met. Going
+    /// depth first only.
+    pub(super) fn met_at(&self, at: u32) -> impl Iterator<Item = u32> {
+        let met = self.layers.get(&0).map_or(&[][..], |layer| &layer.met);
+        let stopped = move |(_, met): &(usize, &Configuration<S>)| met.at == at;
+        met.iter().enumerate().filter(stopped).map(|(id, _)| number(id))
+    }
+
+    /// The steps that led to a configuration. Only for an exploration that [remembers](Self::remembering).
+    pub(super) fn steps_to(&self, mut id: u32) -> Vec<Step> {
+        let origins = self.origins.as_ref().expect("it remembers");
+        let mut steps = Vec::new();
+        while id != 0 {
+            let Origin { from, step } = origins[id as usize];
+            steps.push(step);
+            id = from;
+        }
+        steps.reverse();
+        steps
+    }
+}
+
+/// Which operations may take effect next, the least promising first.
+impl<M: Model> Ground<'_, M> {
+    /// The operation that must return.
+    fn find_due<S: BitSet>(&mut self, configuration: &Configuration<S>, steps: &mut Vec<Step>) {
+        let Configuration { at, state, since, .. } = *configuration;
+        let id = self.layout.returns[at as usize].completed;
+        let due = &self.layout.completed[id as usize];
+        let (role, symbol) = (due.role, due.symbol);
+        // It is the first of those that are open, unless it returned before its call.
+        let first = self.layout.untaken(at, &configuration.taken).next().map(|(open, _)| open);
+        if first != Some(id) {
+            return;
+        }
+        let Some(next) = self.transitions.step(&self.layout, state, symbol) else {
             return;
         };
-        if self.is_new(&configuration) {
-            let Configuration { at, state, .. } = configuration;
-            self.furthest = self.furthest.max(at);
-            self.placed = (self.placed).max(at as usize + configuration.taken.count() as usize);
-            let is_ready = transitions.answer(layout, state, blocked_by).is_some();
-            let used = configuration.used.count();
-            self.push(configuration, Next::Completed, is_ready, used);
-        }
-    }
-
-    /// Remembers a configuration, unless one at least as good is known.
-    fn is_new(&mut self, configuration: &Configuration<S>) -> bool {
-        let Configuration { at, state, ref taken, ref used } = *configuration;
-        match self.known[at as usize].entry((state, taken.clone())) {
-            Entry::Vacant(entry) => {
-                entry.insert(Known { first: used.clone(), others: Vec::new() });
-                true
+        steps.push(Step::Take(id));
+        if role == Role::Overwriter && id < since {
+            steps.push(Step::TakeInHindsight(id));
+            if !self.is_awaited(configuration, next) {
+                steps.swap(0, 1);
             }
-            Entry::Occupied(entry) => entry.into_mut().add(used),
         }
     }
 
-    /// True if a better configuration has become known since this one.
-    fn is_superfluous(&self, configuration: &Configuration<S>) -> bool {
-        let Configuration { at, state, ref taken, ref used } = *configuration;
-        let known = self.known[at as usize].get(&(state, taken.clone()));
-        known.is_some_and(|known| !known.contains(used))
+    /// Other completed operations. Observers that have not taken effect yet would see the wrong thing.
+    fn find_others<S: BitSet>(&mut self, configuration: &Configuration<S>, steps: &mut Vec<Step>) {
+        let Configuration { at, state, .. } = *configuration;
+        let due = self.layout.returns[at as usize].completed;
+        let mut symbols = vec![self.layout.completed[due as usize].symbol];
+        let mut ready = Vec::new();
+        let open: Vec<_> = self.layout.untaken(at, &configuration.taken).map(|(id, _)| id).collect();
+        for id in open {
+            let &Completed { symbol, slot, role, .. } = &self.layout.completed[id as usize];
+            // Of equal ones, the first to return goes first.
+            if role == Role::Observer || symbols.contains(&symbol) {
+                continue;
+            }
+            symbols.push(symbol);
+            let Some(next) = self.transitions.step(&self.layout, state, symbol) else {
+                continue;
+            };
+            if role == Role::Overwriter {
+                let mut after = configuration.clone();
+                after.taken.insert(slot);
+                if !self.is_seen(&after, next) {
+                    continue;
+                }
+            }
+            let helps = self.answer_of(next, due).is_some();
+            if helps { &mut ready } else { &mut *steps }.push(Step::Take(id));
+        }
+        steps.reverse();
+        steps.extend(ready.into_iter().rev());
     }
 
-    fn push(&mut self, configuration: Configuration<S>, next: Next, is_ready: bool, used: u32) {
-        let (when, is_ready) = match self.strategy {
-            Strategy::DepthFirst => (configuration.at, is_ready),
-            Strategy::BreadthFirst => (u32::MAX - configuration.at, false),
+    /// Operations of unknown outcome that make a difference.
+    fn find_unknown<S: BitSet>(&mut self, configuration: &Configuration<S>, steps: &mut Vec<Step>) {
+        let Configuration { at, state, used, .. } = *configuration;
+        let due = self.layout.returns[at as usize].completed;
+        let mut ready = Vec::new();
+        for family in 0..self.layout.families.len() {
+            let Some(id) = next_of_family(&self.layout, &self.used_sets, family, at, used) else {
+                continue;
+            };
+            let (symbol, role) = (self.layout.families[family].symbol, self.layout.families[family].role);
+            let next = self.effect(state, symbol);
+            if next == state || role == Role::Overwriter && !self.is_seen(configuration, next) {
+                continue;
+            }
+            let helps = self.answer_of(next, due).is_some();
+            if helps { &mut ready } else { &mut *steps }.push(Step::Use(id));
+        }
+        steps.extend(ready);
+    }
+}
+
+impl<S: BitSet> Configuration<S> {
+    /// True if a better one has become known since; see [`Layer::add`].
+    fn is_superfluous(&self) -> bool {
+        self.at == u32::MAX
+    }
+
+    fn key(&self) -> (u32, u32, &S) {
+        (self.at, self.state, &self.taken)
+    }
+}
+
+impl<S> Default for Layer<S> {
+    fn default() -> Self {
+        Self { met: Vec::new(), numbers: HashTable::new(), to_visit: VecDeque::new(), heap_bytes: 0 }
+    }
+}
+
+impl<S: BitSet> Layer<S> {
+    /// Adds a configuration, in place of any that it makes superfluous; false if it is so itself.
+    fn add(&mut self, configuration: Configuration<S>, used_sets: &UsedSets) -> bool {
+        let is_better = |one: &Configuration<S>, other: &Configuration<S>| {
+            one.since >= other.since && used_sets.is_subset(one.used, other.used)
         };
-        self.found += 1;
-        self.frontier.push(Candidate {
-            next,
-            priority: (when, is_ready, Reverse(used), self.found),
-            configuration,
-        });
-    }
-
-    fn refusal<M: Model>(&self, layout: &Layout<'_, M>) -> Refusal {
-        let blocked_by = layout.returns[self.furthest as usize].completed;
-        Refusal {
-            partition: layout.partition,
-            placed: self.placed,
-            operation: layout.completed[blocked_by as usize].index,
-        }
-    }
-}
-
-/// Passes every return whose operation has taken effect, and lets observers take effect where that
-/// helps. Returns the completed operation that blocks the way, or `None` at the end of time.
-fn pass_returns<M: Model, S: BitSet>(
-    layout: &Layout<'_, M>,
-    transitions: &mut Transitions<M>,
-    configuration: &mut Configuration<S>,
-) -> Option<u32> {
-    while let Some(at) = layout.returns.get(configuration.at as usize) {
-        let slot = layout.completed[at.completed as usize].slot;
-        if !configuration.taken.contains(slot) {
-            let observers = take_observers(layout, transitions, at, configuration);
-            configuration.taken = observers;
-        }
-        if !configuration.taken.remove(slot) {
-            return Some(at.completed);
-        }
-        configuration.at += 1;
-    }
-    None
-}
-
-/// The operations that have taken effect once every observer whose response is right has.
-fn take_observers<M: Model, S: BitSet>(
-    layout: &Layout<'_, M>,
-    transitions: &mut Transitions<M>,
-    at: &Return,
-    configuration: &Configuration<S>,
-) -> S {
-    let mut taken = configuration.taken.clone();
-    let observers = layout.untaken(at, &configuration.taken).filter(|(_, completed)| completed.observes_only);
-    for (id, completed) in observers {
-        if let Some(next) = transitions.answer(layout, configuration.state, id) {
-            debug_assert_eq!(next, configuration.state, "an observer changed the state");
-            taken.insert(completed.slot);
-        }
-    }
-    taken
-}
-
-impl<S: BitSet> Known<S> {
-    fn sets(&self) -> impl Iterator<Item = &S> {
-        std::iter::once(&self.first).chain(&self.others)
-    }
-
-    fn contains(&self, used: &S) -> bool {
-        self.sets().any(|known| known == used)
-    }
-
-    /// Adds a set of used operations in place of those that contain it; false if it contains one.
-    fn add(&mut self, used: &S) -> bool {
-        if self.sets().any(|known| known.is_subset(used)) {
+        let hash = hash_of(&configuration.key());
+        let alike: Vec<u32> = (self.numbers.iter_hash(hash).copied())
+            .filter(|&id| self.met[id as usize].key() == configuration.key())
+            .collect();
+        if alike.iter().any(|&id| is_better(&self.met[id as usize], &configuration)) {
             return false;
         }
-        self.others.retain(|known| !used.is_subset(known));
-        if used.is_subset(&self.first) {
-            self.first = used.clone();
-        } else {
-            self.others.push(used.clone());
+        for id in alike {
+            if is_better(&configuration, &self.met[id as usize]) {
+                if let Ok(entry) = self.numbers.find_entry(hash, |&other| other == id) {
+                    entry.remove();
+                }
+                self.met[id as usize].at = u32::MAX;
+            }
         }
+        let id = number(self.met.len());
+        self.heap_bytes += configuration.taken.heap_bytes();
+        self.met.push(configuration);
+        self.numbers.insert_unique(hash, id, |&id| hash_of(&self.met[id as usize].key()));
+        self.to_visit.push_back((id, Phase::Due));
         true
     }
-}
 
-/// A set of small numbers.
-pub(super) trait BitSet: Clone + Default + Eq + Hash {
-    fn contains(&self, bit: u32) -> bool;
-    fn insert(&mut self, bit: u32);
-    /// Removes a number; false if it was not there.
-    fn remove(&mut self, bit: u32) -> bool;
-    fn is_subset(&self, other: &Self) -> bool;
-    fn count(&self) -> u32;
-}
-
-/// Numbers below 64.
-impl BitSet for u64 {
-    fn contains(&self, bit: u32) -> bool {
-        self & (1 << bit) != 0
+    /// The layer without anything in it, ready to be used for another return.
+    fn emptied(mut self) -> Self {
+        self.met.clear();
+        self.numbers.clear();
+        self.to_visit.clear();
+        self.heap_bytes = 0;
+        self
     }
 
-    fn insert(&mut self, bit: u32) {
-        *self |= 1 << bit;
-    }
-
-    fn remove(&mut self, bit: u32) -> bool {
-        let was_there = self.contains(bit);
-        *self &= !(1 << bit);
-        was_there
-    }
-
-    fn is_subset(&self, other: &Self) -> bool {
-        self & !other == 0
-    }
-
-    fn count(&self) -> u32 {
-        self.count_ones()
-    }
-}
-
-/// Any numbers, 64 to a word. The last word is never empty, so equal sets are equal vectors.
-impl BitSet for Vec<u64> {
-    fn contains(&self, bit: u32) -> bool {
-        let word = self.get((bit / u64::BITS) as usize);
-        word.is_some_and(|word| word.contains(bit % u64::BITS))
-    }
-
-    fn insert(&mut self, bit: u32) {
-        let word = (bit / u64::BITS) as usize;
-        if self.len() <= word {
-            self.resize(word + 1, 0);
-        }
-        self[word].insert(bit % u64::BITS);
-    }
-
-    fn remove(&mut self, bit: u32) -> bool {
-        let word = self.get_mut((bit / u64::BITS) as usize);
-        let was_there = word.is_some_and(|word| word.remove(bit % u64::BITS));
-        while self.last() == Some(&0) {
-            self.pop();
-        }
-        was_there
-    }
-
-    fn is_subset(&self, other: &Self) -> bool {
-        let is_covered = |(word, cover): (&u64, &u64)| word.is_subset(cover);
-        self.len() <= other.len() && self.iter().zip(other).all(is_covered)
-    }
-
-    fn count(&self) -> u32 {
-        self.iter().map(BitSet::count).sum()
+    fn bytes(&self) -> usize {
+        self.met.capacity() * size_of::<Configuration<S>>()
+            + self.heap_bytes
+            + self.numbers.allocation_size()
+            + self.to_visit.capacity() * size_of::<(u32, Phase)>()
     }
 }

@@ -5,10 +5,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::brute_force::brute_force;
-use super::search::{Strategy, contest_all, lay_out_all, search};
+use super::contest::{Way, contest_all};
+use super::search::Strategy;
 use super::witness::{OrderRefused, check_order};
-use super::{Call, Refusal, Verdict, judge};
-use crate::workload::Model;
+use super::{Budget, Call, Refusal, Verdict, explain, judge, partitions, search};
+use crate::workload::{self, Model};
 
 /// More configurations than any history below needs.
 const AMPLE: u64 = 1_000_000;
@@ -21,10 +22,10 @@ trait Sample: Model + Default {
     fn response(rng: &mut ChaCha8Rng) -> Self::Response;
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Register(u32);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RegisterOperation {
     Read,
     Write(u32),
@@ -32,7 +33,7 @@ enum RegisterOperation {
 }
 use RegisterOperation::{CompareAndSwap, Read, Write};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RegisterResponse {
     Done,
     Saw(u32),
@@ -63,6 +64,33 @@ impl Model for Register {
     fn observes_only(operation: &RegisterOperation) -> bool {
         matches!(operation, Read)
     }
+
+    fn overwrites(operation: &RegisterOperation) -> bool {
+        matches!(operation, Write(_))
+    }
+
+    fn as_register(
+        operation: &RegisterOperation,
+        response: Option<&RegisterResponse>,
+    ) -> Option<workload::RegisterOperation> {
+        let swap =
+            |from: u32, to: u32| workload::RegisterOperation::Swap { from: from.into(), to: to.into() };
+        match (operation, response) {
+            (&Write(value), None | Some(Done)) => Some(workload::RegisterOperation::Write(value.into())),
+            (&CompareAndSwap { expected, new }, None) => Some(swap(expected, new)),
+            (&CompareAndSwap { expected, new }, Some(Saw(value))) if *value == expected => {
+                Some(swap(expected, new))
+            }
+            (Read | CompareAndSwap { .. }, Some(&Saw(value))) => {
+                Some(workload::RegisterOperation::Read(value.into()))
+            }
+            _ => None,
+        }
+    }
+
+    fn register_value(&self, _partition: u64) -> Option<u64> {
+        Some(self.0.into())
+    }
 }
 
 impl Sample for Register {
@@ -82,10 +110,10 @@ impl Sample for Register {
     }
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct KeyValue(BTreeMap<u64, u32>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum KeyValueOperation {
     Get(u64),
     /// Answers what was there before.
@@ -126,10 +154,10 @@ impl Sample for KeyValue {
     }
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Queue(VecDeque<u32>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum QueueOperation {
     Enqueue(u32),
     Dequeue,
@@ -162,10 +190,10 @@ impl Sample for Queue {
 }
 
 /// A counter whose additions all look the same.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Counter(u32);
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum CounterOperation {
     Add(u32),
     Total,
@@ -221,16 +249,24 @@ fn unknown<O, R>(called: u64, operation: O) -> Call<O, R> {
     Call { client: 0, operation, called, returned: None }
 }
 
+/// Every way to search, alone.
+const WAYS: [Way; 4] = [
+    Way { strategies: &[Strategy::DepthFirst], narrow: 64 },
+    Way { strategies: &[Strategy::BreadthFirst], narrow: 64 },
+    Way { strategies: &[Strategy::DepthFirst], narrow: 0 },
+    Way { strategies: &[Strategy::BreadthFirst], narrow: 0 },
+];
+
 /// Searches in every way there is, and makes sure that all of them agree.
 fn verdict<M: Sample>(history: &[Call<M::Operation, M::Response>]) -> Verdict {
     let initial = M::default();
-    let verdict = search(&initial, history, AMPLE);
-    for strategies in [[Strategy::DepthFirst], [Strategy::BreadthFirst]] {
-        let wide = contest_all::<M, Vec<u64>>(&initial, lay_out_all(history), &strategies, AMPLE);
-        match (verdict.clone(), wide) {
+    let verdict = judge(&initial, history, None, AMPLE);
+    for way in WAYS {
+        let other = contest_all(&initial, history, partitions::<M>(history), way, &mut Budget::from(AMPLE));
+        match (verdict.clone(), other) {
             (Verdict::NotLinearizable(one), Verdict::NotLinearizable(other))
                 if one.partition != other.partition => {}
-            (one, other) => assert_eq!(one, other, "{strategies:?} on {history:#?}"),
+            (one, other) => assert_eq!(one, other, "{:?} on {history:#?}", way.strategies),
         }
     }
     verdict
@@ -240,7 +276,7 @@ fn is_linearizable<M: Sample>(history: &[Call<M::Operation, M::Response>]) -> bo
     match verdict::<M>(history) {
         Verdict::Linearizable => true,
         Verdict::NotLinearizable(_) => false,
-        Verdict::Undecided => panic!("the budget is ample for {history:#?}"),
+        Verdict::Undecided(_) => panic!("the budget is ample for {history:#?}"),
     }
 }
 
@@ -429,7 +465,7 @@ fn recordings_are_linearizable<M: Sample>(seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut refused = 0;
     for _ in 0..1_000 {
-        let (clients, length) = (rng.random_range(2..=6), rng.random_range(1..=30));
+        let (clients, length) = (rng.random_range(2..=6), rng.random_range(1..=20));
         let Recording { mut history, order } = record::<M>(&mut rng, clients, length);
         assert_eq!(check_order(&M::default(), &history, &order), Ok(()));
         assert!(is_linearizable::<M>(&history), "{history:#?}");
@@ -619,16 +655,21 @@ fn a_refusal_explains_itself() {
     assert_eq!(
         refusal.to_string(),
         "operation 3 returned a response that no order of the operations of partition 3 explains; \
-         at most 3 of its completed operations can be placed"
+         the 3 that returned before can be explained"
     );
 }
 
-/// Many operations of one key, all open at once and with the same responses, then a stale read:
-/// every subset of them has to be looked at.
+/// Every way to get from one of five values to another, once each and all open at once, then a stale read:
+/// a great many sets of them can be followed in some order. The order of the history is a good one.
 fn hard_history(key: u64) -> History<KeyValue> {
-    let mut history = vec![completed(1, 2, Put(key, 1), None)];
-    history.extend((0..16).map(|index| completed(3, 4 + index, Put(key, 1), Some(1))));
-    history.push(completed(50, 51, Get(key), Some(2)));
+    let mut history = vec![completed(1, 2, Put(key, 0), None)];
+    for stride in 1..5 {
+        for value in (0..5).map(|step| step * stride) {
+            let returned = 4 + history.len() as u64;
+            history.push(completed(3, returned, Put(key, (value + stride) % 5), Some(value % 5)));
+        }
+    }
+    history.push(completed(50, 51, Get(key), Some(9)));
     history
 }
 
@@ -636,13 +677,13 @@ fn hard_history(key: u64) -> History<KeyValue> {
 fn a_search_that_takes_too_long_is_undecided() {
     let history = hard_history(0);
     let initial = KeyValue::default();
-    assert_eq!(search(&initial, &history, 0), Verdict::Undecided);
-    assert_eq!(search(&initial, &history, 10_000), Verdict::Undecided);
-    assert_eq!(judge(&initial, &history, None, 10_000), Verdict::Undecided);
+    assert!(matches!(search(&initial, &history, 0), Verdict::Undecided(_)));
+    assert!(matches!(search(&initial, &history, 10_000), Verdict::Undecided(_)));
+    assert!(matches!(judge(&initial, &history, None, 10_000), Verdict::Undecided(_)));
     let Verdict::NotLinearizable(refusal) = search(&initial, &history, 10_000_000) else {
         panic!("the budget is ample");
     };
-    assert_eq!((refusal.placed, refusal.operation), (17, 17));
+    assert_eq!((refusal.placed, refusal.operation), (21, 21));
 }
 
 #[test]
@@ -666,7 +707,7 @@ fn partitions_are_independent() {
     let search = |history: &History<KeyValue>| search(&KeyValue::default(), history, 50 * 4);
     assert_eq!(search(&history), Verdict::Linearizable);
     history[4 * 17].returned = Some((9, Some(4)));
-    let refusal = Refusal { partition: 17, placed: 1, operation: 4 * 17 };
+    let refusal = Refusal { partition: 17, placed: 0, operation: 4 * 17 };
     assert_eq!(search(&history), Verdict::NotLinearizable(refusal));
 }
 
@@ -734,6 +775,8 @@ fn long_histories_need_few_configurations() {
     let Recording { mut history, order } = long_recording(31);
     assert_eq!(check_order(&Register(0), &history, &order), Ok(()));
     assert_eq!(search(&Register(0), &history, 100_000), Verdict::Linearizable);
+    // No value is written twice, so nothing has to be searched for.
+    assert_eq!(judge(&Register(0), &history, None, 0), Verdict::Linearizable);
     let stale = (9_000..history.len())
         .find(|&index| matches!(history[index].operation, Read) && history[index].returned.is_some())
         .expect("there are many reads");
@@ -743,17 +786,18 @@ fn long_histories_need_few_configurations() {
         panic!("a stale read went unnoticed");
     };
     assert_eq!(refusal.operation, stale);
+    assert_eq!(judge(&Register(0), &history, None, 0), Verdict::NotLinearizable(refusal));
 }
 
 #[test]
 fn the_witness_is_asked_first_and_only_its_yes_is_final() {
     let history = hard_history(0);
-    let good = &history[..17];
-    let in_order: Vec<_> = (0..17).collect();
-    let backwards: Vec<_> = (0..17).rev().collect();
+    let good = &history[..21];
+    let in_order: Vec<_> = (0..21).collect();
+    let backwards: Vec<_> = (0..21).rev().collect();
     let initial = KeyValue::default();
     assert_eq!(judge(&initial, good, Some(&in_order), 0), Verdict::Linearizable);
-    assert_eq!(judge(&initial, good, Some(&backwards), 0), Verdict::Undecided);
+    assert!(matches!(judge(&initial, good, Some(&backwards), 0), Verdict::Undecided(_)));
     assert_eq!(judge(&initial, good, Some(&backwards), AMPLE), Verdict::Linearizable);
 }
 
@@ -821,4 +865,56 @@ fn the_witness_names_a_wrong_response() {
         refused.to_string(),
         "operation 1 would answer Saw(0) in this order, but the client saw Saw(1)"
     );
+}
+
+#[test]
+fn a_budget_bounds_memory_and_can_be_interrupted() {
+    let history = hard_history(0);
+    let initial = KeyValue::default();
+    let budget = Budget::from(u64::MAX);
+    assert!(matches!(judge(&initial, &history, None, budget), Verdict::NotLinearizable(_)));
+    // Both explorations give up, and the whole of it ends.
+    let little = Budget { bytes: 1 << 16, ..budget };
+    let Verdict::Undecided(reach) = judge(&initial, &history, None, little) else {
+        panic!("64 KiB are not enough");
+    };
+    assert_eq!((reach.explained, reach.completed), (21, 22));
+    let asked = std::cell::Cell::new(0);
+    let interrupted = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 5
+    };
+    let interrupted = Budget { interrupted: Some(&interrupted), ..budget };
+    assert!(matches!(judge(&initial, &history, None, interrupted), Verdict::Undecided(_)));
+    assert!((6..10).contains(&asked.get()), "asked {} times", asked.get());
+}
+
+/// Thirty-two clients that always have an operation under way: far too many sets of open operations to try,
+/// were it not for what is overwritten unseen.
+#[test]
+fn many_clients_need_few_configurations() {
+    for values in [5, u32::MAX] {
+        let mut rng = ChaCha8Rng::seed_from_u64(41);
+        let mut written = 0;
+        let Recording { mut history, .. } =
+            record_with::<Register>(&mut rng, 32, 2_000, 1_000_000, |rng| match rng.random_range(0..10) {
+                0..5 => Read,
+                _ => {
+                    written += 1;
+                    Write(if values == 5 { rng.random_range(0..5) } else { written })
+                }
+            });
+        assert_eq!(search(&Register(0), &history, 1_000_000), Verdict::Linearizable, "{values} values");
+        let last = (0..history.len())
+            .rfind(|&index| matches!(history[index].operation, Read) && history[index].returned.is_some())
+            .expect("there are many reads");
+        let (returned, _) = history[last].returned.take().expect("it returned");
+        history[last].returned = Some((returned, Saw(1_000_000)));
+        let Verdict::NotLinearizable(refusal) = judge(&Register(0), &history, None, 10_000_000) else {
+            panic!("a value that nobody wrote went unnoticed");
+        };
+        assert_eq!(refusal.operation, last);
+        let explanation = explain(&Register(0), &history, &refusal, 1_000_000).expect("an ample budget");
+        assert!(explanation.prefix.len() >= refusal.placed);
+    }
 }
