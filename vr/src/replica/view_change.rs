@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Phase, Replica};
 use crate::configuration::Configuration;
-use crate::message::{DoViewChange, Payload, PrepareOk, StartView, StartViewChange};
+use crate::message::{DoViewChange, MessageKind, Payload, PrepareOk, StartView, StartViewChange};
 use crate::outbox::{Ignored, Outbox, RarePath, ViewStart};
 use crate::rules::{LogSummary, Rules};
 use crate::service::Service;
@@ -122,15 +122,21 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view < self.view {
             return outbox.ignored(Ignored::OlderView);
         }
-        if view > self.view {
-            self.enter_view_change(now, view, outbox);
-        }
+        self.join_view_change(now, view, outbox);
         if start.view > self.view {
             self.proposals.hear(now, from);
             self.enter_proposed_view(now, outbox);
         } else {
             // In the same view already. If it has missed the start, its DoViewChange tells the primary.
             outbox.ignored(Ignored::NotInViewChange);
+        }
+    }
+
+    /// Others have entered the view `heard`.
+    fn join_view_change(&mut self, now: Instant, heard: View, outbox: &mut impl Outbox<S>) {
+        let joined = self.rules.view_joined(heard, self.view);
+        if heard > self.view && joined > self.view {
+            self.enter_view_change(now, joined, outbox);
         }
     }
 
@@ -144,11 +150,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.transfer = None;
         self.proposals.clear();
         let patience = self.backed_off(self.options.view_change_timeout);
+        let leaves = self.rules.leaves_stalled_view_change();
         self.phase = Phase::ViewChange(ViewChange {
             votes: (0..self.group.size()).map(|_| None).collect(),
             resend_at: now + self.jittered(self.options.resend_interval),
             resent: 0,
-            stalled_at: now + patience,
+            stalled_at: if leaves { now + patience } else { Instant::NEVER },
             stalled: false,
         });
         self.announce_view_change(now, outbox);
@@ -210,8 +217,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::NotPrimary);
         }
         self.learn_incarnations(&vote.incarnations);
-        if view > self.view {
-            self.enter_view_change(now, view, outbox);
+        self.join_view_change(now, view, outbox);
+        if view != self.view {
+            // Only a wrong rule leads elsewhere.
+            return;
         }
         if self.is_normal() {
             return self.send_start_view_again(from, outbox);
@@ -228,7 +237,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) {
         let Phase::ViewChange(change) = &mut self.phase else { return };
-        change.votes[from.index()] = Some(Vote { incarnation, said });
+        let uncounted = self.group.members().find(|at| change.votes[at.index()].is_none());
+        let is_own = from == self.id;
+        let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, uncounted);
+        change.votes[counted.index()] = Some(Vote { incarnation, said });
         for (sender, vote) in self.group.members().zip(&mut change.votes) {
             let known = self.incarnations[sender.index()];
             let stale = |vote: &mut Vote<_>| !self.rules.vote_still_counts(vote.incarnation, known);
