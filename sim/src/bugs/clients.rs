@@ -3,7 +3,7 @@
 use vr::{Admission, OpNumber, RequestNumber};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L1, L5, L6, S11, S12, S14, S21};
+use crate::check::Property::{L1, L5, L6, S10, S11, S12, S14, S21};
 
 wrong! {
     /// Every request is new.

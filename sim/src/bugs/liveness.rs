@@ -56,7 +56,8 @@ wrong! {
 pub const BUGS: &[Bug] = &[
     Bug::new("M-T1", "a view change is never given up", &StalledForEver, 400, &[L1, L3, L6]),
     Bug::new("M-T2", "a view that does not work is proposed again", &SameView, 400, &[L1, L3, L6]),
-    Bug::new("M-T3", "timeouts are never made longer", &NoBackOff, 400, &[L5, L1, L6]),
+    Bug::new("M-T3", "timeouts are never made longer", &NoBackOff, 400, &[L5, L1, L6, L9])
+        .in_scenario("far-apart"),
     Bug::silent(
         "M-T4a",
         "no StartViewChange is sent again",
@@ -64,6 +65,10 @@ pub const BUGS: &[Bug] = &[
         10_000,
         &[L1, L2, L3, L6],
     ),
+    Bug::silent("M-T4b", "no DoViewChange is sent again", Silence::Resends(Kind::DoViewChange), 400, &[L5])
+        .in_scenario("rare-losses"),
+    Bug::silent("M-T4c", "no Prepare is sent again", Silence::Resends(Kind::Prepare), 400, &[L5])
+        .in_scenario("rare-losses"),
     Bug::silent("M-T4d", "no Recovery is sent again", Silence::Resends(Kind::Recovery), 1_000, &[L3]),
     Bug::silent(
         "M-T4e",

@@ -393,7 +393,7 @@ fn built_in_scenarios_give_valid_setups() {
             let crash = setup.faults.crash.as_ref();
             assert!(crash.is_none_or(|crash| crash.beyond_budget || setup.replicas >= 3));
             let beyond_budget = crash.is_some_and(|crash| crash.beyond_budget);
-            assert!(setup.expect == Expectation::Progress || beyond_budget);
+            assert_eq!(setup.expect == Expectation::Stuck, beyond_budget);
             let text = serde_json::to_string(&setup).unwrap();
             assert_eq!(serde_json::from_str::<Setup>(&text).unwrap(), setup);
         }
@@ -405,7 +405,7 @@ fn the_swarm_draws_everything() {
     let swarm = Scenario::find("swarm").unwrap();
     let setups: Vec<_> = (0..2_000).map(|seed| swarm.resolve(seed, &NONE)).collect();
 
-    let families: [fn(&Setup) -> bool; 10] = [
+    let families: [fn(&Setup) -> bool; 11] = [
         |setup| setup.network.tail_per_million > 0,
         |setup| setup.network.loss_per_million > 0,
         |setup| setup.network.duplicate_per_million > 0,
@@ -416,6 +416,7 @@ fn the_swarm_draws_everything() {
         |setup| setup.faults.pause.is_some(),
         |setup| setup.faults.clock.is_some(),
         |setup| setup.faults.client.is_some(),
+        |setup| setup.faults.lingering.is_some(),
     ];
     for (index, family) in families.iter().enumerate() {
         let on = setups.iter().filter(|setup| family(setup)).count();

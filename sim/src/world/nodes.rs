@@ -3,12 +3,14 @@
 use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 
 use super::listing::describe;
-use super::{ReplicaSlot, World};
+use super::{Phase, ReplicaSlot, World};
+use crate::check::liveness;
 use crate::digest;
 use crate::environment::{ClientPort, Event, ReplicaPort, slot_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Packet;
+use crate::setup::Expectation;
 use crate::workload::Workload;
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
@@ -111,6 +113,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.environment.line(Some(Node::Replica(id)), None, || format!("  is now {role:?} of view {view}"));
         if before == Some(Role::Recovering) && role != Role::Recovering {
             self.environment.marks.moment(Moment::Recovery);
+        }
+        if self.setup.expect == Expectation::Steady && matches!(self.phase, Phase::Faults) {
+            let crashes = self.environment.marks.count(Moment::Crash);
+            liveness::steady(id, view, crashes, &mut self.environment.checks.findings);
         }
         match role {
             Role::Primary => {
