@@ -77,6 +77,16 @@ pub struct Sprung {
     pub at: Identity,
 }
 
+/// A message that waits for its receiver to become normal in a later view.
+#[derive(Clone, Debug)]
+pub struct Parked<O, R> {
+    view: u64,
+    from: Node,
+    to: Node,
+    life: u64,
+    packet: Packet<O, R>,
+}
+
 /// A line of a run's listing: what happened in a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -123,6 +133,8 @@ pub struct Environment<W: Workload> {
     pub script: Option<Arc<Script<W::Operation>>>,
     /// The listing, if one is wanted.
     pub lines: Option<Vec<Line>>,
+    /// Messages that outlast the view they were sent in.
+    pub parked: Vec<Parked<W::Operation, W::Response>>,
     /// Crashes that wait for a moment of the protocol.
     pub ambushes: Vec<Ambush>,
     /// The ambush that this step has sprung.
@@ -154,6 +166,7 @@ impl<W: Workload> Environment<W> {
             record: record.then(Box::default),
             script,
             lines: None,
+            parked: Vec::new(),
             ambushes: Vec::new(),
             sprung: None,
             triggered: None,
@@ -223,11 +236,35 @@ impl<W: Workload> Environment<W> {
         match routed.route {
             Route::Dropped(why) => self.dropped(from, &routed.identity, why),
             Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, packet }),
+            Route::Parked(view) => self.parked.push(Parked { view, from, to, life, packet }),
             Route::Twice(first, second) => {
                 let copy = packet.clone();
                 self.queue.push(first, Event::Deliver { from, to, life, packet });
                 self.queue.push(second, Event::Deliver { from, to, life, packet: copy });
             }
+        }
+    }
+
+    /// The messages to `to` arrive that were to outlast the views before `view`.
+    #[inline]
+    pub fn release(&mut self, to: Node, view: u64) {
+        if self.parked.iter().any(|parked| parked.to == to && parked.view <= view) {
+            self.send_on(|parked| parked.to == to && parked.view <= view);
+        }
+    }
+
+    /// All messages arrive that were to outlast something.
+    pub fn release_all(&mut self) {
+        self.send_on(|_| true);
+    }
+
+    #[cold]
+    fn send_on(&mut self, is_due: impl Fn(&Parked<W::Operation, W::Response>) -> bool) {
+        let (due, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_due);
+        self.parked = parked;
+        for Parked { from, to, life, packet, .. } in due {
+            let at = self.now + self.network.least_delay();
+            self.queue.push(at, Event::Deliver { from, to, life, packet });
         }
     }
 
@@ -265,7 +302,9 @@ impl<W: Workload> Environment<W> {
         let (Node::Replica(from), Node::Replica(to)) = (identity.from, identity.to) else { return None };
         let Packet::Peer(message) = packet else { return None };
         match (target, identity.kind) {
-            (CrashTarget::AfterDoViewChange, Kind::DoViewChange) => Some(from),
+            (CrashTarget::AfterDoViewChange, Kind::DoViewChange)
+            | (CrashTarget::AfterRecoveryResponse, Kind::RecoveryResponse)
+            | (CrashTarget::AfterStartView, Kind::StartView) => Some(from),
             (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => {
                 (self.checks.members[to].role == Some(Role::Recovering)).then_some(to)
             }

@@ -87,7 +87,7 @@ pub struct Marks {
     pub answered: u64,
 }
 
-const FAULTS: [&str; 12] = [
+const FAULTS: [&str; 13] = [
     "lost",
     "late",
     "held",
@@ -100,6 +100,7 @@ const FAULTS: [&str; 12] = [
     "late-timer",
     "client-crash",
     "clogged-link",
+    "outlasting",
 ];
 
 /// What befell a single message or node, by its place in the table of names.
@@ -118,6 +119,7 @@ pub enum Fault {
     LateTimer,
     ClientCrash,
     CloggedLink,
+    Outlasting,
 }
 
 impl Default for Marks {
@@ -183,6 +185,7 @@ impl Marks {
             Fate::Late(_) => Fault::Late,
             Fate::Held(_) => Fault::Held,
             Fate::Twice(_) => Fault::Duplicated,
+            Fate::Outlasting(_) => Fault::Outlasting,
         });
     }
 
@@ -294,5 +297,6 @@ mod tests {
         assert!(RarePath::ALL.iter().enumerate().all(|(index, &path)| path as usize == index));
         assert_eq!(FAULTS[Fault::CloggedLink as usize], "clogged-link");
         assert_eq!(FAULTS[Fault::EarlyTimer as usize], "early-timer");
+        assert_eq!(FAULTS[Fault::Outlasting as usize], "outlasting");
     }
 }

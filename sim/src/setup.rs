@@ -51,8 +51,17 @@ pub struct Network {
     pub hold_per_million: u32,
     /// The longest that a message is kept back, in microseconds: drawn log-uniformly up to here.
     pub hold_max_us: u64,
+    /// How many messages between replicas arrive views later: when their receiver has become normal in a
+    /// view up to one round of the primaries, and one more, later than theirs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outlast_per_million: u32,
     /// How many messages fit into one direction of a link; more are dropped.
     pub link_capacity: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How clients behave: bursts of requests with short pauses, then an idle gap.
@@ -208,17 +217,23 @@ pub enum CrashTarget {
     DuringRecovery,
     /// The primary, when the acknowledgement that would make a quorum is on its way to it.
     BeforeQuorum,
+    /// Whoever answers the next Recovery, right after the answer left.
+    AfterRecoveryResponse,
+    /// Whoever starts the next view, right after the first StartView left.
+    AfterStartView,
 }
 
 impl CrashTarget {
     /// All targets.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Random,
         Self::Primary,
         Self::NextPrimary,
         Self::AfterDoViewChange,
         Self::DuringRecovery,
         Self::BeforeQuorum,
+        Self::AfterRecoveryResponse,
+        Self::AfterStartView,
     ];
 }
 

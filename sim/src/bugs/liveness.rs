@@ -54,8 +54,8 @@ wrong! {
 
 /// The bugs of this part.
 pub const BUGS: &[Bug] = &[
-    Bug::new("M-T1", "a view change is never given up", &StalledForEver, 400, &[L1, L3, L6]),
-    Bug::new("M-T2", "a view that does not work is proposed again", &SameView, 400, &[L1, L3, L6]),
+    Bug::new("M-T1", "a view change is never given up", &StalledForEver, 400, &[L1, L3, L6, L9]),
+    Bug::new("M-T2", "a view that does not work is proposed again", &SameView, 400, &[L1, L3, L6, L9]),
     Bug::new("M-T3", "timeouts are never made longer", &NoBackOff, 400, &[L5, L1, L6, L9])
         .in_scenario("far-apart"),
     Bug::silent(
@@ -63,52 +63,69 @@ pub const BUGS: &[Bug] = &[
         "no StartViewChange is sent again",
         Silence::Resends(Kind::StartViewChange),
         10_000,
-        &[L1, L2, L3, L6],
+        &[L1, L2, L3, L6, L9],
     ),
-    Bug::silent("M-T4b", "no DoViewChange is sent again", Silence::Resends(Kind::DoViewChange), 400, &[L5])
+    Bug::silent(
+        "M-T4b",
+        "no DoViewChange is sent again",
+        Silence::Resends(Kind::DoViewChange),
+        400,
+        &[L5, L9],
+    )
+    .in_scenario("rare-losses"),
+    Bug::silent("M-T4c", "no Prepare is sent again", Silence::Resends(Kind::Prepare), 400, &[L5, L9])
         .in_scenario("rare-losses"),
-    Bug::silent("M-T4c", "no Prepare is sent again", Silence::Resends(Kind::Prepare), 400, &[L5])
-        .in_scenario("rare-losses"),
-    Bug::silent("M-T4d", "no Recovery is sent again", Silence::Resends(Kind::Recovery), 1_000, &[L3]),
+    Bug::silent("M-T4d", "no Recovery is sent again", Silence::Resends(Kind::Recovery), 1_000, &[L3, L9]),
     Bug::silent(
         "M-T4e",
         "no GetState is sent again",
         Silence::Resends(Kind::GetState),
         10_000,
-        &[L1, L2, L4, L6],
+        &[L1, L2, L4, L6, L9],
     ),
-    Bug::silent("M-T4f", "no Request is sent again", Silence::Resends(Kind::Request), 400, &[L1, L6]),
-    Bug::silent("M-T6", "no Commit is ever sent", Silence::All(Kind::Commit), 200, &[L1, L2, L5, L6]),
-    Bug::new("M-T8", "a recovery with enough answers asks no more", &NoNewAttempt, 1_000, &[L3]),
+    Bug::silent("M-T4f", "no Request is sent again", Silence::Resends(Kind::Request), 400, &[L1, L6, L9]),
+    Bug::silent("M-T6", "no Commit is ever sent", Silence::All(Kind::Commit), 200, &[L1, L2, L5, L6, L9]),
+    Bug::new("M-T8", "a recovery with enough answers asks no more", &NoNewAttempt, 1_000, &[L3, L9]),
     Bug::new(
         "M-T9a",
         "the same replica is asked for state again and again",
         &SamePeer,
         10_000,
-        &[L2, L4, L6],
-    ),
-    Bug::new("M-T9b", "who has nothing new does not answer", &SilentWithoutEntries, 10_000, &[L2, L4, L6]),
+        &[L2, L4, L6, L9],
+    )
+    .in_scenario("one-fault-stays"),
+    Bug::new(
+        "M-T9b",
+        "who has nothing new does not answer",
+        &SilentWithoutEntries,
+        10_000,
+        &[L2, L4, L6, L9],
+    )
+    .in_scenario("one-fault-stays"),
     Bug::new(
         "M-T11",
         "a view is left as soon as one replica proposes the next",
         &OneProposalSuffices,
         1_000,
         &[L9],
-    ),
-    Bug::new("M-T12", "a primary whom nobody can answer goes on", &NeverAbdicates, 1_000, &[L9]),
-    Bug::new("M-T13", "backups leave clients to the primary", &RequestsIgnored, 1_000, &[L9]),
+    )
+    .in_scenario("one-fault-stays"),
+    Bug::new("M-T12", "a primary whom nobody can answer goes on", &NeverAbdicates, 1_000, &[L9])
+        .in_scenario("one-fault-stays"),
+    Bug::new("M-T13", "backups leave clients to the primary", &RequestsIgnored, 1_000, &[L9])
+        .in_scenario("one-fault-stays"),
     Bug::new(
         "M-T16",
         "whoever hears of a later view goes one view further",
         &OneViewFurther,
         1_000,
-        &[L5, L1],
+        &[L5, L1, L9],
     ),
     Bug::new(
         "M-T17",
         "a view change that others have entered is not joined",
         &JoinsNobody,
         1_000,
-        &[L2, L1, L6],
+        &[L2, L1, L6, L9],
     ),
 ];

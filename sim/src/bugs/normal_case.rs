@@ -3,7 +3,7 @@
 use vr::{CommitNumber, Configuration, HeldState, MessageKind, OpNumber, ReplicaId, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
+use crate::check::Property::{L3, Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
 
 wrong! {
     /// A backup takes a Prepare although earlier ones are missing.
@@ -174,13 +174,13 @@ pub const BUGS: &[Bug] = &[
         "votes for a view are counted, whoever sent them",
         &VotesCounted,
         1_000,
-        &[S2, S3, S7, S9, S1],
+        &[S2, S3, S7, S9, S1, S4b, L3],
     ),
     Bug::new(
         "M-Q6",
         "the new primary's own vote counts each time that it is repeated",
         &OwnVoteCountedAgain,
         1_000,
-        &[S2, S3, S7, S9, S1],
+        &[S2, S3, S7, S9, S1, S4b, L3],
     ),
 ];

@@ -113,7 +113,13 @@ pub const BUGS: &[Bug] = &[
         &[S4b, S2, S19],
     )
     .in_scenario("overlapping-recoveries"),
-    Bug::new("M-R6", "a recovering replica votes", &VotesWhileRecovering, 1_000, &[S19, S20, S2, S23, S3]),
+    Bug::new(
+        "M-R6",
+        "a recovering replica votes",
+        &VotesWhileRecovering,
+        1_000,
+        &[S19, S20, S2, S23, S3, S4b],
+    ),
     Bug::new(
         "M-R8",
         "a recovering replica takes a StartView",

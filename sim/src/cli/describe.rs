@@ -62,6 +62,7 @@ fn network(network: &Network) -> Vec<String> {
     add(network.duplicate_per_million, "duplicated".to_owned());
     add(network.tail_per_million, format!("late by up to {}", micros(network.tail_max_us)));
     add(network.hold_per_million, format!("held for up to {}", micros(network.hold_max_us)));
+    add(network.outlast_per_million, "views late".to_owned());
     parts.push(format!("links hold {}", of(network.link_capacity.into(), ("message", "messages"))));
     parts
 }

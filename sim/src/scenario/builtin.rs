@@ -23,6 +23,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "far-apart"
     "partitions"
     "one-way-cuts"
+    "one-fault-stays"
     "crash-storm"
     "primary-hunt"
     "quick-restarts"

@@ -70,6 +70,8 @@ pub struct Network {
     pub hold: Option<Mishap>,
     /// The longest that those are kept back: at least 1.
     pub hold_max_us: Option<Number>,
+    /// A fault family: messages between replicas that arrive in one of the views after theirs.
+    pub outlast: Option<Mishap>,
     /// How many messages fit into one direction of a link: 1 to a million.
     pub link_capacity: Option<Number>,
 }
@@ -321,20 +323,24 @@ impl Network {
             )?,
             hold_per_million: mishap(["network.hold.on_percent", "network.hold.per_million"], &self.hold)?,
             hold_max_us: draws.number("network.hold_max_us", &self.hold_max_us, 1..=LONGEST)?,
+            outlast_per_million: mishap(
+                ["network.outlast.on_percent", "network.outlast.per_million"],
+                &self.outlast,
+            )?,
             link_capacity: draws.number("network.link_capacity", &self.link_capacity, 1..=MILLION)?,
         })
     }
 
     /// A message suffers one thing at most, so there cannot be more of them than messages.
     fn check_sum(&self) -> Result<(), Refusal> {
-        let families = [&self.tail, &self.loss, &self.duplicate, &self.hold];
+        let families = [&self.tail, &self.loss, &self.duplicate, &self.hold, &self.outlast];
         let numbers = families.into_iter().flatten().filter_map(|family| family.per_million.as_ref());
         let sum: u64 = numbers.map(Number::highest).sum();
         if sum <= MILLION {
             return Ok(());
         }
         let problem = format!(
-            "tail, loss, duplicate and hold befall up to {sum} messages per million together: \
+            "tail, loss, duplicate, hold and outlast befall up to {sum} messages per million together: \
              {MILLION} is allowed"
         );
         Err(Refusal::new("network", problem))

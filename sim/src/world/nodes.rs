@@ -118,6 +118,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let crashes = self.environment.marks.count(Moment::Crash);
             liveness::steady(id, view, crashes, &mut self.environment.checks.findings);
         }
+        if matches!(role, Role::Primary | Role::Backup) {
+            self.environment.release(Node::Replica(id), view.0);
+        }
         match role {
             Role::Primary => {
                 self.replicas[id.index()].was_primary_of = Some(view);

@@ -33,6 +33,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.healed_at_step = Some(self.environment.steps);
         self.environment.network.heal();
         self.environment.ambushes.clear();
+        self.environment.release_all();
         let now = self.environment.now;
         let lingering = self.choose_lingering(quorum, &holders);
         let spared =
