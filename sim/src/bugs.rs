@@ -8,6 +8,7 @@ pub mod clients;
 pub mod controls;
 pub mod liveness;
 pub mod normal_case;
+pub mod patches;
 pub mod recovery;
 pub mod state_transfer;
 pub mod view_change;
@@ -233,5 +234,6 @@ mod tests {
         assert!(planted().all(|bug| !bug.is_control()));
         assert!(controls::CONTROLS.iter().all(Bug::is_control));
         assert!(find("m-v3").is_some());
+        assert!(patches::PATCHES.iter().all(|patch| find(patch.name).is_none()));
     }
 }

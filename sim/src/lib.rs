@@ -45,6 +45,7 @@ pub mod marks;
 pub mod network;
 pub mod node;
 pub mod packet;
+pub mod patched;
 pub mod random;
 pub mod registry;
 pub mod replay;

@@ -44,6 +44,9 @@ pub(crate) struct Backup<O> {
     heard: Option<Incarnation>,
     /// A request that a client had to send to everybody, and until when the primary should take it.
     waiting: Option<(Arc<Request<O>>, Instant)>,
+    /// Whether the primary has taken nothing since a client's wait was a reason to propose the next view.
+    /// Then its being alive is no reason to forget who else does.
+    discontent: bool,
 }
 
 impl Primary {
@@ -66,7 +69,15 @@ impl Primary {
 impl<O> Backup<O> {
     pub(super) fn starting(now: Instant, patience: Duration) -> Self {
         let suspect_at = now + patience;
-        Self { since: now, patience, suspect_at, kept: Vec::new(), heard: None, waiting: None }
+        Self {
+            since: now,
+            patience,
+            suspect_at,
+            kept: Vec::new(),
+            heard: None,
+            waiting: None,
+            discontent: false,
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -253,6 +264,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.waiting = None;
+        backup.discontent = false;
         if backup.kept.is_empty() {
             return;
         }
@@ -312,7 +324,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if now.since(backup.since) >= self.options.primary_timeout {
             self.failed_views = 0;
         }
-        self.proposals.clear();
+        if !backup.discontent {
+            self.proposals.clear();
+        }
         true
     }
 
@@ -343,6 +357,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.suspect_at = again;
         if client_waits {
+            backup.discontent = true;
             outbox.took(RarePath::ProposedForClient);
         }
         self.propose_next_view(now, outbox);

@@ -18,7 +18,7 @@ use crate::types::{CommitNumber, Duration, Incarnation, Instant, ReplicaId, View
 /// Who proposes the view after the current one. A proposal that is not repeated lapses.
 #[derive(Clone, Debug)]
 pub(crate) struct Proposals {
-    own: bool,
+    made_at: Option<Instant>,
     /// How often the own proposal was made.
     repeated: u32,
     heard_at: Box<[Option<Instant>]>,
@@ -46,7 +46,7 @@ struct Vote<O> {
 
 impl Proposals {
     pub(super) fn none(group: Configuration) -> Self {
-        Self { own: false, repeated: 0, heard_at: vec![None; group.size()].into(), any: false }
+        Self { made_at: None, repeated: 0, heard_at: vec![None; group.size()].into(), any: false }
     }
 
     /// Forgets all proposals: the view is a new one, or its primary is alive. Who still wants the next view
@@ -55,7 +55,7 @@ impl Proposals {
     pub(super) fn clear(&mut self) {
         if self.any {
             *self = Self {
-                own: false,
+                made_at: None,
                 repeated: 0,
                 heard_at: vec![None; self.heard_at.len()].into(),
                 any: false,
@@ -68,8 +68,8 @@ impl Proposals {
         self.any = true;
     }
 
-    fn make(&mut self) {
-        self.own = true;
+    fn make(&mut self, now: Instant) {
+        self.made_at = Some(now);
         self.any = true;
         self.repeated += 1;
     }
@@ -82,7 +82,7 @@ impl Proposals {
 
     fn count(&self, now: Instant, window: Duration) -> usize {
         let fresh = |heard: &&Option<Instant>| heard.is_some_and(|heard| now.since(heard) <= window);
-        usize::from(self.own) + self.heard_at.iter().filter(fresh).count()
+        self.heard_at.iter().chain([&self.made_at]).filter(fresh).count()
     }
 }
 
@@ -97,7 +97,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Proposes the view after the current one to all.
     pub(super) fn propose_next_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        self.proposals.make();
+        self.proposals.make(now);
         let view = self.rules.proposed_view(self.view);
         self.broadcast(&Payload::StartViewChange(StartViewChange { view }), outbox);
         self.enter_proposed_view(now, outbox);
