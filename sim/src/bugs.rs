@@ -8,6 +8,7 @@ pub mod clients;
 pub mod controls;
 pub mod liveness;
 pub mod normal_case;
+pub mod patches;
 pub mod recovery;
 pub mod state_transfer;
 pub mod view_change;
@@ -154,6 +155,9 @@ pass_on! {
     fn view_change_quorum(group: Configuration) -> usize;
     fn proposal_quorum(group: Configuration) -> usize;
     fn recovery_quorum(group: Configuration) -> usize;
+    fn counts_for(
+        kind: MessageKind, sender: ReplicaId, is_own: bool, uncounted: Option<ReplicaId>
+    ) -> ReplicaId;
     fn primary(group: Configuration, view: View) -> ReplicaId;
     fn accepts_in_view(message: View, own: View) -> bool;
     fn prepare_follows(prepared: OpNumber, last: OpNumber) -> bool;
@@ -161,13 +165,20 @@ pass_on! {
     fn counts_acknowledgement(message: View, own: View) -> bool;
     fn acknowledged_at_view_start(before: OpNumber) -> OpNumber;
     fn learned_commit(announced: CommitNumber, last: OpNumber) -> CommitNumber;
+    fn resent_after(acknowledged: OpNumber, last: OpNumber) -> OpNumber;
+    fn abdicates() -> bool;
     fn accepts_requests(is_primary: bool, is_normal: bool) -> bool;
     fn admission(number: RequestNumber, executed: RequestNumber, in_flight: RequestNumber) -> Admission;
     fn executes(number: RequestNumber, executed: RequestNumber) -> bool;
     fn rebuilds_in_flight() -> bool;
     fn stores_response(is_primary: bool) -> bool;
+    fn session_to_evict(is_primary: bool, last_used: &[OpNumber]) -> Option<usize>;
+    fn sees_to_requests() -> bool;
     fn reply_is_for(answered: RequestNumber, outstanding: RequestNumber) -> bool;
     fn proposed_view(current: View) -> View;
+    fn view_joined(heard: View, own: View) -> View;
+    fn leaves_stalled_view_change() -> bool;
+    fn doublings(failed_views: u32, limit: u32) -> u32;
     fn last_normal_view_after_joining(joined: View, last_normal: View) -> View;
     fn prefers_log(candidate: LogSummary, best: LogSummary) -> bool;
     fn kept_in_new_view(last: OpNumber, commit_number: CommitNumber) -> OpNumber;
@@ -179,6 +190,7 @@ pass_on! {
     fn must_recover() -> bool;
     fn takes_part_while_recovering(kind: MessageKind) -> bool;
     fn answers_recovery(is_normal: bool) -> bool;
+    fn asks_again(answers: usize, needed: usize) -> bool;
     fn nonce_matches(answered: Nonce, own: Nonce) -> bool;
     fn recovery_source(group: Configuration, answers: &[RecoveryAnswer]) -> Option<ReplicaId>;
     fn last_normal_view_after_recovery(view: View) -> View;
@@ -189,6 +201,8 @@ pass_on! {
     fn state_before_transfer(held: HeldState, heard: View) -> HeldState;
     fn transfer_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;
     fn accepts_new_state(message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool;
+    fn state_source_after(group: Configuration, own: ReplicaId, peer: ReplicaId) -> ReplicaId;
+    fn answers_without_entries() -> bool;
     fn answers_get_state(is_normal: bool, own: View, wanted: View) -> bool;
 }
 
@@ -220,5 +234,6 @@ mod tests {
         assert!(planted().all(|bug| !bug.is_control()));
         assert!(controls::CONTROLS.iter().all(Bug::is_control));
         assert!(find("m-v3").is_some());
+        assert!(patches::PATCHES.iter().all(|patch| find(patch.name).is_none()));
     }
 }

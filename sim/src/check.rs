@@ -83,6 +83,7 @@ properties! {
     L4 "state transfers complete" "After faults stop, no member of the core waits for state for ever.",
     L5 "views become stable" "After faults stop, only a few more view changes happen.",
     L6 "no standstill" "While requests are pending, the state of the group does not stay the same.",
+    L9 "progress in spite of a fault" "A fault that the group can stand, and that stays, stops nobody who matters.",
     Stuck "stuck, not wrong" "After more memory was lost than the group can stand, nothing is answered any more.",
     Panic "no panic" "No replica or client panics.",
 }

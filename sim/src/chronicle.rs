@@ -117,6 +117,8 @@ pub enum Effect {
     Mended(Vec<(Node, Node)>),
     /// The faults ended, and these replicas have to make progress.
     Healed(Vec<ReplicaId>),
+    /// In spite of that these links, each with its direction, carry nothing from now on.
+    StaysCut(Vec<(Node, Node)>),
     /// A replica appended an entry.
     Appended {
         /// The replica.

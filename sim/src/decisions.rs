@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::faults::Action;
 use crate::network::Fate;
+use crate::node::Node;
 use crate::packet::Identity;
 
 /// A request that a client made.
@@ -45,6 +46,9 @@ pub struct Healed {
     pub at: u64,
     /// The replicas that have to make progress.
     pub core: Vec<u8>,
+    /// The links that stay cut, each with its direction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<(Node, Node)>,
 }
 
 /// All decisions of a run.

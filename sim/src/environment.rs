@@ -80,6 +80,17 @@ pub struct Sprung {
     pub at: Identity,
 }
 
+/// A message that waits for its receiver to become normal in a later view.
+#[derive(Clone, Debug)]
+pub struct Parked<O, R> {
+    view: u64,
+    from: Node,
+    to: Node,
+    life: u32,
+    message: u32,
+    packet: Packet<O, R>,
+}
+
 /// Everything around the nodes.
 #[derive(Clone)]
 pub struct Environment<W: Workload> {
@@ -111,6 +122,8 @@ pub struct Environment<W: Workload> {
     pub script: Option<Arc<Script<W::Operation>>>,
     /// Everything that happens, if somebody wants to read it.
     pub chronicle: Option<Box<Chronicle>>,
+    /// Messages that outlast the view they were sent in.
+    pub parked: Vec<Parked<W::Operation, W::Response>>,
     /// Crashes that wait for a moment of the protocol.
     pub ambushes: Vec<Ambush>,
     /// The ambush that this step has sprung.
@@ -142,6 +155,7 @@ impl<W: Workload> Environment<W> {
             record: record.then(Box::default),
             script,
             chronicle: None,
+            parked: Vec::new(),
             ambushes: Vec::new(),
             sprung: None,
             triggered: None,
@@ -184,7 +198,7 @@ impl<W: Workload> Environment<W> {
         let Some(chronicle) = &mut self.chronicle else { return 0 };
         let dropped = match routed.route {
             Route::Dropped(why) => Some(why),
-            Route::Once(_) | Route::Twice(..) => None,
+            Route::Once(_) | Route::Twice(..) | Route::Parked(_) => None,
         };
         chronicle.sent(Sent {
             identity: routed.identity,
@@ -227,11 +241,35 @@ impl<W: Workload> Environment<W> {
             Route::Dropped(Dropped::Cut) => self.marks.cut += 1,
             Route::Dropped(Dropped::Overflow) => self.marks.fault(Fault::Overflow),
             Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
+            Route::Parked(view) => self.parked.push(Parked { view, from, to, life, message, packet }),
             Route::Twice(first, second) => {
                 let copy = packet.clone();
                 self.queue.push(first, Event::Deliver { from, to, life, message, packet });
                 self.queue.push(second, Event::Deliver { from, to, life, message, packet: copy });
             }
+        }
+    }
+
+    /// The messages to `to` arrive that were to outlast the views before `view`.
+    #[inline]
+    pub fn release(&mut self, to: Node, view: u64) {
+        if self.parked.iter().any(|parked| parked.to == to && parked.view <= view) {
+            self.send_on(|parked| parked.to == to && parked.view <= view);
+        }
+    }
+
+    /// All messages arrive that were to outlast something.
+    pub fn release_all(&mut self) {
+        self.send_on(|_| true);
+    }
+
+    #[cold]
+    fn send_on(&mut self, is_due: impl Fn(&Parked<W::Operation, W::Response>) -> bool) {
+        let (due, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_due);
+        self.parked = parked;
+        for Parked { from, to, life, message, packet, .. } in due {
+            let at = self.now + self.network.least_delay();
+            self.queue.push(at, Event::Deliver { from, to, life, message, packet });
         }
     }
 
@@ -260,7 +298,9 @@ impl<W: Workload> Environment<W> {
         let (Node::Replica(from), Node::Replica(to)) = (identity.from, identity.to) else { return None };
         let Packet::Peer(message) = packet else { return None };
         match (target, identity.kind) {
-            (CrashTarget::AfterDoViewChange, Kind::DoViewChange) => Some(from),
+            (CrashTarget::AfterDoViewChange, Kind::DoViewChange)
+            | (CrashTarget::AfterRecoveryResponse, Kind::RecoveryResponse)
+            | (CrashTarget::AfterStartView, Kind::StartView) => Some(from),
             (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => {
                 (self.checks.members[to].role == Some(Role::Recovering)).then_some(to)
             }

@@ -50,8 +50,8 @@ pub struct Point {
 impl Point {
     /// The likelihood, in parts of a hundred.
     #[must_use]
-    pub const fn percent(&self) -> u32 {
-        if self.of == 0 { 0 } else { (self.failed * 100 + self.of / 2) / self.of }
+    pub fn percent(&self) -> u32 {
+        (self.failed * 100 + self.of / 2).checked_div(self.of).unwrap_or(0)
     }
 }
 

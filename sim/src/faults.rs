@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod clog;
 mod crash;
+pub mod lingering;
 mod partition;
 mod pause;
 

@@ -49,6 +49,7 @@ pub mod marks;
 pub mod network;
 pub mod node;
 pub mod packet;
+pub mod patched;
 pub mod random;
 pub mod records;
 pub mod registry;

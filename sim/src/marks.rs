@@ -13,7 +13,7 @@ use vr::{Ignored, RarePath};
 use crate::faults::Action;
 use crate::network::Fate;
 use crate::packet::Kind;
-use crate::setup::{CrashTarget, PartitionShape};
+use crate::setup::{CrashTarget, LingeringShape, PartitionShape};
 
 /// Declares the marks that the simulator itself sets.
 macro_rules! moments {
@@ -80,6 +80,7 @@ pub struct Marks {
     ignored: [u64; Ignored::ALL.len()],
     cuts: BTreeMap<PartitionShape, u64>,
     crashes: BTreeMap<CrashTarget, u64>,
+    lingering: BTreeMap<LingeringShape, u64>,
     faults: [u64; FAULTS.len()],
     /// Messages sent, by kind.
     pub sent: [u64; Kind::ALL.len()],
@@ -91,7 +92,7 @@ pub struct Marks {
     pub answered: u64,
 }
 
-const FAULTS: [&str; 12] = [
+const FAULTS: [&str; 13] = [
     "lost",
     "late",
     "held",
@@ -104,6 +105,7 @@ const FAULTS: [&str; 12] = [
     "late-timer",
     "client-crash",
     "clogged-link",
+    "outlasting",
 ];
 
 /// What befell a single message or node, by its place in the table of names.
@@ -122,6 +124,7 @@ pub enum Fault {
     LateTimer,
     ClientCrash,
     CloggedLink,
+    Outlasting,
 }
 
 impl Default for Marks {
@@ -132,6 +135,7 @@ impl Default for Marks {
             ignored: [0; Ignored::ALL.len()],
             cuts: BTreeMap::new(),
             crashes: BTreeMap::new(),
+            lingering: BTreeMap::new(),
             faults: [0; FAULTS.len()],
             sent: [0; Kind::ALL.len()],
             delivered: 0,
@@ -186,6 +190,7 @@ impl Marks {
             Fate::Late(_) => Fault::Late,
             Fate::Held(_) => Fault::Held,
             Fate::Twice(_) => Fault::Duplicated,
+            Fate::Outlasting(_) => Fault::Outlasting,
         });
     }
 
@@ -205,6 +210,11 @@ impl Marks {
         }
     }
 
+    /// Counts a fault that stays.
+    pub fn lingers(&mut self, shape: LingeringShape) {
+        *self.lingering.entry(shape).or_default() += 1;
+    }
+
     /// Messages sent, of all kinds.
     #[must_use]
     pub fn messages_sent(&self) -> u64 {
@@ -222,13 +232,14 @@ impl Marks {
         add(&mut self.sent, &other.sent);
         other.cuts.iter().for_each(|(&shape, count)| *self.cuts.entry(shape).or_default() += count);
         other.crashes.iter().for_each(|(&target, count)| *self.crashes.entry(target).or_default() += count);
+        other.lingering.iter().for_each(|(&shape, n)| *self.lingering.entry(shape).or_default() += n);
         self.delivered += other.delivered;
         self.cut += other.cut;
         self.answered += other.answered;
     }
 
     /// Every counter with its name, in a fixed order, in groups: `fault:`, `partition:`, `crash:`,
-    /// `moment:`, `path:`, `ignored:`, `sent:`.
+    /// `lingering:`, `moment:`, `path:`, `ignored:`, `sent:`.
     #[must_use]
     pub fn all(&self) -> Vec<(String, u64)> {
         let mut all: Vec<(String, u64)> = Vec::new();
@@ -245,6 +256,11 @@ impl Marks {
         group(
             "crash",
             targets.map(|target| (kebab(target), self.crashes.get(target).copied().unwrap_or(0))).collect(),
+        );
+        let shapes = LingeringShape::ALL.iter();
+        group(
+            "lingering",
+            shapes.map(|shape| (kebab(shape), self.lingering.get(shape).copied().unwrap_or(0))).collect(),
         );
         group("moment", Moment::ALL.iter().map(kebab).zip(self.moments).collect());
         group("path", RarePath::ALL.iter().map(kebab).zip(self.rare).collect());
@@ -382,5 +398,6 @@ mod tests {
         assert!(RarePath::ALL.iter().enumerate().all(|(index, &path)| path as usize == index));
         assert_eq!(FAULTS[Fault::CloggedLink as usize], "clogged-link");
         assert_eq!(FAULTS[Fault::EarlyTimer as usize], "early-timer");
+        assert_eq!(FAULTS[Fault::Outlasting as usize], "outlasting");
     }
 }

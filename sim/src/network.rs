@@ -27,6 +27,8 @@ pub enum Fate {
     Held(u64),
     /// It arrives as usual, and again after this time.
     Twice(u64),
+    /// It arrives when its receiver has become normal in a view that is this many later than its own.
+    Outlasting(u64),
 }
 
 /// Why a message was dropped.
@@ -51,6 +53,8 @@ pub enum Route {
     Once(u64),
     /// To its receiver, at both times.
     Twice(u64, u64),
+    /// To its receiver, once that is normal in this view or a later one.
+    Parked(u64),
 }
 
 /// A message's route, and the fate that led to it if it was unusual.
@@ -115,7 +119,7 @@ impl Network {
         let (route, fate) = self.route_on(now, link, bits, &identity);
         match route {
             Route::Dropped(_) => {}
-            Route::Once(_) => self.links[link].in_flight += 1,
+            Route::Once(_) | Route::Parked(_) => self.links[link].in_flight += 1,
             Route::Twice(..) => self.links[link].in_flight += 2,
         }
         Routed { identity, route, fate, clogged }
@@ -142,6 +146,7 @@ impl Network {
             Some(Fate::Lost) => Route::Dropped(Dropped::Lost),
             Some(Fate::Late(delay) | Fate::Held(delay)) => Route::Once(usual.max(now + delay)),
             Some(Fate::Twice(delay)) => Route::Twice(usual, now + delay),
+            Some(Fate::Outlasting(views)) => Route::Parked(identity.view + views),
         };
         (route, fate)
     }
@@ -154,7 +159,8 @@ impl Network {
         let twice = lost + setup.duplicate_per_million;
         let late = twice + setup.tail_per_million;
         let held = late + if identity.kind.is_rare() { setup.hold_per_million } else { 0 };
-        if roll >= held {
+        let outlasting = held + if identity.belongs_to_a_view() { setup.outlast_per_million } else { 0 };
+        if roll >= outlasting {
             return None;
         }
         let usual = (setup.delay_min_us + setup.delay_mean_us) * 1_000;
@@ -163,7 +169,9 @@ impl Network {
             roll if roll < lost => Fate::Lost,
             roll if roll < twice => Fate::Twice(until(setup.tail_max_us)),
             roll if roll < late => Fate::Late(until(setup.tail_max_us)),
-            _ => Fate::Held(until(setup.hold_max_us)),
+            roll if roll < held => Fate::Held(until(setup.hold_max_us)),
+            // Up to one round of the primaries, and one view more.
+            _ => Fate::Outlasting(1 + digest::mix(bits, 3) % (self.replicas as u64 + 1)),
         })
     }
 
@@ -172,7 +180,7 @@ impl Network {
         let link = self.link_index(routed.identity.from, routed.identity.to);
         self.links[link].in_flight -= match routed.route {
             Route::Dropped(_) => 0,
-            Route::Once(_) => 1,
+            Route::Once(_) | Route::Parked(_) => 1,
             Route::Twice(..) => 2,
         };
         routed.route = Route::Dropped(Dropped::Silenced);
@@ -184,6 +192,12 @@ impl Network {
     pub fn arrived(&mut self, from: Node, to: Node) {
         let link = self.link_index(from, to);
         self.links[link].in_flight -= 1;
+    }
+
+    /// The least time that a message takes, in nanoseconds.
+    #[must_use]
+    pub const fn least_delay(&self) -> u64 {
+        self.setup.delay_min_us * 1_000
     }
 
     /// Cuts these links; each cut must be mended.

@@ -103,6 +103,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether the message is from one replica to another and means something in its sender's view only.
+    #[inline]
+    #[must_use]
+    pub const fn belongs_to_a_view(&self) -> bool {
+        let is_peer = matches!((self.from, self.to), (Node::Replica(_), Node::Replica(_)));
+        is_peer && !matches!(self.kind, Kind::Recovery | Kind::Request)
+    }
+
     /// A digest of everything but the repetition.
     #[inline]
     #[must_use]

@@ -17,6 +17,7 @@ pub enum Purpose {
     Timer,
     ClientFault,
     Heal,
+    Lingering,
     /// The key of the links' delays and losses.
     Links,
     /// Jitter of the replica or client with this node number.
@@ -38,6 +39,7 @@ impl Purpose {
             Self::Heal => 7,
             Self::Links => 8,
             Self::Timer => 9,
+            Self::Lingering => 10,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }

@@ -51,8 +51,17 @@ pub struct Network {
     pub hold_per_million: u32,
     /// The longest that a message is kept back, in microseconds: drawn log-uniformly up to here.
     pub hold_max_us: u64,
+    /// How many messages between replicas arrive views later: when their receiver has become normal in a
+    /// view up to one round of the primaries, and one more, later than theirs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outlast_per_million: u32,
     /// How many messages fit into one direction of a link; more are dropped.
     pub link_capacity: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How clients behave: bursts of requests with short pauses, then an idle gap.
@@ -110,6 +119,9 @@ pub struct Faults {
     /// Clients that crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientFaults>,
+    /// A cut that stays when everything else stops, and in spite of which there must be progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lingering: Option<LingeringFaults>,
 }
 
 /// How partitions strike.
@@ -205,17 +217,23 @@ pub enum CrashTarget {
     DuringRecovery,
     /// The primary, when the acknowledgement that would make a quorum is on its way to it.
     BeforeQuorum,
+    /// Whoever answers the next Recovery, right after the answer left.
+    AfterRecoveryResponse,
+    /// Whoever starts the next view, right after the first StartView left.
+    AfterStartView,
 }
 
 impl CrashTarget {
     /// All targets.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Random,
         Self::Primary,
         Self::NextPrimary,
         Self::AfterDoViewChange,
         Self::DuringRecovery,
         Self::BeforeQuorum,
+        Self::AfterRecoveryResponse,
+        Self::AfterStartView,
     ];
 }
 
@@ -252,6 +270,33 @@ pub struct ClientFaults {
     pub crash_interval_mean_us: u64,
 }
 
+/// What stays when the faults stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LingeringFaults {
+    /// The shapes that occur: at least one.
+    pub shapes: Vec<LingeringShape>,
+}
+
+/// A cut that the group can stand for ever, as long as a replica can be spared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LingeringShape {
+    /// The primary is heard by all and hears no other replica, and in half of the cases no client either.
+    DeafPrimary,
+    /// The same, of any replica.
+    DeafReplica,
+    /// The primary and the clients do not hear each other.
+    ClientsCutOff,
+    /// One replica is not heard by the primary, but hears it.
+    OneWayLink,
+}
+
+impl LingeringShape {
+    /// All shapes.
+    pub const ALL: [Self; 4] = [Self::DeafPrimary, Self::DeafReplica, Self::ClientsCutOff, Self::OneWayLink];
+}
+
 /// What must be true in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -261,4 +306,7 @@ pub enum Expectation {
     /// More memory was lost than the group can stand: it must stop answering, and never have answered
     /// wrong. If the faults happened not to exceed the budget, progress is expected.
     Stuck,
+    /// Progress; and while faults strike, no more view changes than crashes. To be asked for where messages
+    /// are lost so rarely, and timeouts are so long, that something is always sent again in time.
+    Steady,
 }

@@ -60,6 +60,8 @@ enum Phase {
     /// The faults have stopped; the core has to make progress.
     Progress {
         core: Vec<ReplicaId>,
+        /// The links of a fault that has stayed.
+        cut: Vec<(Node, Node)>,
         liveness: Liveness,
         stable: Option<Stable>,
     },

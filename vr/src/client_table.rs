@@ -87,12 +87,13 @@ impl<R> ClientTable<R> {
         address: ClientAddress,
         op_number: OpNumber,
         sessions_max: usize,
+        session_to_evict: impl FnOnce(&[OpNumber]) -> Option<usize>,
     ) -> Registration {
         self.registrations_in_flight.retain(|&waiting| waiting != address);
         if let Some(session) = self.session_at(address) {
             return Registration { client: session.client, evicted: None };
         }
-        let evicted = if self.sessions.len() >= sessions_max { self.evict() } else { None };
+        let evicted = if self.sessions.len() >= sessions_max { self.evict(session_to_evict) } else { None };
         let client = ClientId(op_number.0);
         assert!(
             self.sessions.last().is_none_or(|last| last.client < client),
@@ -108,9 +109,9 @@ impl<R> ClientTable<R> {
         Registration { client, evicted }
     }
 
-    fn evict(&mut self) -> Option<ClientId> {
-        let oldest = (0..self.sessions.len()).min_by_key(|&index| self.sessions[index].last_used)?;
-        Some(self.sessions.remove(oldest).client)
+    fn evict(&mut self, session_to_evict: impl FnOnce(&[OpNumber]) -> Option<usize>) -> Option<ClientId> {
+        let last_used: Vec<_> = self.sessions.iter().map(|session| session.last_used).collect();
+        Some(self.sessions.remove(session_to_evict(&last_used)?).client)
     }
 
     /// Marks what `request` asks for as in flight.
@@ -226,10 +227,14 @@ mod tests {
         Arc::new(Request { address: ClientAddress(client), body })
     }
 
+    fn oldest(last_used: &[OpNumber]) -> Option<usize> {
+        Standard.session_to_evict(true, last_used)
+    }
+
     fn table(sessions: u64) -> ClientTable<u64> {
         let mut table = ClientTable::default();
         for op_number in 1..=sessions {
-            table.register(ClientAddress(op_number), OpNumber(op_number), 3);
+            table.register(ClientAddress(op_number), OpNumber(op_number), 3, oldest);
         }
         table
     }
@@ -238,7 +243,7 @@ mod tests {
     fn a_full_table_evicts_the_session_used_longest_ago() {
         let mut table = table(3);
         table.session_mut(ClientId(1)).unwrap().record(RequestNumber(1), OpNumber(4), Some(7));
-        let registration = table.register(ClientAddress(9), OpNumber(5), 3);
+        let registration = table.register(ClientAddress(9), OpNumber(5), 3, oldest);
         assert_eq!(registration, Registration { client: ClientId(5), evicted: Some(ClientId(2)) });
         let known = table.lookup(&operation(2, 1), CommitNumber(5), &Standard);
         assert_eq!(known, Known::Evicted(ClientId(2)));
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn registering_twice_from_one_address_gives_one_session() {
         let mut table = table(2);
-        let registration = table.register(ClientAddress(2), OpNumber(3), 3);
+        let registration = table.register(ClientAddress(2), OpNumber(3), 3, oldest);
         assert_eq!(registration, Registration { client: ClientId(2), evicted: None });
     }
 
@@ -266,7 +271,7 @@ mod tests {
         log.append(Entry { view: View(0), request: operation(1, 1) });
         let mut table = ClientTable::<u64>::default();
         table.rebuild_in_flight(&log, CommitNumber(0));
-        table.register(ClientAddress(1), OpNumber(1), 3);
+        table.register(ClientAddress(1), OpNumber(1), 3, oldest);
         assert_eq!(table.lookup(&operation(1, 1), CommitNumber(1), &Standard), Known::InFlight);
         table.executed(ClientId(1), RequestNumber(1));
         assert_eq!(table.lookup(&operation(1, 2), CommitNumber(2), &Standard), Known::New);

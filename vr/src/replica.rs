@@ -420,7 +420,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// `span`, made longer for each view change in a row that led to nothing, and by up to a quarter at
     /// random, so that replicas do not time out in step.
     pub(crate) fn backed_off(&mut self, span: Duration) -> Duration {
-        let doublings = self.failed_views.min(self.options.backoff_limit);
+        let doublings = self.rules.doublings(self.failed_views, self.options.backoff_limit);
         self.entropy.jittered(span.doubled(doublings))
     }
 

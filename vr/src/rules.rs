@@ -35,6 +35,20 @@ pub trait Rules {
         group.failures_tolerated() + 1
     }
 
+    /// In whose name a vote (a DoViewChange) or an acknowledgement (a PrepareOk) is counted: that of its
+    /// sender, so that one that arrives twice counts once. `uncounted` is a replica of which nothing has been
+    /// counted yet.
+    fn counts_for(
+        &self,
+        kind: MessageKind,
+        sender: ReplicaId,
+        is_own: bool,
+        uncounted: Option<ReplicaId>,
+    ) -> ReplicaId {
+        let _ = (kind, is_own, uncounted);
+        sender
+    }
+
     /// Who is primary of a view: the members take turns (paper, section 4).
     fn primary(&self, group: Configuration, view: View) -> ReplicaId {
         ReplicaId((view.0 % group.size() as u64) as u8)
@@ -74,6 +88,19 @@ pub trait Rules {
     /// What a backup may execute, told that `announced` is committed, with a log that ends at `last`.
     fn learned_commit(&self, announced: CommitNumber, last: OpNumber) -> CommitNumber {
         announced.min(last.as_commit_number())
+    }
+
+    /// After which op-number Prepares are sent again to a backup that has acknowledged up to `acknowledged`,
+    /// when the log ends at `last`.
+    fn resent_after(&self, acknowledged: OpNumber, last: OpNumber) -> OpNumber {
+        let _ = last;
+        acknowledged
+    }
+
+    /// Whether a primary whose Prepares nobody acknowledges falls silent and proposes the next view. It may be
+    /// heard by all and hear nobody; then only it can know.
+    fn abdicates(&self) -> bool {
+        true
     }
 
     /// Whether a replica takes requests of clients.
@@ -121,6 +148,20 @@ pub trait Rules {
         true
     }
 
+    /// Which session makes room for another when the table is full: the one used longest ago, by op-number.
+    /// Only what follows from the log may decide, or the tables of two replicas part. `last_used` has an
+    /// entry for each session, in the order in which they were opened.
+    fn session_to_evict(&self, is_primary: bool, last_used: &[OpNumber]) -> Option<usize> {
+        let _ = is_primary;
+        (0..last_used.len()).min_by_key(|&index| last_used[index])
+    }
+
+    /// Whether a backup sees to a request that a client had to send to everybody: passes it on, and proposes
+    /// the next view if the primary takes nothing. The primary may be deaf to clients.
+    fn sees_to_requests(&self) -> bool {
+        true
+    }
+
     /// Whether a client takes a reply to request `answered` for the answer to `outstanding`.
     fn reply_is_for(&self, answered: RequestNumber, outstanding: RequestNumber) -> bool {
         answered == outstanding
@@ -132,6 +173,24 @@ pub trait Rules {
     /// primary may be the dead one.
     fn proposed_view(&self, current: View) -> View {
         current.next()
+    }
+
+    /// The view that a replica in view `own` enters when it hears that others have entered the later view
+    /// `heard`: that one. Whoever is left behind in another view can neither be helped nor help.
+    fn view_joined(&self, heard: View, own: View) -> View {
+        let _ = own;
+        heard
+    }
+
+    /// Whether a view change that comes to nothing is left for the next view: this one's primary may be dead.
+    fn leaves_stalled_view_change(&self) -> bool {
+        true
+    }
+
+    /// How often the timeouts are doubled after `failed_views` view changes in a row came to nothing. Without
+    /// it, a group whose view changes take longer than the timeout never completes one.
+    fn doublings(&self, failed_views: u32, limit: u32) -> u32 {
+        failed_views.min(limit)
     }
 
     /// The last normal view of a replica that has joined the view change to `joined`. It has not been
@@ -201,6 +260,13 @@ pub trait Rules {
     /// Whether a replica answers a Recovery. In a view change its state may be about to be superseded.
     fn answers_recovery(&self, is_normal: bool) -> bool {
         is_normal
+    }
+
+    /// Whether a recovering replica that has `answers` goes on asking. Enough answers need not be the right
+    /// ones: a view change may have got in between.
+    fn asks_again(&self, answers: usize, needed: usize) -> bool {
+        let _ = (answers, needed);
+        true
     }
 
     /// Whether a RecoveryResponse belongs to the attempt under way.
@@ -273,6 +339,18 @@ pub trait Rules {
     /// `wanted`. An answer that comes after the replica has moved on is too late.
     fn accepts_new_state(&self, message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool {
         wanted.is_some_and(|wanted| message >= wanted) && (message > own || (message == own && !is_normal))
+    }
+
+    /// Whom a replica asks for state after `peer`, which has not answered and may never be able to.
+    fn state_source_after(&self, group: Configuration, own: ReplicaId, peer: ReplicaId) -> ReplicaId {
+        let next = |peer: ReplicaId| ReplicaId((peer.0 + 1) % group.size() as u8);
+        if next(peer) == own { next(own) } else { next(peer) }
+    }
+
+    /// Whether a GetState is answered by a replica that has nothing after what the asker holds. Silence would
+    /// leave an asker that has the log, but not the view, waiting for ever.
+    fn answers_without_entries(&self) -> bool {
+        true
     }
 
     /// Whether a replica in view `own` can answer for view `wanted`.

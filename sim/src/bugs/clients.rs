@@ -1,9 +1,9 @@
 //! Bugs of the client table and of clients.
 
-use vr::{Admission, RequestNumber};
+use vr::{Admission, OpNumber, RequestNumber};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L1, L5, L6, S11, S12, S14, S21};
+use crate::check::Property::{L1, L5, L6, S10, S11, S12, S14, S21};
 
 wrong! {
     /// Every request is new.
@@ -49,6 +49,15 @@ wrong! {
     NoResultsAtBackups { fn stores_response(&self, is_primary: bool) -> bool { is_primary } }
 }
 wrong! {
+    /// A backup evicts the session that was opened first, the primary the one used longest ago.
+    EvictionByRole {
+        fn session_to_evict(&self, is_primary: bool, last_used: &[OpNumber]) -> Option<usize> {
+            let oldest = (0..last_used.len()).min_by_key(|&index| last_used[index]);
+            if is_primary { oldest } else { oldest.map(|_| 0) }
+        }
+    }
+}
+wrong! {
     /// A client takes any reply.
     AnyReply { fn reply_is_for(&self, _: RequestNumber, _: RequestNumber) -> bool { true } }
 }
@@ -67,4 +76,12 @@ pub const BUGS: &[Bug] = &[
     ),
     Bug::new("M-C6", "backups do not keep results", &NoResultsAtBackups, 400, &[L1, S12, S21]),
     Bug::new("M-C7", "a client takes any reply for its answer", &AnyReply, 1_000, &[S12, S14]),
+    Bug::new(
+        "M-C10",
+        "which session makes room is not decided from the log alone",
+        &EvictionByRole,
+        400,
+        &[S10, S21, S11],
+    )
+    .in_scenario("busy-clients"),
 ];

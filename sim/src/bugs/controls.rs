@@ -2,7 +2,9 @@
 
 use vr::{CommitNumber, Configuration, LogSummary, OpNumber};
 
-use super::{Bug, wrong};
+use crate::packet::Kind;
+
+use super::{Bug, Silence, wrong};
 
 wrong! {
     /// Of equal logs another one is taken.
@@ -26,6 +28,21 @@ wrong! {
 }
 
 wrong! {
+    /// A backup does not acknowledge the log that came with a StartView, if its own was longer (M-V20). It
+    /// costs a moment only: what is not committed at the start of a view, the primary sends again as
+    /// Prepares, and those are acknowledged.
+    LongerLogNotAcknowledged { fn acknowledges_start_view(&self, longer_before: bool) -> bool { !longer_before } }
+}
+wrong! {
+    /// Only the last Prepare is sent again (M-T5). It costs a moment only: a Prepare that comes after a gap is
+    /// kept, and makes the backup ask for what is missing.
+    LastPrepareOnly {
+        fn resent_after(&self, acknowledged: OpNumber, last: OpNumber) -> OpNumber {
+            acknowledged.max(last.previous())
+        }
+    }
+}
+wrong! {
     /// The round of proposals is left out: whoever is dissatisfied moves at once. It disturbs more, and is
     /// safe.
     NoProposals { fn proposal_quorum(&self, _: Configuration) -> usize { 1 } }
@@ -42,5 +59,17 @@ pub const CONTROLS: &[Bug] = &[
         &[],
     ),
     Bug::new("C-3", "a later view's log is fetched from its beginning", &WholeLogFetched, 2_000, &[]),
-    Bug::new("C-4", "the round of proposals before a view change is left out", &NoProposals, 2_000, &[]),
+    // Where a replica is deaf for ever, it costs progress: that is M-T11.
+    Bug::new("C-4", "the round of proposals before a view change is left out", &NoProposals, 2_000, &[])
+        .in_scenario("primary-hunt"),
+    Bug::new(
+        "C-5",
+        "who had a longer log does not acknowledge a StartView",
+        &LongerLogNotAcknowledged,
+        2_000,
+        &[],
+    ),
+    Bug::new("C-6", "only the last Prepare is sent again", &LastPrepareOnly, 2_000, &[]),
+    // The Commit with which a primary begins makes the others ask for the view's log.
+    Bug::silent("C-7", "no StartView is ever sent", Silence::All(Kind::StartView), 2_000, &[]),
 ];

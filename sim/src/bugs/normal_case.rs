@@ -1,9 +1,9 @@
 //! Bugs of the normal case and of quorums.
 
-use vr::{CommitNumber, Configuration, OpNumber, View};
+use vr::{CommitNumber, Configuration, HeldState, MessageKind, OpNumber, ReplicaId, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
+use crate::check::Property::{L3, Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
 
 wrong! {
     /// A backup takes a Prepare although earlier ones are missing.
@@ -12,6 +12,44 @@ wrong! {
 wrong! {
     /// A backup acknowledges what it was sent, not what it holds without a gap.
     GapAcknowledged { fn acknowledged(&self, prepared: OpNumber, last: OpNumber) -> OpNumber { prepared.max(last) } }
+}
+wrong! {
+    /// An acknowledgement given in an earlier view counts.
+    OldAcknowledgements { fn counts_acknowledgement(&self, message: View, own: View) -> bool { message <= own } }
+}
+wrong! {
+    /// Acknowledgements are counted, whoever sent them.
+    AcknowledgementsCounted {
+        fn counts_for(&self, kind: MessageKind, from: ReplicaId, _: bool, free: Option<ReplicaId>) -> ReplicaId {
+            if kind == MessageKind::PrepareOk { free.unwrap_or(from) } else { from }
+        }
+    }
+}
+wrong! {
+    /// DoViewChanges are counted, whoever sent them.
+    VotesCounted {
+        fn counts_for(&self, kind: MessageKind, from: ReplicaId, is_own: bool, free: Option<ReplicaId>) -> ReplicaId {
+            if kind == MessageKind::DoViewChange && !is_own { free.unwrap_or(from) } else { from }
+        }
+    }
+}
+wrong! {
+    /// The new primary's own DoViewChange counts each time that it is repeated.
+    OwnVoteCountedAgain {
+        fn counts_for(&self, kind: MessageKind, from: ReplicaId, is_own: bool, free: Option<ReplicaId>) -> ReplicaId {
+            if kind == MessageKind::DoViewChange && is_own { free.unwrap_or(from) } else { from }
+        }
+    }
+}
+wrong! {
+    /// A backup that hears of a later view moves there with the log that it has.
+    LaterViewAdopted {
+        fn state_before_transfer(&self, held: HeldState, heard: View) -> HeldState { HeldState { view: heard, ..held } }
+    }
+}
+wrong! {
+    /// The primary executes and answers as soon as the operation is in its own log.
+    CommittedAtPrepare { fn replication_quorum(&self, _: Configuration) -> usize { 1 } }
 }
 wrong! {
     /// Acknowledgements are carried over into the next view.
@@ -70,6 +108,21 @@ pub const BUGS: &[Bug] = &[
         &[S8, S2, S20],
     ),
     Bug::new(
+        "M-N3",
+        "an acknowledgement given in an earlier view counts",
+        &OldAcknowledgements,
+        40_000,
+        &[S8, S2, S1],
+    )
+    .in_scenario("rotating-primaries"),
+    Bug::new(
+        "M-N4",
+        "acknowledgements are counted, whoever sent them",
+        &AcknowledgementsCounted,
+        400,
+        &[S8, S2],
+    ),
+    Bug::new(
         "M-N6",
         "acknowledgements are carried over into the next view",
         &AcknowledgementsCarriedOver,
@@ -77,6 +130,7 @@ pub const BUGS: &[Bug] = &[
         &[S1, S8, S2],
     )
     .in_scenario("rotating-primaries"),
+    Bug::new("M-N7", "the primary executes and answers at once", &CommittedAtPrepare, 200, &[S8, S12, S2]),
     Bug::new(
         "M-N8",
         "a backup executes at Prepare, before the commit",
@@ -98,6 +152,13 @@ pub const BUGS: &[Bug] = &[
         1_000,
         &[S4b, S3, S1, S9, S2, S6, S7],
     ),
+    Bug::new(
+        "M-N11",
+        "a backup that hears of a later view moves there with the log that it has",
+        &LaterViewAdopted,
+        1_000,
+        &[S9, S1, S20, S6, S7],
+    ),
     Bug::new("M-Q1", "an operation commits with one copy too few", &SmallReplicationQuorum, 200, &[S8, S2]),
     Bug::new(
         "M-Q2",
@@ -108,4 +169,18 @@ pub const BUGS: &[Bug] = &[
     ),
     Bug::new("M-Q3", "quorums of f + 1 in groups of even size", &EvenGroup, 400, &[S8, S2])
         .in_scenario("four-replicas"),
+    Bug::new(
+        "M-Q4",
+        "votes for a view are counted, whoever sent them",
+        &VotesCounted,
+        1_000,
+        &[S2, S3, S7, S9, S1, S4b, L3],
+    ),
+    Bug::new(
+        "M-Q6",
+        "the new primary's own vote counts each time that it is repeated",
+        &OwnVoteCountedAgain,
+        1_000,
+        &[S2, S3, S7, S9, S1, S4b, L3],
+    ),
 ];

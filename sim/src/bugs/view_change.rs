@@ -119,7 +119,7 @@ pub const BUGS: &[Bug] = &[
         "the new primary drops what is not known to be committed",
         &TailDropped,
         400,
-        &[S2, S7, S19],
+        &[S1, S2, S7, S19],
     ),
     Bug::new("M-V12", "a backup keeps the end of its longer log", &LongerLogKept, 400, &[S9, S1]),
     Bug::new(

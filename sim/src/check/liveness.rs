@@ -1,9 +1,9 @@
-//! Progress after the faults have stopped: L1 to L6.
+//! Progress after the faults have stopped: L1 to L6, and L9 where one of them has stayed.
 //!
 //! A core of replicas, large enough to make progress, is up and connected; the rest stays as it was. All
 //! that is claimed is claimed of the core: what is outside may stay behind for ever.
 
-use vr::{Role, View};
+use vr::{ReplicaId, Role, View};
 
 use super::{Findings, Property};
 use crate::digest;
@@ -36,6 +36,8 @@ pub struct Liveness {
     /// How many views had started when the faults stopped.
     views_before: usize,
     views_allowed: usize,
+    /// Whether a fault has stayed.
+    in_spite: bool,
     interval: u64,
     look_at: u64,
     last_look: (u64, u32),
@@ -45,9 +47,9 @@ pub struct Liveness {
 const SAME_LOOKS: u32 = 3;
 
 impl Liveness {
-    /// The faults of a run stop at `now`.
+    /// The faults of a run stop at `now`; all of them, or all but one (`in_spite`).
     #[must_use]
-    pub fn new(setup: &Setup, now: u64, views_before: usize) -> Self {
+    pub fn new(setup: &Setup, now: u64, views_before: usize, in_spite: bool) -> Self {
         let longest = longest_timeout(setup);
         let bound = longest * (u64::from(setup.replicas) + 3) * 2;
         let interval = longest * 2;
@@ -55,6 +57,7 @@ impl Liveness {
             deadline: now + bound,
             views_before,
             views_allowed: usize::from(setup.replicas) + 6,
+            in_spite,
             interval,
             look_at: now + interval,
             last_look: (0, 0),
@@ -85,15 +88,20 @@ impl Liveness {
         let changes = views - self.views_before;
         if changes > self.views_allowed {
             let witness = format!("{changes} views have started since the faults stopped");
-            findings.add(Property::L5, "views go on changing", witness);
+            findings.add(self.or_l9(Property::L5), "views go on changing", witness);
         }
         if now >= self.look_at {
             self.look_at = now + self.interval;
             self.standstill(core, waiting, findings);
         }
         if now >= self.deadline {
-            overdue(core, waiting, findings);
+            self.overdue(core, waiting, findings);
         }
+    }
+
+    /// What it is called if this does not hold, in spite of a fault or without.
+    const fn or_l9(&self, property: Property) -> Property {
+        if self.in_spite { Property::L9 } else { property }
     }
 
     /// L6: with requests pending, the state of the core changes.
@@ -106,8 +114,47 @@ impl Liveness {
         self.last_look = if state == last { (state, times + 1) } else { (state, 1) };
         if self.last_look.1 > SAME_LOOKS && !waiting.is_empty() {
             let witness = format!("{} waits, and nothing changes: {}", names('c', waiting), describe(core));
-            findings.add(Property::L6, "standstill", witness);
+            findings.add(self.or_l9(Property::L6), "standstill", witness);
         }
+    }
+
+    /// L1 to L4: the time is up.
+    fn overdue(&self, core: &[Seen], waiting: &[u16], findings: &mut Findings) {
+        let named = |holds: &dyn Fn(&Seen) -> bool| -> Vec<u16> {
+            core.iter().filter(|seen| holds(seen)).map(|seen| seen.replica.into()).collect()
+        };
+        let recovering = named(&|seen| matches!(seen.role, None | Some(Role::Recovering)));
+        let fetching = named(&|seen| seen.fetching);
+        let state = describe(core);
+        if !recovering.is_empty() {
+            let witness = format!("{} did not recover: {state}", names('r', &recovering));
+            findings.add(Property::L3, "not recovered", witness);
+        } else if !waiting.is_empty() {
+            findings.add(
+                self.or_l9(Property::L1),
+                "no answer",
+                format!("{} got no answer: {state}", names('c', waiting)),
+            );
+        } else if !fetching.is_empty() {
+            let witness = format!("{} waits for state: {state}", names('r', &fetching));
+            findings.add(Property::L4, "state transfer without end", witness);
+        } else if Liveness::converged(core) {
+            findings.add(
+                self.or_l9(Property::L5),
+                "no stable view",
+                format!("the core agrees, but in no view for long: {state}"),
+            );
+        } else {
+            findings.add(Property::L2, "no convergence", format!("the core does not agree: {state}"));
+        }
+    }
+}
+
+/// L5, while faults strike: each crash costs one view at most, and nothing else costs any.
+pub fn steady(replica: ReplicaId, view: View, crashes: u64, findings: &mut Findings) {
+    if view.0 > crashes {
+        let witness = format!("{replica} is in view {view}, after {crashes} crashes and nothing worse");
+        findings.add(Property::L5, "more view changes than crashes", witness);
     }
 }
 
@@ -127,33 +174,6 @@ fn longest_timeout(setup: &Setup) -> u64 {
         + travel
         + 2 * setup.faults.clock.as_ref().map_or(0, |clock| clock.late_mean_us))
         * 1_000
-}
-
-/// L1 to L4: the time is up.
-fn overdue(core: &[Seen], waiting: &[u16], findings: &mut Findings) {
-    let named = |holds: &dyn Fn(&Seen) -> bool| -> Vec<u16> {
-        core.iter().filter(|seen| holds(seen)).map(|seen| seen.replica.into()).collect()
-    };
-    let recovering = named(&|seen| matches!(seen.role, None | Some(Role::Recovering)));
-    let fetching = named(&|seen| seen.fetching);
-    let state = describe(core);
-    if !recovering.is_empty() {
-        let witness = format!("{} did not recover: {state}", names('r', &recovering));
-        findings.add(Property::L3, "not recovered", witness);
-    } else if !waiting.is_empty() {
-        findings.add(Property::L1, "no answer", format!("{} got no answer: {state}", names('c', waiting)));
-    } else if !fetching.is_empty() {
-        let witness = format!("{} waits for state: {state}", names('r', &fetching));
-        findings.add(Property::L4, "state transfer without end", witness);
-    } else if Liveness::converged(core) {
-        findings.add(
-            Property::L5,
-            "no stable view",
-            format!("the core agrees, but in no view for long: {state}"),
-        );
-    } else {
-        findings.add(Property::L2, "no convergence", format!("the core does not agree: {state}"));
-    }
 }
 
 fn names(prefix: char, numbers: &[u16]) -> String {

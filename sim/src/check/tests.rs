@@ -9,7 +9,7 @@ use vr::{
     Request, RequestBody, RequestNumber, Role, View, ViewStart,
 };
 
-use super::liveness::{Liveness, Seen};
+use super::liveness::{self, Liveness, Seen};
 use super::{Checks, Property};
 use crate::scenario::{Overrides, Scenario};
 use crate::setup::Setup;
@@ -403,7 +403,7 @@ fn seen(replica: u8) -> Seen {
 /// What is complained of when the time is up with the core in this state.
 fn overdue(core: &[Seen], waiting: &[u16]) -> Option<Property> {
     let mut checks = checks();
-    let mut liveness = Liveness::new(&setup(), 0, 0);
+    let mut liveness = Liveness::new(&setup(), 0, 0, false);
     let bound = liveness.bound();
     liveness.look(bound, core, waiting, 0, &mut checks.findings);
     found(&checks)
@@ -442,7 +442,7 @@ fn the_core_agrees_only_if_it_agrees_on_everything() {
 #[test]
 fn l5_views_that_go_on_changing() {
     let mut checks = checks();
-    let mut liveness = Liveness::new(&setup(), 0, 10);
+    let mut liveness = Liveness::new(&setup(), 0, 10, false);
     liveness.look(1, &[seen(0)], &[], 14, &mut checks.findings);
     assert_eq!(found(&checks), None);
     liveness.look(2, &[seen(0)], &[], 40, &mut checks.findings);
@@ -450,10 +450,27 @@ fn l5_views_that_go_on_changing() {
 }
 
 #[test]
+fn l5_a_view_change_without_a_crash() {
+    let mut checks = checks();
+    liveness::steady(R1, View(2), 2, &mut checks.findings);
+    assert_eq!(found(&checks), None);
+    liveness::steady(R1, View(3), 2, &mut checks.findings);
+    assert_eq!(found(&checks), Some(Property::L5));
+}
+
+#[test]
+fn l9_where_a_fault_has_stayed() {
+    let mut checks = checks();
+    let mut liveness = Liveness::new(&setup(), 0, 0, true);
+    liveness.look(liveness.bound(), &[seen(0)], &[3], 0, &mut checks.findings);
+    assert_eq!(found(&checks), Some(Property::L9));
+}
+
+#[test]
 fn l6_a_standstill_with_somebody_waiting() {
     let look = |waiting: &[u16]| {
         let mut checks = checks();
-        let mut liveness = Liveness::new(&setup(), 0, 0);
+        let mut liveness = Liveness::new(&setup(), 0, 0, false);
         // Looks far apart, all before the deadline, show the same.
         let bound = liveness.bound();
         (1..64)

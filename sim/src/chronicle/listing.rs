@@ -75,6 +75,7 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         Effect::Fault(action) => (None, format!("fault: {}", action_in_words(action))),
         Effect::Mended(links) => (None, format!("mended: {} links", links.len())),
         Effect::Healed(core) => (None, format!("the faults stop; the core is {core:?}")),
+        Effect::StaysCut(links) => (None, format!("but {} links stay cut", links.len())),
         Effect::RoleChanged { replica, role, view } => {
             (Some(Node::Replica(*replica)), format!("  is now {role:?} of view {view}"))
         }

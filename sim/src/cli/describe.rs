@@ -3,8 +3,8 @@
 use crate::bugs::Bug;
 use crate::marks::{Fault, Marks, Moment};
 use crate::setup::{
-    ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, Network, PartitionFaults,
-    PauseFaults, Setup, Traffic,
+    ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, LingeringFaults, Network,
+    PartitionFaults, PauseFaults, Setup, Traffic,
 };
 
 use super::text::{self, count, items, line, list, micros, of, percent};
@@ -28,8 +28,10 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         items(page, if index == 0 { "faults" } else { "" }, fault, ", ");
     }
     line(page, "steps", &format!("{} under faults, then they stop", count(setup.steps)));
-    if setup.expect == Expectation::Stuck {
-        line(page, "expected", "no answers once too much memory was lost");
+    match setup.expect {
+        Expectation::Progress => {}
+        Expectation::Stuck => line(page, "expected", "no answers once too much memory was lost"),
+        Expectation::Steady => line(page, "expected", "no more view changes than crashes"),
     }
 }
 
@@ -60,6 +62,7 @@ fn network(network: &Network) -> Vec<String> {
     add(network.duplicate_per_million, "duplicated".to_owned());
     add(network.tail_per_million, format!("late by up to {}", micros(network.tail_max_us)));
     add(network.hold_per_million, format!("held for up to {}", micros(network.hold_max_us)));
+    add(network.outlast_per_million, "views late".to_owned());
     parts.push(format!("links hold {}", of(network.link_capacity.into(), ("message", "messages"))));
     parts
 }
@@ -70,7 +73,7 @@ fn delay(network: &Network) -> String {
 
 /// The families that are on, each with how it strikes, then those that are off.
 fn faults(faults: &Faults) -> Vec<Vec<String>> {
-    let Faults { partition, clog, crash, pause, clock, client } = faults;
+    let Faults { partition, clog, crash, pause, clock, client, lingering } = faults;
     let families = [
         ("partition", partition.as_ref().map(partitions)),
         ("clog", clog.as_ref().map(clogs)),
@@ -78,6 +81,7 @@ fn faults(faults: &Faults) -> Vec<Vec<String>> {
         ("pause", pause.as_ref().map(pauses)),
         ("clock", clock.as_ref().map(clocks)),
         ("client", client.as_ref().map(clients)),
+        ("lingering", lingering.as_ref().map(stays)),
     ];
     let off: Vec<&str> = families.iter().filter(|(_, how)| how.is_none()).map(|&(name, _)| name).collect();
     let on = families.iter().filter_map(|(name, how)| {
@@ -134,6 +138,10 @@ fn clocks(faults: &ClockFaults) -> Vec<String> {
 
 fn clients(faults: &ClientFaults) -> Vec<String> {
     vec![format!("every {}", micros(faults.crash_interval_mean_us))]
+}
+
+fn stays(faults: &LingeringFaults) -> Vec<String> {
+    spread("one stays:".to_owned(), list(&faults.shapes))
 }
 
 /// A list behind an introduction, in parts that may go into lines of their own.

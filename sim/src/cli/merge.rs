@@ -98,10 +98,10 @@ fn parts(files: &[PathBuf]) -> Result<BTreeMap<u64, Reader>, Refusal> {
             Err(format!("{path}: not a part of the same sweep as {first_path}: {difference}"))?;
         }
         let Shard { number, of } = reader.plan().shard;
-        if let Some(other) = parts.get_mut(&number) {
-            if other.plan().shard.of == of {
-                return Err(overlap(other, &mut reader));
-            }
+        if let Some(other) = parts.get_mut(&number)
+            && other.plan().shard.of == of
+        {
+            return Err(overlap(other, &mut reader));
         }
         if let Some(other) = parts.values().next().filter(|other| other.plan().shard.of != of) {
             let (path, other_path) = (path.display(), other.path().display());
@@ -124,7 +124,7 @@ fn parts(files: &[PathBuf]) -> Result<BTreeMap<u64, Reader>, Refusal> {
 fn overlap(one: &mut Reader, other: &mut Reader) -> Refusal {
     let shard = one.plan().shard;
     loop {
-        match (one.next(), other.next()) {
+        match (one.next_record(), other.next_record()) {
             (Ok(Some(first)), Ok(Some(second))) if first != second => {
                 return Refusal::Unequal(unequal(one, &first, other, &second));
             }
@@ -167,7 +167,7 @@ fn join(
         let turn = parts.values().filter_map(|part| Some((part.expected()?, part.plan().shard.number))).min();
         let Some((seed, number)) = turn else { break };
         let part = parts.get_mut(&number).expect("it has just been there");
-        match part.next().map_err(|error| error.to_string())? {
+        match part.next_record().map_err(|error| error.to_string())? {
             Some(record) => {
                 if let Some(writer) = &mut writer {
                     writer.add(&record).map_err(|error| error.to_string())?;
@@ -184,7 +184,7 @@ fn join(
     }
     // What follows the end of a part is found by reading on.
     for part in parts.values_mut() {
-        part.next().map_err(|error| error.to_string())?;
+        part.next_record().map_err(|error| error.to_string())?;
         if part.is_cut() {
             let path = part.path().display();
             Err(format!("{path}:{}: something follows the last seed: expected the end", part.line() + 1))?;

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::bugs::patches::PATCHES;
 use crate::bugs::{self, Bug};
+use crate::patched;
 use crate::selftest::{Ending, Hunt, hunt};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -41,7 +43,11 @@ pub(crate) fn run(args: &SelftestArgs) -> u8 {
         (list(&bugs), Exit::Held)
     } else {
         let hunts = hunt_all(&bugs, args);
-        (table(&hunts) + &summary(&hunts), exit(&hunts))
+        let patches = if args.only.is_empty() { PATCHES } else { &[] };
+        let (patched, all_found) =
+            if patches.is_empty() { (String::new(), true) } else { patched::hunt_all(patches) };
+        let exit = if all_found { exit(&hunts) } else { Exit::gravest(&[(true, Exit::Violated)]) };
+        (table(&hunts) + &summary(&hunts) + &patched, exit)
     };
     print(&text, exit).code()
 }
@@ -50,6 +56,9 @@ fn list(bugs: &[&Bug]) -> String {
     let mut text = String::new();
     for bug in bugs {
         let _ = writeln!(text, "{:<6}  {}", bug.name, bug.what);
+    }
+    for patch in PATCHES.iter().filter(|_| bugs.len() > 1) {
+        let _ = writeln!(text, "{:<6}  {} (a source patch)", patch.name, patch.what);
     }
     text
 }

@@ -20,7 +20,11 @@ pub(super) fn strike(random: &mut ChaCha8Rng, faults: &CrashFaults, scene: &Scen
         CrashTarget::Random => any,
         CrashTarget::Primary => scene.primary(scene.view),
         CrashTarget::NextPrimary => scene.primary(scene.view.next()),
-        CrashTarget::AfterDoViewChange | CrashTarget::DuringRecovery | CrashTarget::BeforeQuorum => {
+        CrashTarget::AfterDoViewChange
+        | CrashTarget::DuringRecovery
+        | CrashTarget::BeforeQuorum
+        | CrashTarget::AfterRecoveryResponse
+        | CrashTarget::AfterStartView => {
             return Strike::Ambush(Ambush { target, restart_after });
         }
     };

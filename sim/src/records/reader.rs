@@ -107,7 +107,7 @@ impl Reader {
     ///
     /// # Errors
     /// If there is a line that is none, or not the one that must follow.
-    pub fn next(&mut self) -> Result<Option<Record>, RecordsError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, RecordsError> {
         let mut text = Vec::new();
         let read = self.input.read_until(b'\n', &mut text);
         read.map_err(|error| RecordsError::unreadable(&self.path, &error))?;

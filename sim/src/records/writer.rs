@@ -53,7 +53,7 @@ impl Writer {
             return Ok((Self::create(path, head)?, plan.first_from(plan.first)));
         }
         let mut reader = Reader::open_if(path, plan.overrides.workload, |found| is_same_part(head, found))?;
-        while let Some(record) = reader.next()? {
+        while let Some(record) = reader.next_record()? {
             done(&record);
         }
         let file = OpenOptions::new().append(true).open(path);

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::setup::{self, CrashTarget, Expectation, PartitionShape};
+use crate::setup::{self, CrashTarget, Expectation, LingeringShape, PartitionShape};
 
 use super::error::Refusal;
 use super::value::{Draws, Name, Number, Selection};
@@ -46,7 +46,7 @@ pub struct Schema {
     /// What else goes wrong.
     #[serde(default)]
     pub faults: Faults,
-    /// What must be true in the end: `"progress"` (the default) or `"stuck"`.
+    /// What must be true in the end: `"progress"` (the default), `"stuck"` or `"steady"`.
     pub expect: Option<Expectation>,
 }
 
@@ -70,6 +70,8 @@ pub struct Network {
     pub hold: Option<Mishap>,
     /// The longest that those are kept back: at least 1.
     pub hold_max_us: Option<Number>,
+    /// A fault family: messages between replicas that arrive in one of the views after theirs.
+    pub outlast: Option<Mishap>,
     /// How many messages fit into one direction of a link: 1 to a million.
     pub link_capacity: Option<Number>,
 }
@@ -131,6 +133,9 @@ pub struct Faults {
     pub clock: Option<ClockFaults>,
     /// Clients that crash.
     pub client: Option<ClientFaults>,
+    /// A cut that stays when everything else stops, and in spite of which there must be progress. It is off,
+    /// too, where no replica can be spared when the faults stop.
+    pub lingering: Option<LingeringFaults>,
 }
 
 /// A fault family that strikes now and then and lasts a while: clogs and pauses.
@@ -209,6 +214,17 @@ pub struct ClientFaults {
     pub on_percent: u64,
     /// The mean time between two crashes of a client, in microseconds: at least 1.
     pub crash_interval_mean_us: Option<Number>,
+}
+
+/// What stays when the faults stop.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LingeringFaults {
+    /// In how many seeds the family is on: 0 to 100, 100 by default.
+    #[serde(default = "always")]
+    pub on_percent: u64,
+    /// The shapes that occur.
+    pub shapes: Option<Selection<LingeringShape>>,
 }
 
 const fn always() -> u64 {
@@ -307,20 +323,24 @@ impl Network {
             )?,
             hold_per_million: mishap(["network.hold.on_percent", "network.hold.per_million"], &self.hold)?,
             hold_max_us: draws.number("network.hold_max_us", &self.hold_max_us, 1..=LONGEST)?,
+            outlast_per_million: mishap(
+                ["network.outlast.on_percent", "network.outlast.per_million"],
+                &self.outlast,
+            )?,
             link_capacity: draws.number("network.link_capacity", &self.link_capacity, 1..=MILLION)?,
         })
     }
 
     /// A message suffers one thing at most, so there cannot be more of them than messages.
     fn check_sum(&self) -> Result<(), Refusal> {
-        let families = [&self.tail, &self.loss, &self.duplicate, &self.hold];
+        let families = [&self.tail, &self.loss, &self.duplicate, &self.hold, &self.outlast];
         let numbers = families.into_iter().flatten().filter_map(|family| family.per_million.as_ref());
         let sum: u64 = numbers.map(Number::highest).sum();
         if sum <= MILLION {
             return Ok(());
         }
         let problem = format!(
-            "tail, loss, duplicate and hold befall up to {sum} messages per million together: \
+            "tail, loss, duplicate, hold and outlast befall up to {sum} messages per million together: \
              {MILLION} is allowed"
         );
         Err(Refusal::new("network", problem))
@@ -396,6 +416,7 @@ impl Faults {
             pause: family(&self.pause, draws, IntervalFaults::draw_pause)?,
             clock: family(&self.clock, draws, ClockFaults::draw)?,
             client: family(&self.client, draws, ClientFaults::draw)?,
+            lingering: family(&self.lingering, draws, LingeringFaults::draw)?,
         })
     }
 }
@@ -477,6 +498,14 @@ impl ClockFaults {
             late_mean_us: time("faults.clock.late_mean_us", &self.late_mean_us)?,
         };
         Ok((draws.is_on("faults.clock.on_percent", self.on_percent)?, faults))
+    }
+}
+
+impl LingeringFaults {
+    fn draw(&self, draws: &Draws) -> Result<(bool, setup::LingeringFaults), Refusal> {
+        let shapes = draws.selection("faults.lingering.shapes", &self.shapes)?;
+        let is_on = draws.is_on("faults.lingering.on_percent", self.on_percent)?;
+        Ok((is_on, setup::LingeringFaults { shapes }))
     }
 }
 

@@ -234,7 +234,7 @@ fn timers_out_of_order_are_refused() {
 fn more_mishaps_than_messages_are_refused() {
     assert_eq!(
         refusal(r#""network": {"loss": {"per_million": 700000}, "hold": {"per_million": 400000}}"#),
-        "test.json: network: tail, loss, duplicate and hold befall up to 1100000 messages per million \
+        "test.json: network: tail, loss, duplicate, hold and outlast befall up to 1100000 messages per million \
          together: 1000000 is allowed"
     );
     scenario(r#""network": {"loss": {"per_million": 1000000}}"#).unwrap();
@@ -344,6 +344,7 @@ fn what_is_not_named_is_off_or_as_in_the_swarm() {
         assert_eq!(off.faults, Faults::default());
         assert_eq!([network.tail_per_million, network.loss_per_million], [0, 0]);
         assert_eq!([network.duplicate_per_million, network.hold_per_million], [0, 0]);
+        assert_eq!(network.outlast_per_million, 0);
 
         let mut like_default = swarm.resolve(seed, &NONE);
         like_default.scenario = "swarm".into();
@@ -373,8 +374,8 @@ fn the_list_of_scenarios_is_the_folder() {
 #[test]
 fn the_swarm_names_every_field() {
     // A scenario that leaves all out takes all from there, and what is missing would be refused.
-    let families = r#""network": {"tail": {}, "loss": {}, "duplicate": {}, "hold": {}},
-        "faults": {"partition": {}, "clog": {}, "crash": {}, "pause": {}, "clock": {}, "client": {}}"#;
+    let families = r#""network": {"tail": {}, "loss": {}, "duplicate": {}, "hold": {}, "outlast": {}},
+        "faults": {"partition": {}, "clog": {}, "crash": {}, "pause": {}, "clock": {}, "client": {}, "lingering": {}}"#;
     scenario(families).unwrap();
 }
 
@@ -393,7 +394,7 @@ fn built_in_scenarios_give_valid_setups() {
             let crash = setup.faults.crash.as_ref();
             assert!(crash.is_none_or(|crash| crash.beyond_budget || setup.replicas >= 3));
             let beyond_budget = crash.is_some_and(|crash| crash.beyond_budget);
-            assert!(setup.expect == Expectation::Progress || beyond_budget);
+            assert_eq!(setup.expect == Expectation::Stuck, beyond_budget);
             let text = serde_json::to_string(&setup).unwrap();
             assert_eq!(serde_json::from_str::<Setup>(&text).unwrap(), setup);
         }
@@ -405,17 +406,19 @@ fn the_swarm_draws_everything() {
     let swarm = Scenario::find("swarm").unwrap();
     let setups: Vec<_> = (0..2_000).map(|seed| swarm.resolve(seed, &NONE)).collect();
 
-    let families: [fn(&Setup) -> bool; 10] = [
+    let families: [fn(&Setup) -> bool; 12] = [
         |setup| setup.network.tail_per_million > 0,
         |setup| setup.network.loss_per_million > 0,
         |setup| setup.network.duplicate_per_million > 0,
         |setup| setup.network.hold_per_million > 0,
+        |setup| setup.network.outlast_per_million > 0,
         |setup| setup.faults.partition.is_some(),
         |setup| setup.faults.clog.is_some(),
         |setup| setup.faults.crash.is_some(),
         |setup| setup.faults.pause.is_some(),
         |setup| setup.faults.clock.is_some(),
         |setup| setup.faults.client.is_some(),
+        |setup| setup.faults.lingering.is_some(),
     ];
     for (index, family) in families.iter().enumerate() {
         let on = setups.iter().filter(|setup| family(setup)).count();
@@ -440,6 +443,6 @@ fn the_swarm_draws_everything() {
     assert!(shapes.contains(&PartitionShape::ClientCut));
     let crashes = || setups.iter().filter_map(|setup| setup.faults.crash.as_ref());
     let targets: BTreeSet<_> = crashes().flat_map(|faults| &faults.targets).collect();
-    assert_eq!(targets.len(), 6);
+    assert_eq!(targets.len(), CrashTarget::ALL.len());
     assert!(crashes().any(|faults| faults.targets == [CrashTarget::Primary]), "a target can be the only one");
 }

@@ -79,7 +79,7 @@ fn history(chronicle: &Chronicle, message: &Sent, step: &Step, numbers: &[usize]
         Some(Fate::Twice(_)) if is_copy => "a copy, ",
         Some(Fate::Twice(_)) => return String::new(),
         Some(Fate::Late(_)) => "late, ",
-        Some(Fate::Held(_)) => "held, ",
+        Some(Fate::Held(_) | Fate::Outlasting(_)) => "held, ",
     };
     let index = chronicle.steps.binary_search_by_key(&message.step, |step| step.step);
     match index.map(|index| numbers[index]) {
@@ -118,6 +118,10 @@ fn followed(effect: &Effect) -> Option<String> {
         Effect::Healed(core) => {
             let names: Vec<String> = core.iter().map(ToString::to_string).collect();
             format!("the faults stop; {} have to make progress", and(&names))
+        }
+        Effect::StaysCut(links) => {
+            let links: Vec<String> = links.iter().map(|(from, to)| format!("{from} to {to}")).collect();
+            format!("nothing gets through from {} any more", and(&links))
         }
         Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
         Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
@@ -166,9 +170,12 @@ fn in_words(name: &str) -> String {
 
 // ---- Messages ----------------------------------------------------------------------------------------
 
+/// What befell copies of a message, and to whom those went.
+type Fates = Vec<(Option<String>, Vec<String>)>;
+
 /// What was sent, one part for each different message: to whom, and what befell it.
 fn sent(chronicle: &Chronicle, step: &Step) -> Vec<String> {
-    let mut groups: Vec<(String, Vec<(Option<String>, Vec<String>)>)> = Vec::new();
+    let mut groups: Vec<(String, Fates)> = Vec::new();
     for message in step.sent.clone().map(|message| &chronicle.messages[message as usize]) {
         let (name, befell, to) = (name(message), befell(message), message.identity.to.to_string());
         let fates = match groups.iter_mut().find(|(other, _)| *other == name) {
@@ -204,6 +211,9 @@ fn befell(message: &Sent) -> Option<String> {
         (Some(Dropped::Overflow), _) => Some("the link is full".to_owned()),
         (Some(Dropped::Silenced), _) => Some("never sent, the planted bug".to_owned()),
         (None, Some(Fate::Held(delay))) => Some(format!("held for {}", millis(delay))),
+        (None, Some(Fate::Outlasting(views))) => {
+            Some(format!("held until view {}", message.identity.view + views))
+        }
         (None, Some(Fate::Late(delay))) => Some(format!("late by {}", millis(delay))),
         (None, Some(Fate::Twice(delay))) => Some(format!("and once more after {}", millis(delay))),
         (None, Some(Fate::Lost) | None) if message.clogged => Some("the link is clogged".to_owned()),

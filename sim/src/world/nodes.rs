@@ -2,13 +2,15 @@
 
 use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::{ReplicaSlot, World};
+use super::{Phase, ReplicaSlot, World};
+use crate::check::liveness;
 use crate::chronicle::{Cause, Effect, describe};
 use crate::digest;
 use crate::environment::{ClientPort, Event, ReplicaPort, slot_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Packet;
+use crate::setup::Expectation;
 use crate::workload::Workload;
 
 /// A message that arrives. See [`Event::Deliver`].
@@ -119,6 +121,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.environment.tell(|| Effect::RoleChanged { replica: id, role, view: view.0 });
         if before == Some(Role::Recovering) && role != Role::Recovering {
             self.environment.marks.moment(Moment::Recovery);
+        }
+        if self.setup.expect == Expectation::Steady && matches!(self.phase, Phase::Faults) {
+            let crashes = self.environment.marks.count(Moment::Crash);
+            liveness::steady(id, view, crashes, &mut self.environment.checks.findings);
+        }
+        if matches!(role, Role::Primary | Role::Backup) {
+            self.environment.release(Node::Replica(id), view.0);
         }
         match role {
             Role::Primary => {

@@ -1,6 +1,6 @@
 //! After the faults: a core of replicas is brought up and connected, and has to make progress.
 
-use vr::{Replica, ReplicaId, Rules, View};
+use vr::{Replica, ReplicaId, Role, Rules, View};
 
 use super::{Phase, ReplicaSlot, Stable, World};
 use crate::check::Property;
@@ -8,6 +8,7 @@ use crate::check::liveness::{Liveness, Seen};
 use crate::chronicle::Effect;
 use crate::decisions::Healed;
 use crate::environment::Event;
+use crate::faults::lingering::{self, Lingering, Survivors};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
@@ -33,14 +34,24 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.healed_at_step = Some(self.environment.steps);
         self.environment.network.heal();
         self.environment.ambushes.clear();
+        self.environment.release_all();
         let now = self.environment.now;
-        let core = self.choose_core(quorum, &holders, &amnesiacs);
+        let lingering = self.choose_lingering(quorum, &holders);
+        let spared =
+            |id: &&ReplicaId| lingering.as_ref().is_none_or(|lingering| lingering.lame != Some(**id));
+        let able: Vec<ReplicaId> = holders.iter().filter(spared).copied().collect();
+        let core = self.choose_core(quorum, &able, &amnesiacs, lingering.is_some());
+        let cut = self.what_stays_cut(lingering.as_ref());
         self.environment.tell(|| Effect::Healed(core.clone()));
+        if !cut.is_empty() {
+            self.environment.tell(|| Effect::StaysCut(cut.clone()));
+        }
         if let Some(record) = &mut self.environment.record {
             let names = core.iter().map(|id| id.0).collect();
-            record.healed = Some(Healed { at: now, core: names });
+            record.healed = Some(Healed { at: now, core: names, cut: cut.clone() });
         }
-        self.isolate_the_rest(&core);
+        self.isolate_the_rest(&core, &cut);
+        self.environment.network.cut(&cut);
         self.wake_everybody(&core);
         if holders.len() < quorum {
             // Messages that were on their way may still be answered; then silence.
@@ -49,8 +60,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let demanded = holders.len() <= self.environment.checks.members.failures_tolerated();
             self.phase = Phase::Stuck { until, calls_before: self.environment.history.len(), demanded };
         } else {
-            let liveness = Liveness::new(&self.setup, now, self.environment.checks.views_started());
-            self.phase = Phase::Progress { core, liveness, stable: None };
+            let views = self.environment.checks.views_started();
+            let liveness = Liveness::new(&self.setup, now, views, !cut.is_empty());
+            self.phase = Phase::Progress { core, cut, liveness, stable: None };
         }
     }
 
@@ -67,18 +79,42 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
-    /// Everybody, or a quorum of those who have their memory and some of those who have not.
+    /// A fault that stays, if the scenario wants one and the group can stand it.
+    fn choose_lingering(&self, quorum: usize, holders: &[ReplicaId]) -> Option<Lingering> {
+        let faults = self.setup.faults.lingering.as_ref().filter(|_| self.environment.script.is_none())?;
+        let replicas: Vec<ReplicaId> = (0..self.setup.replicas).map(ReplicaId).collect();
+        let is_up = |id: &&ReplicaId| self.replicas[id.index()].replica.is_some();
+        let healthy: Vec<ReplicaId> = holders.iter().filter(is_up).copied().collect();
+        let scene = self.scene();
+        let (primary, clients) = (scene.primary(scene.view), self.setup.clients);
+        let survivors = Survivors { replicas: &replicas, healthy: &healthy, primary, clients, quorum };
+        let random = &mut random::stream(self.setup.seed, Purpose::Lingering);
+        lingering::choose(random, &faults.shapes, survivors)
+    }
+
+    fn what_stays_cut(&mut self, lingering: Option<&Lingering>) -> Vec<(Node, Node)> {
+        if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.as_ref()) {
+            return healed.cut.clone();
+        }
+        let Some(lingering) = lingering else { return Vec::new() };
+        self.environment.marks.lingers(lingering.shape);
+        lingering.links.clone()
+    }
+
+    /// Everybody, or a quorum of those who have their memory and some of those who have not. Everybody, too,
+    /// where a fault stays: all that can be spared is taken up by it.
     pub(super) fn choose_core(
         &mut self,
         quorum: usize,
         holders: &[ReplicaId],
         amnesiacs: &[ReplicaId],
+        fault_stays: bool,
     ) -> Vec<ReplicaId> {
         if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.clone()) {
             return healed.core.into_iter().map(ReplicaId).collect();
         }
         let mut random = random::stream(self.setup.seed, Purpose::Heal);
-        let everybody = random.chance(500_000) || holders.len() < quorum;
+        let everybody = random.chance(500_000) || holders.len() < quorum || fault_stays;
         let mut core = holders.to_vec();
         if !everybody {
             let size = quorum as u64 + random.below((holders.len() - quorum) as u64 + 1);
@@ -97,10 +133,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         core
     }
 
-    pub(super) fn isolate_the_rest(&mut self, core: &[ReplicaId]) {
+    /// Cuts off who is not in the core, unless it is there as a fault that stays.
+    pub(super) fn isolate_the_rest(&mut self, core: &[ReplicaId], cut: &[(Node, Node)]) {
         let replicas = (0..self.setup.replicas).map(|id| Node::Replica(ReplicaId(id)));
         let nodes: Vec<Node> = replicas.chain((0..self.setup.clients).map(Node::Client)).collect();
-        let outside = |node: &Node| matches!(node, Node::Replica(id) if !core.contains(id));
+        let stays = |node: &Node| cut.iter().any(|(_, to)| to == node);
+        let outside = |node: &Node| matches!(node, Node::Replica(id) if !core.contains(id)) && !stays(node);
         let links: Vec<(Node, Node)> = nodes
             .iter()
             .flat_map(|&from| nodes.iter().map(move |&to| (from, to)))
@@ -138,12 +176,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn look(&mut self) {
         let now = self.environment.now;
         match &mut self.phase {
-            Phase::Progress { core, liveness, stable } => {
+            Phase::Progress { core, cut, liveness, stable } => {
                 if !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
                     return;
                 }
-                let seen: Vec<Seen> =
+                let mut seen: Vec<Seen> =
                     core.iter().map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
+                exempt_deaf(&mut seen, cut);
                 let waiting: Vec<u16> = self
                     .clients
                     .iter()
@@ -183,6 +222,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Phase::Faults | Phase::Over => {}
         }
     }
+}
+
+/// Leaves out who does not hear the primary: where it is cannot be known there.
+fn exempt_deaf(core: &mut Vec<Seen>, cut: &[(Node, Node)]) {
+    let primaries = core.iter().filter(|seen| seen.role == Some(Role::Primary));
+    let Some(primary) = primaries.max_by_key(|seen| seen.view).map(|seen| seen.replica) else { return };
+    let link = |seen: &Seen| (Node::Replica(ReplicaId(primary)), Node::Replica(ReplicaId(seen.replica)));
+    core.retain(|seen| !cut.contains(&link(seen)));
 }
 
 fn seen<W: Workload, R: Rules>(id: ReplicaId, slot: &ReplicaSlot<W, R>) -> Seen {

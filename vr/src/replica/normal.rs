@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Phase, Replica};
 use crate::client_table::Known;
 use crate::log::Entry;
-use crate::message::{Commit, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
+use crate::message::{Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
@@ -44,6 +44,9 @@ pub(crate) struct Backup<O> {
     heard: Option<Incarnation>,
     /// A request that a client had to send to everybody, and until when the primary should take it.
     waiting: Option<(Arc<Request<O>>, Instant)>,
+    /// Whether the primary has taken nothing since a client's wait was a reason to propose the next view.
+    /// Then its being alive is no reason to forget who else does.
+    discontent: bool,
 }
 
 impl Primary {
@@ -66,7 +69,15 @@ impl Primary {
 impl<O> Backup<O> {
     pub(super) fn starting(now: Instant, patience: Duration) -> Self {
         let suspect_at = now + patience;
-        Self { since: now, patience, suspect_at, kept: Vec::new(), heard: None, waiting: None }
+        Self {
+            since: now,
+            patience,
+            suspect_at,
+            kept: Vec::new(),
+            heard: None,
+            waiting: None,
+            discontent: false,
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -187,7 +198,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
             primary.abdicate_at = Instant::NEVER;
         } else if primary.resend_at == Instant::NEVER {
             primary.resend_at = now + self.options.resend_interval;
-            primary.abdicate_at = now + self.options.abdication_timeout;
+            if self.rules.abdicates() {
+                primary.abdicate_at = now + self.options.abdication_timeout;
+            }
         }
     }
 
@@ -200,6 +213,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) {
         self.reply(request.address, ReplyBody::NotPrimary, outbox);
+        if !self.rules.sees_to_requests() {
+            return;
+        }
         let primary = self.primary_of(self.view);
         self.send(primary, Payload::Request(Arc::clone(&request)), outbox);
         // Only of a request that is new here can the primary be expected to do something.
@@ -248,6 +264,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.waiting = None;
+        backup.discontent = false;
         if backup.kept.is_empty() {
             return;
         }
@@ -307,7 +324,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if now.since(backup.since) >= self.options.primary_timeout {
             self.failed_views = 0;
         }
-        self.proposals.clear();
+        if !backup.discontent {
+            self.proposals.clear();
+        }
         true
     }
 
@@ -338,6 +357,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.suspect_at = again;
         if client_waits {
+            backup.discontent = true;
             outbox.took(RarePath::ProposedForClient);
         }
         self.propose_next_view(now, outbox);
@@ -370,7 +390,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
             ok.op_number,
             self.log.last()
         );
-        let acknowledged = &mut self.acknowledged[from.index()];
+        let uncounted = self.group.others(self.id).find(|at| self.acknowledged[at.index()] < ok.op_number);
+        let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, uncounted);
+        let acknowledged = &mut self.acknowledged[counted.index()];
         if ok.op_number > *acknowledged {
             *acknowledged = ok.op_number;
             self.commit_acknowledged(now, outbox);
@@ -432,7 +454,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
     fn resend_prepares(&self, outbox: &mut impl Outbox<S>) {
         let committed = self.commit_number.op_number();
         for to in self.group.others(self.id) {
-            let after = self.acknowledged[to.index()].max(committed);
+            let acknowledged = self.acknowledged[to.index()].max(committed);
+            let after = self.rules.resent_after(acknowledged, self.log.last());
             for (op_number, entry) in self.log.entries_after(after).take(RESENT_AT_ONCE as usize) {
                 let entry = entry.clone();
                 let prepare = Prepare { op_number, commit_number: self.commit_number, entry };
@@ -486,7 +509,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
         let address = entry.request.address;
-        let registration = self.client_table.register(address, op_number, self.options.sessions_max);
+        let is_primary = matches!(self.phase, Phase::Primary(_));
+        let sessions_max = self.options.sessions_max;
+        let registration = self.client_table.register(address, op_number, sessions_max, |last_used| {
+            self.rules.session_to_evict(is_primary, last_used)
+        });
         if registration.evicted.is_some() {
             outbox.took(RarePath::SessionEvicted);
         }

@@ -75,6 +75,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if now < recovering.resend_at {
             return;
         }
+        if !self.rules.asks_again(recovering.answers.len(), needed) {
+            recovering.resend_at = Instant::NEVER;
+            return;
+        }
         if recovering.answers.len() >= needed {
             // A view change got in between: none of the answers is from the primary of the latest view.
             // Answers to a new attempt must not be mixed with these.

@@ -103,23 +103,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
         };
         self.send(transfer.peer, Payload::GetState(GetState { view: transfer.view, after }), outbox);
         transfer.asked += 1;
-        transfer.peer = self.peer_after(transfer.peer);
+        transfer.peer = self.rules.state_source_after(self.group, self.id, transfer.peer);
         let interval = self.jittered(self.options.resend_interval);
         transfer.ask_at = now + interval.doubled(transfer.asked.min(3));
         self.transfer = Some(transfer);
-    }
-
-    /// The next one to ask, when `peer` may be unable to answer.
-    fn peer_after(&self, peer: ReplicaId) -> ReplicaId {
-        let next = |peer: ReplicaId| ReplicaId((peer.0 + 1) % self.group.size() as u8);
-        if next(peer) == self.id { next(self.id) } else { next(peer) }
     }
 
     pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
         if !self.rules.answers_get_state(self.is_normal(), self.view, get.view) {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
-        // Answered also when there is nothing after `after`: silence would leave the sender waiting.
+        if self.log.last() <= get.after && !self.rules.answers_without_entries() {
+            return;
+        }
         let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone()).collect();
         let state = NewState { after: get.after, entries, commit_number: self.commit_number };
         self.send(from, Payload::NewState(Box::new(state)), outbox);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Phase, Replica};
 use crate::configuration::Configuration;
-use crate::message::{DoViewChange, Payload, PrepareOk, StartView, StartViewChange};
+use crate::message::{DoViewChange, MessageKind, Payload, PrepareOk, StartView, StartViewChange};
 use crate::outbox::{Ignored, Outbox, RarePath, ViewStart};
 use crate::rules::{LogSummary, Rules};
 use crate::service::Service;
@@ -18,7 +18,7 @@ use crate::types::{CommitNumber, Duration, Incarnation, Instant, ReplicaId, View
 /// Who proposes the view after the current one. A proposal that is not repeated lapses.
 #[derive(Clone, Debug)]
 pub(crate) struct Proposals {
-    own: bool,
+    made_at: Option<Instant>,
     /// How often the own proposal was made.
     repeated: u32,
     heard_at: Box<[Option<Instant>]>,
@@ -46,7 +46,7 @@ struct Vote<O> {
 
 impl Proposals {
     pub(super) fn none(group: Configuration) -> Self {
-        Self { own: false, repeated: 0, heard_at: vec![None; group.size()].into(), any: false }
+        Self { made_at: None, repeated: 0, heard_at: vec![None; group.size()].into(), any: false }
     }
 
     /// Forgets all proposals: the view is a new one, or its primary is alive. Who still wants the next view
@@ -55,7 +55,7 @@ impl Proposals {
     pub(super) fn clear(&mut self) {
         if self.any {
             *self = Self {
-                own: false,
+                made_at: None,
                 repeated: 0,
                 heard_at: vec![None; self.heard_at.len()].into(),
                 any: false,
@@ -68,8 +68,8 @@ impl Proposals {
         self.any = true;
     }
 
-    fn make(&mut self) {
-        self.own = true;
+    fn make(&mut self, now: Instant) {
+        self.made_at = Some(now);
         self.any = true;
         self.repeated += 1;
     }
@@ -82,7 +82,7 @@ impl Proposals {
 
     fn count(&self, now: Instant, window: Duration) -> usize {
         let fresh = |heard: &&Option<Instant>| heard.is_some_and(|heard| now.since(heard) <= window);
-        usize::from(self.own) + self.heard_at.iter().filter(fresh).count()
+        self.heard_at.iter().chain([&self.made_at]).filter(fresh).count()
     }
 }
 
@@ -97,7 +97,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Proposes the view after the current one to all.
     pub(super) fn propose_next_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        self.proposals.make();
+        self.proposals.make(now);
         let view = self.rules.proposed_view(self.view);
         self.broadcast(&Payload::StartViewChange(StartViewChange { view }), outbox);
         self.enter_proposed_view(now, outbox);
@@ -122,15 +122,21 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view < self.view {
             return outbox.ignored(Ignored::OlderView);
         }
-        if view > self.view {
-            self.enter_view_change(now, view, outbox);
-        }
+        self.join_view_change(now, view, outbox);
         if start.view > self.view {
             self.proposals.hear(now, from);
             self.enter_proposed_view(now, outbox);
         } else {
             // In the same view already. If it has missed the start, its DoViewChange tells the primary.
             outbox.ignored(Ignored::NotInViewChange);
+        }
+    }
+
+    /// Others have entered the view `heard`.
+    fn join_view_change(&mut self, now: Instant, heard: View, outbox: &mut impl Outbox<S>) {
+        let joined = self.rules.view_joined(heard, self.view);
+        if heard > self.view && joined > self.view {
+            self.enter_view_change(now, joined, outbox);
         }
     }
 
@@ -144,11 +150,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.transfer = None;
         self.proposals.clear();
         let patience = self.backed_off(self.options.view_change_timeout);
+        let leaves = self.rules.leaves_stalled_view_change();
         self.phase = Phase::ViewChange(ViewChange {
             votes: (0..self.group.size()).map(|_| None).collect(),
             resend_at: now + self.jittered(self.options.resend_interval),
             resent: 0,
-            stalled_at: now + patience,
+            stalled_at: if leaves { now + patience } else { Instant::NEVER },
             stalled: false,
         });
         self.announce_view_change(now, outbox);
@@ -210,8 +217,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::NotPrimary);
         }
         self.learn_incarnations(&vote.incarnations);
-        if view > self.view {
-            self.enter_view_change(now, view, outbox);
+        self.join_view_change(now, view, outbox);
+        if view != self.view {
+            // Only a wrong rule leads elsewhere.
+            return;
         }
         if self.is_normal() {
             return self.send_start_view_again(from, outbox);
@@ -228,7 +237,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) {
         let Phase::ViewChange(change) = &mut self.phase else { return };
-        change.votes[from.index()] = Some(Vote { incarnation, said });
+        let uncounted = self.group.members().find(|at| change.votes[at.index()].is_none());
+        let is_own = from == self.id;
+        let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, uncounted);
+        change.votes[counted.index()] = Some(Vote { incarnation, said });
         for (sender, vote) in self.group.members().zip(&mut change.votes) {
             let known = self.incarnations[sender.index()];
             let stale = |vote: &mut Vote<_>| !self.rules.vote_still_counts(vote.incarnation, known);
