@@ -68,8 +68,11 @@ pub struct Replica<S: Service, R: Rules = Standard> {
     proposals: Proposals,
     /// The state this replica is waiting for, if any.
     transfer: Option<Transfer>,
-    /// View changes in a row that led to nothing: each doubles the timeouts.
+    /// View changes that led to nothing, less one for each time that a view has lasted: each doubles the
+    /// timeouts.
     failed_views: u32,
+    /// Whether the current view has been of use: something was committed in it, or it has lasted.
+    view_has_worked: bool,
     entropy: Entropy,
 }
 
@@ -148,6 +151,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             proposals: Proposals::none(group),
             transfer: None,
             failed_views: 0,
+            view_has_worked: true,
             entropy: Entropy::new(entropy),
         }
     }
@@ -341,10 +345,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         for acknowledged in &mut self.acknowledged {
             *acknowledged = self.rules.acknowledged_at_view_start(*acknowledged);
         }
+        let patience = self.backed_off(self.options.primary_timeout);
         self.phase = if self.primary_of(self.view) == self.id {
-            Phase::Primary(Primary::starting(now))
+            Phase::Primary(Primary::starting(now, patience))
         } else {
-            let patience = self.backed_off(self.options.primary_timeout);
             Phase::Backup(Backup::starting(now, patience))
         };
     }
@@ -420,8 +424,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// `span`, made longer for each view change in a row that led to nothing, and by up to a quarter at
     /// random, so that replicas do not time out in step.
     pub(crate) fn backed_off(&mut self, span: Duration) -> Duration {
-        let doublings = self.rules.doublings(self.failed_views, self.options.backoff_limit);
+        let doublings = self.doublings();
         self.entropy.jittered(span.doubled(doublings))
+    }
+
+    /// How often timeouts are doubled for the view changes that led to nothing.
+    pub(crate) fn doublings(&self) -> u32 {
+        self.rules.doublings(self.failed_views, self.options.backoff_limit)
     }
 
     pub(crate) fn jittered(&mut self, span: Duration) -> Duration {

@@ -56,7 +56,9 @@ impl Liveness {
         Self {
             deadline: now + bound,
             views_before,
-            views_allowed: usize::from(setup.replicas) + 6,
+            // Each replica may have to double its timeouts up to the limit before they suffice, every time at
+            // the cost of a view; then it may be anybody's turn.
+            views_allowed: usize::from(setup.replicas) * (1 + setup.protocol.backoff_limit as usize) + 6,
             in_spite,
             interval,
             look_at: now + interval,

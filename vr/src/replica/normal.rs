@@ -17,10 +17,17 @@ use crate::types::{
 /// How many Prepares are sent again to one backup at a time; who has missed more asks for state.
 const RESENT_AT_ONCE: u64 = 16;
 
+/// How often the patience with a primary is doubled until its view has lasted so long that the timeouts may
+/// shrink. A backup hears a primary that has left for as long as messages travel, which may be longer than the
+/// timeouts are.
+const PROVEN_AFTER: u32 = 3;
+
 /// What a primary remembers while its view lasts.
 #[derive(Clone, Debug)]
 pub(crate) struct Primary {
-    since: Instant,
+    /// When the view will have lasted so long that the timeouts may shrink, if it commits something: heartbeats
+    /// alone prove nothing to a primary, since nobody answers them.
+    proven_at: Instant,
     heartbeat_at: Instant,
     /// When unacknowledged Prepares are sent again; never while everything is committed.
     resend_at: Instant,
@@ -33,7 +40,8 @@ pub(crate) struct Primary {
 /// What a backup remembers while its view lasts.
 #[derive(Clone, Debug)]
 pub(crate) struct Backup<O> {
-    since: Instant,
+    /// When the primary will have been heard for so long that the timeouts may shrink.
+    proven_at: Instant,
     /// How long the primary may be silent.
     patience: Duration,
     /// When the primary's silence becomes a reason to propose the next view.
@@ -50,9 +58,9 @@ pub(crate) struct Backup<O> {
 }
 
 impl Primary {
-    pub(super) const fn starting(now: Instant) -> Self {
+    pub(super) fn starting(now: Instant, patience: Duration) -> Self {
         Self {
-            since: now,
+            proven_at: now + patience.doubled(PROVEN_AFTER),
             heartbeat_at: now,
             resend_at: Instant::NEVER,
             abdicate_at: Instant::NEVER,
@@ -68,11 +76,10 @@ impl Primary {
 
 impl<O> Backup<O> {
     pub(super) fn starting(now: Instant, patience: Duration) -> Self {
-        let suspect_at = now + patience;
         Self {
-            since: now,
+            proven_at: now + patience.doubled(PROVEN_AFTER),
             patience,
-            suspect_at,
+            suspect_at: now + patience,
             kept: Vec::new(),
             heard: None,
             waiting: None,
@@ -192,6 +199,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Arms the primary's timers if something is waiting to be acknowledged.
     pub(super) fn expect_acknowledgements(&mut self, now: Instant) {
         let uncommitted = !self.commit_number.covers(self.log.last());
+        let patience = self.options.abdication_timeout.doubled(self.doublings());
         let Phase::Primary(primary) = &mut self.phase else { return };
         if !uncommitted {
             primary.resend_at = Instant::NEVER;
@@ -199,7 +207,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         } else if primary.resend_at == Instant::NEVER {
             primary.resend_at = now + self.options.resend_interval;
             if self.rules.abdicates() {
-                primary.abdicate_at = now + self.options.abdication_timeout;
+                primary.abdicate_at = now + patience;
             }
         }
     }
@@ -321,13 +329,26 @@ impl<S: Service, R: Rules> Replica<S, R> {
         };
         backup.suspect_at = now + backup.patience;
         backup.heard = Some(self.incarnations[from.index()]);
-        if now.since(backup.since) >= self.options.primary_timeout {
-            self.failed_views = 0;
-        }
+        let is_proven = now >= backup.proven_at;
         if !backup.discontent {
             self.proposals.clear();
         }
+        if is_proven {
+            let patience = self.shrink_timeouts();
+            let Phase::Backup(backup) = &mut self.phase else { return true };
+            backup.patience = patience;
+            backup.proven_at = now + patience.doubled(PROVEN_AFTER);
+        }
         true
+    }
+
+    /// The view has lasted: takes one doubling of the timeouts back. All of them at once would be too much:
+    /// a group that is far apart would never learn how long its view changes take. Returns how long the
+    /// primary may now be silent.
+    fn shrink_timeouts(&mut self) -> Duration {
+        self.view_has_worked = true;
+        self.failed_views = self.failed_views.saturating_sub(1);
+        self.backed_off(self.options.primary_timeout)
     }
 
     /// Whether this is the primary, and was heard in this view in this incarnation.
@@ -414,7 +435,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.took(RarePath::Resumed);
         }
         primary.resend_at = Instant::NEVER;
-        self.failed_views = 0;
+        self.view_has_worked = true;
+        if now >= primary.proven_at {
+            let patience = self.shrink_timeouts();
+            let Phase::Primary(primary) = &mut self.phase else { return };
+            primary.proven_at = now + patience.doubled(PROVEN_AFTER);
+        }
         self.expect_acknowledgements(now);
     }
 
@@ -434,9 +460,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let heartbeat = now >= primary.heartbeat_at && !primary.abdicated;
         if heartbeat {
             primary.heartbeat_at = now + self.options.heartbeat_interval;
-            if now.since(primary.since) >= self.options.primary_timeout {
-                self.failed_views = 0;
-            }
             self.broadcast(&Payload::Commit(Commit { commit_number: self.commit_number }), outbox);
         }
         if resend && let Phase::Primary(primary) = &mut self.phase {

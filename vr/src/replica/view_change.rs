@@ -142,8 +142,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Stops normal operation, moves to `view` and votes for it.
     fn enter_view_change(&mut self, now: Instant, view: View, outbox: &mut impl Outbox<S>) {
-        if matches!(self.phase, Phase::ViewChange(_)) {
-            self.failed_views += 1;
+        if !std::mem::take(&mut self.view_has_worked) {
+            self.failed_views = (self.failed_views + 1).min(self.options.backoff_limit);
         }
         self.view = view;
         self.last_normal_view = self.rules.last_normal_view_after_joining(view, self.last_normal_view);
