@@ -141,7 +141,20 @@ impl Default for Marks {
     }
 }
 
+/// How many kinds of events [`Marks::rare_events`] counts.
+pub const RARE_EVENTS: usize = Moment::ALL.len() + RarePath::ALL.len();
+
 impl Marks {
+    /// How often each moment was seen and each rare path taken.
+    #[must_use]
+    pub fn rare_events(&self) -> [u64; RARE_EVENTS] {
+        let mut counts = [0; RARE_EVENTS];
+        let (moments, rare) = counts.split_at_mut(Moment::ALL.len());
+        moments.copy_from_slice(&self.moments);
+        rare.copy_from_slice(&self.rare);
+        counts
+    }
+
     /// Counts a moment.
     #[inline]
     pub const fn moment(&mut self, moment: Moment) {

@@ -17,6 +17,8 @@ pub enum Purpose {
     Timer,
     ClientFault,
     Heal,
+    /// Where a guided sweep goes on from, and how.
+    Guidance,
     /// The key of the links' delays and losses.
     Links,
     /// Jitter of the replica or client with this node number.
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Heal => 7,
             Self::Links => 8,
             Self::Timer => 9,
+            Self::Guidance => 10,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }
