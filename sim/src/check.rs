@@ -94,6 +94,27 @@ impl fmt::Display for Property {
     }
 }
 
+/// A set of properties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Properties(u64);
+
+impl Properties {
+    /// No property.
+    pub const NONE: Self = Self(0);
+
+    /// The set with one property more.
+    #[must_use]
+    pub const fn with(self, property: Property) -> Self {
+        Self(self.0 | 1 << property as u32)
+    }
+
+    /// Whether the property is in the set.
+    #[must_use]
+    pub const fn contains(self, property: Property) -> bool {
+        self.0 & 1 << property as u32 != 0
+    }
+}
+
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
@@ -127,6 +148,7 @@ impl fmt::Display for Violation {
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     first: Option<Violation>,
+    off: Properties,
     step: u64,
     time: u64,
 }
@@ -135,7 +157,7 @@ impl Findings {
     /// Reports a violation; only the first is kept.
     #[cold]
     pub fn add(&mut self, property: Property, kind: &str, witness: impl Into<String>) {
-        if self.first.is_none() {
+        if self.first.is_none() && !self.off.contains(property) {
             let (step, time) = (self.step, self.time);
             let (kind, witness) = (kind.to_owned(), witness.into());
             self.first = Some(Violation { property, kind, witness, step, time });
@@ -147,6 +169,18 @@ impl Findings {
     #[must_use]
     pub fn first(&self) -> Option<&Violation> {
         self.first.as_ref()
+    }
+
+    /// From here on violations of these properties are not reported, and the run goes on. What their
+    /// checks keep for others is kept as before.
+    pub const fn turn_off(&mut self, off: Properties) {
+        self.off = off;
+    }
+
+    /// Whether violations of this property are reported.
+    #[must_use]
+    pub const fn is_on(&self, property: Property) -> bool {
+        !self.off.contains(property)
     }
 
     /// Which step the following reports belong to.

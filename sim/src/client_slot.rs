@@ -72,6 +72,11 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         self.jitter = random::stream(seed, Purpose::Jitter(Node::Client(self.slot).number()));
     }
 
+    /// From here on operations and pauses are drawn from another stream.
+    pub fn redraw_operations(&mut self, seed: u64) {
+        self.random = random::stream(seed, Purpose::Client(self.slot));
+    }
+
     /// Decides what to ask for next, and how long to wait before, in nanoseconds. `None` if a script has
     /// nothing more for this client.
     pub fn decide(&mut self, setup: &Setup, environment: &mut Environment<W>) -> Option<u64> {

@@ -16,6 +16,7 @@ use crate::decisions::{Decisions, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
+use crate::guided::coverage::Coverage;
 use crate::marks::{Fault, Marks};
 use crate::network::{Dropped, Network, Route, Routed};
 use crate::node::Node;
@@ -132,6 +133,8 @@ pub struct Environment<W: Workload> {
     pub triggered: Option<(Identity, Action)>,
     /// Messages that are kept from being sent: a planted bug.
     pub silence: Option<Silence>,
+    /// What is reached, if somebody wants to know.
+    pub coverage: Option<Box<Coverage>>,
     replicas: usize,
 }
 
@@ -160,6 +163,7 @@ impl<W: Workload> Environment<W> {
             sprung: None,
             triggered: None,
             silence: None,
+            coverage: None,
             replicas: usize::from(setup.replicas),
         }
     }
@@ -226,6 +230,9 @@ impl<W: Workload> Environment<W> {
         }
         if let Some(fate) = routed.fate {
             self.marks.fate(fate);
+            if let Some(coverage) = &mut self.coverage {
+                coverage.fate(self.now, &routed.identity, fate);
+            }
             if let Some(record) = &mut self.record {
                 record.fates.push((routed.identity, fate));
             }

@@ -55,6 +55,12 @@ impl<E> EventQueue<E> {
         Some(((key >> 64) as u64, event))
     }
 
+    /// When the next event happens.
+    #[must_use]
+    pub fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse(key)| (key >> 64) as u64)
+    }
+
     /// How many events are queued.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -45,6 +45,7 @@ pub mod environment;
 pub mod event_queue;
 pub mod explain;
 pub mod faults;
+pub mod guided;
 pub mod marks;
 pub mod network;
 pub mod node;

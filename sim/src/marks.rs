@@ -145,7 +145,20 @@ impl Default for Marks {
     }
 }
 
+/// How many kinds of events [`Marks::rare_events`] counts.
+pub const RARE_EVENTS: usize = Moment::ALL.len() + RarePath::ALL.len();
+
 impl Marks {
+    /// How often each moment was seen and each rare path taken.
+    #[must_use]
+    pub fn rare_events(&self) -> [u64; RARE_EVENTS] {
+        let mut counts = [0; RARE_EVENTS];
+        let (moments, rare) = counts.split_at_mut(Moment::ALL.len());
+        moments.copy_from_slice(&self.moments);
+        rare.copy_from_slice(&self.rare);
+        counts
+    }
+
     /// Counts a moment.
     #[inline]
     pub const fn moment(&mut self, moment: Moment) {
@@ -296,21 +309,26 @@ impl Marks {
     fn counts(&self) -> impl Iterator<Item = u64> {
         let cuts = PartitionShape::ALL.iter().map(|shape| self.cuts.get(shape).copied().unwrap_or(0));
         let crashes = CrashTarget::ALL.iter().map(|target| self.crashes.get(target).copied().unwrap_or(0));
+        let lingering =
+            LingeringShape::ALL.iter().map(|shape| self.lingering.get(shape).copied().unwrap_or(0));
         let rest = [&self.moments[..], &self.rare, &self.ignored, &self.sent].into_iter().flatten().copied();
-        self.faults.into_iter().chain(cuts).chain(crashes).chain(rest)
+        self.faults.into_iter().chain(cuts).chain(crashes).chain(lingering).chain(rest)
     }
 
     /// The counter at a place in that order.
     fn counter(&mut self, place: usize) -> Option<&mut u64> {
         let cuts = FAULTS.len();
         let crashes = cuts + PartitionShape::ALL.len();
-        let rest = crashes + CrashTarget::ALL.len();
+        let lingering = crashes + CrashTarget::ALL.len();
+        let rest = lingering + LingeringShape::ALL.len();
         if place < cuts {
             return self.faults.get_mut(place);
         } else if place < crashes {
             return Some(self.cuts.entry(PartitionShape::ALL[place - cuts]).or_default());
-        } else if place < rest {
+        } else if place < lingering {
             return Some(self.crashes.entry(CrashTarget::ALL[place - crashes]).or_default());
+        } else if place < rest {
+            return Some(self.lingering.entry(LingeringShape::ALL[place - lingering]).or_default());
         }
         let groups = [&mut self.moments[..], &mut self.rare, &mut self.ignored, &mut self.sent];
         groups.into_iter().flatten().nth(place - rest)

@@ -89,6 +89,8 @@ pub struct Network {
     /// Fates given from outside, in place of drawn ones.
     script: Option<FxHashMap<Identity, Fate>>,
     calm: bool,
+    /// Turns the draws of fates into others; zero for those of the seed.
+    salt: u64,
 }
 
 impl Network {
@@ -106,6 +108,7 @@ impl Network {
             repeats: Repeats::default(),
             script,
             calm: false,
+            salt: 0,
         }
     }
 
@@ -137,7 +140,7 @@ impl Network {
         let fate = match &self.script {
             Some(script) => script.get(identity).copied(),
             None if self.calm => None,
-            None => self.draw_fate(bits, identity),
+            None => self.draw_fate(bits ^ self.salt, identity),
         };
         let spread = random::exponential(digest::mix(bits, 1), self.setup.delay_mean_us * 1_000);
         let usual = now.max(clogged_until) + self.setup.delay_min_us * 1_000 + spread;
@@ -228,6 +231,11 @@ impl Network {
     pub fn redraw(&mut self, seed: u64) {
         self.key = random::stream(seed, Purpose::Links).random();
         self.script = None;
+    }
+
+    /// From here on the fates of messages are drawn anew, but usual delays stay what they are.
+    pub fn redraw_fates(&mut self, seed: u64) {
+        self.salt = random::stream(seed, Purpose::Links).random();
     }
 
     /// Takes everything back and lets nothing befall messages any more.

@@ -18,6 +18,8 @@ pub enum Purpose {
     ClientFault,
     Heal,
     Lingering,
+    /// Where a guided sweep goes on from, and how.
+    Guidance,
     /// The key of the links' delays and losses.
     Links,
     /// Jitter of the replica or client with this node number.
@@ -40,6 +42,7 @@ impl Purpose {
             Self::Links => 8,
             Self::Timer => 9,
             Self::Lingering => 10,
+            Self::Guidance => 11,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }

@@ -7,9 +7,12 @@ use serde_json::Value;
 use vr::{Rules, Standard};
 
 use crate::bugs::{Bug, Planted, Silence};
+use crate::check::Properties;
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
-use crate::run::{Manner, Recorded, Redraw, Report, run_with};
+use crate::guided::change::Change;
+use crate::guided::{Branching, Explored};
+use crate::run::{self, Manner, Recorded, Redraw, Report, run_with};
 use crate::setup::Setup;
 use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
@@ -27,19 +30,22 @@ type Runner = fn(
     &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable>;
 
+/// Explores a setup of one workload.
+type Explorer = fn(&Arc<Setup>, Option<&'static Bug>, &[Change], Option<&Branching>) -> Vec<Explored>;
+
 /// Workloads from outside this crate.
-static REGISTERED: Mutex<Vec<(&'static str, Runner)>> = Mutex::new(Vec::new());
+static REGISTERED: Mutex<Vec<(&'static str, Runner, Explorer)>> = Mutex::new(Vec::new());
 
 /// Makes a workload of your own known by its name, so that sweeps, traces and replays can run it.
 pub fn register<W: Workload>() {
     let mut registered = REGISTERED.lock().expect("nobody panics while registering");
-    registered.retain(|(name, _)| *name != W::NAME);
-    registered.push((W::NAME, run_workload::<W>));
+    registered.retain(|(name, ..)| *name != W::NAME);
+    registered.push((W::NAME, run_workload::<W>, explore_workload::<W>));
 }
 
-fn registered(name: &str) -> Option<Runner> {
+fn registered(name: &str) -> Option<(Runner, Explorer)> {
     let registered = REGISTERED.lock().expect("nobody panics while registering");
-    registered.iter().find(|(known, _)| *known == name).map(|&(_, runner)| runner)
+    registered.iter().find(|(known, ..)| *known == name).map(|&(_, runner, explorer)| (runner, explorer))
 }
 
 /// A run that cannot be made.
@@ -77,6 +83,10 @@ pub struct AnyManner<'a> {
     pub expected: Option<Arc<[u32]>>,
     /// Where chance decides anew.
     pub redraws: Vec<Redraw>,
+    /// Do not report violations of these properties.
+    pub off: Properties,
+    /// What is decided otherwise than the seed says.
+    pub changes: &'a [Change],
 }
 
 /// What came of such a run. See [`Recorded`].
@@ -107,7 +117,7 @@ pub fn run_any(
         KeyValue::NAME => run_workload::<KeyValue>(setup, bug, manner, progress),
         Lock::NAME => run_workload::<Lock>(setup, bug, manner, progress),
         other => match registered(other) {
-            Some(runner) => runner(setup, bug, manner, progress),
+            Some((runner, _)) => runner(setup, bug, manner, progress),
             None => Err(Unrunnable::UnknownWorkload(other.to_owned())),
         },
     }
@@ -139,18 +149,44 @@ fn run_typed<W: Workload, R: Rules + Clone>(
         }
     };
     let expected = manner.expected.clone();
-    let manner = Manner {
-        script,
-        record: manner.record,
-        chronicle: manner.chronicle,
-        expected,
-        silence,
-        redraws: manner.redraws.clone(),
-    };
+    let AnyManner { record, chronicle, off, .. } = *manner;
+    let (redraws, changes) = (manner.redraws.clone(), Arc::from(manner.changes));
+    let manner = Manner { script, record, chronicle, expected, silence, redraws, off, changes };
     let Recorded { report, decisions, chronicle, first_difference } =
         run_with::<W, R>(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());
     Ok(AnyRecorded { report, decisions, chronicle, first_difference })
+}
+
+/// Runs `setup` with some changes to its end, or leaves the run in several ways, and sees what is reached.
+/// See [`crate::guided::explore`].
+///
+/// # Errors
+/// [`Unrunnable`] if the setup names an unknown workload.
+pub fn explore_any(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    changes: &[Change],
+    branching: Option<&Branching>,
+) -> Result<Vec<Explored>, Unrunnable> {
+    let explorer: Explorer = match setup.workload.as_str() {
+        KeyValue::NAME => explore_workload::<KeyValue>,
+        Lock::NAME => explore_workload::<Lock>,
+        other => registered(other).ok_or_else(|| Unrunnable::UnknownWorkload(other.to_owned()))?.1,
+    };
+    Ok(explorer(setup, bug, changes, branching))
+}
+
+fn explore_workload<W: Workload>(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    changes: &[Change],
+    branching: Option<&Branching>,
+) -> Vec<Explored> {
+    match bug {
+        None => run::explore::<W, Standard>(setup, Standard, None, changes, branching),
+        Some(bug) => run::explore::<W, Planted>(setup, Planted::new(bug), bug.silence, changes, branching),
+    }
 }
 
 /// Runs `setup` as fast as possible.

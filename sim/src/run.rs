@@ -11,10 +11,13 @@ use vr::{Rules, Standard};
 
 use crate::bugs::Silence;
 use crate::check::linearizability::{self, Verdict as Judgement};
-use crate::check::{Property, Violation};
+use crate::check::{Properties, Property, Violation};
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
 use crate::environment::Environment;
+use crate::guided::change::Change;
+use crate::guided::coverage::Coverage;
+use crate::guided::{Branching, Explored};
 use crate::marks::Marks;
 use crate::setup::Setup;
 use crate::workload::Workload;
@@ -102,6 +105,10 @@ pub struct Manner<O> {
     pub silence: Option<Silence>,
     /// Where chance decides anew, in the order of steps.
     pub redraws: Vec<Redraw>,
+    /// Do not report violations of these properties.
+    pub off: Properties,
+    /// What is decided otherwise than the seed says, by step.
+    pub changes: Arc<[Change]>,
 }
 
 /// A point of a run from which on chance decides anew: see [`World::redraw`].
@@ -124,6 +131,8 @@ impl<O> Default for Manner<O> {
             expected: None,
             silence: None,
             redraws: Vec::new(),
+            off: Properties::NONE,
+            changes: Arc::from([]),
         }
     }
 }
@@ -148,10 +157,11 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
         manner.record || manner.expected.is_some(),
     );
     world.environment_mut().silence = manner.silence;
+    world.environment_mut().checks.findings.turn_off(manner.off);
     if manner.chronicle {
         world.keep_chronicle();
     }
-    let verdict = catching_panics(&mut world, &manner.redraws, progress);
+    let verdict = follow(&mut world, &manner.redraws, &manner.changes, u64::MAX, progress);
     let verdict = verdict.unwrap_or_else(|| judge(&mut world));
     let decisions = world.take_record();
     let first_difference = manner.expected.and_then(|expected| {
@@ -159,6 +169,39 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     });
     let chronicle = world.environment_mut().chronicle.take();
     Recorded { report: report(&world, verdict), decisions, chronicle, first_difference }
+}
+
+/// Runs a workload with some changes to its end, or leaves the run in several ways, and sees what is reached.
+pub fn explore<W: Workload, R: Rules + Clone>(
+    setup: &Arc<Setup>,
+    rules: R,
+    silence: Option<Silence>,
+    changes: &[Change],
+    branching: Option<&Branching>,
+) -> Vec<Explored> {
+    let mut trunk = World::<W, R>::new(Arc::clone(setup), rules, None, false);
+    trunk.environment_mut().silence = silence;
+    trunk.environment_mut().coverage = Some(Box::default());
+    let at = branching.map_or(u64::MAX, |branching| branching.at);
+    let verdict = follow(&mut trunk, &[], changes, at, &mut |_| {});
+    let Some(branching) = branching.filter(|_| verdict.is_none() && !trunk.is_over()) else {
+        let verdict = verdict.unwrap_or_else(|| judge(&mut trunk));
+        return vec![explored(&mut trunk, verdict)];
+    };
+    let branch = |(steps, changes): &(u64, Vec<Change>)| {
+        let mut world = trunk.clone();
+        world.environment_mut().coverage.as_mut().expect("it was asked for").branch();
+        world.stop_faults_after(*steps);
+        let verdict = follow(&mut world, &[], changes, u64::MAX, &mut |_| {});
+        let verdict = verdict.unwrap_or_else(|| judge(&mut world));
+        explored(&mut world, verdict)
+    };
+    branching.branches.iter().map(branch).collect()
+}
+
+fn explored<W: Workload, R: Rules + Clone>(world: &mut World<W, R>, verdict: Verdict) -> Explored {
+    let coverage: Box<Coverage> = world.environment_mut().coverage.take().expect("it was asked for");
+    Explored { report: report(world, verdict), coverage }
 }
 
 fn first_difference(expected: &[u32], found: &[u32]) -> Option<u64> {
@@ -191,6 +234,9 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
         return Verdict::Violated(violation.clone());
     }
     let environment = world.environment();
+    if !environment.checks.findings.is_on(Property::S14) {
+        return Verdict::Held;
+    }
     let order = commit_order(environment);
     match linearizability::judge(&W::model(), &environment.history, Some(&order), SEARCH_BUDGET) {
         Judgement::Linearizable => Verdict::Held,
@@ -224,11 +270,29 @@ thread_local! {
     static LAST_PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
-/// Steps the world to its end. A panic while a replica or client acts is a violation, any other one a
+/// Steps the world on, with changes on its way.
+fn follow<W: Workload, R: Rules + Clone>(
+    world: &mut World<W, R>,
+    redraws: &[Redraw],
+    changes: &[Change],
+    until: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Option<Verdict> {
+    for change in changes {
+        if let Some(verdict) = catching_panics(world, &[], change.step, progress) {
+            return Some(verdict);
+        }
+        world.change(&change.what);
+    }
+    catching_panics(world, redraws, until, progress)
+}
+
+/// Steps the world until there were so many steps, or to its end. A panic while a replica or client acts is a violation, any other one a
 /// failure of the harness.
 fn catching_panics<W: Workload, R: Rules + Clone>(
     world: &mut World<W, R>,
     redraws: &[Redraw],
+    until: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Option<Verdict> {
     keep_panics_quiet();
@@ -238,7 +302,7 @@ fn catching_panics<W: Workload, R: Rules + Clone>(
             while world.environment().steps < redraw.after && world.step() {}
             world.redraw(redraw.seed, redraw.steps);
         }
-        while world.step() {
+        while world.environment().steps < until && world.step() {
             if world.environment().steps.is_multiple_of(1 << 14) {
                 progress(world.environment().steps);
             }
@@ -256,6 +320,8 @@ fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn A
         LAST_PANIC.take().unwrap_or_else(|| (text_of(payload), "unknown place".to_owned()));
     match world.acting() {
         None => Verdict::HarnessFailed(format!("{message} ({place})")),
+        // Nobody asks for panics; but a world in the middle of a step cannot go on.
+        Some(_) if !world.environment().checks.findings.is_on(Property::Panic) => Verdict::Held,
         Some(node) => Verdict::Violated(Violation {
             property: Property::Panic,
             witness: format!("{node} panicked: {message} ({place})"),

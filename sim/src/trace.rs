@@ -83,6 +83,17 @@ pub enum Expected {
     Clean,
 }
 
+impl Expected {
+    /// The signature of the violation, if one is expected.
+    #[must_use]
+    pub fn signature(&self) -> Option<String> {
+        match self {
+            Self::Violation(violation) => Some(violation.signature()),
+            Self::Clean => None,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Entry {

@@ -88,7 +88,7 @@ pub enum RegisterOperation {
 ///
 /// About fifty lines make a service of your own run under every fault and check of this crate: see
 /// `examples/` of the repository.
-pub trait Workload: Sized + 'static {
+pub trait Workload: Clone + Sized + 'static {
     /// What scenario files and traces call it.
     const NAME: &'static str;
     /// What a client asks for. Traces hold operations, hence the bounds.

@@ -5,6 +5,7 @@
 
 mod clients;
 mod faults;
+mod guide;
 mod nodes;
 mod progress;
 mod redraw;
@@ -88,6 +89,8 @@ pub struct World<W: Workload, R: Rules + Clone> {
     healed_at_step: Option<u64>,
     /// Who is acting: a panic while somebody does is theirs.
     acting: Option<Node>,
+    /// How many strikes of chance are left out.
+    skips: u32,
 }
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
@@ -117,6 +120,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             budget_exceeded: false,
             healed_at_step: None,
             acting: None,
+            skips: 0,
         };
         world.schedule_beginning();
         world

@@ -9,6 +9,7 @@ use crate::check::Violation;
 use crate::registry;
 use crate::run::Report;
 use crate::setup::Setup;
+use crate::trace::Trace;
 
 use super::text::{self, BAD, count, line, seconds, styled, word};
 
@@ -50,6 +51,11 @@ pub(crate) fn keep(setup: &Arc<Setup>, bug: Option<&'static Bug>, digest: u64, p
     if report.digest != digest {
         return Kept::Unequal(Box::new(report));
     }
+    write(&trace, path)
+}
+
+/// Writes a trace to `path`, in a folder that need not be there yet.
+pub(crate) fn write(trace: &Trace, path: &Path) -> Kept {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| trace.write(path)) {
         Ok(()) => Kept::Written(path.to_owned()),

@@ -1,154 +1,185 @@
 //! `sim selftest`: proves that the checks bite.
 
-use std::fmt::Write as _;
+mod checks;
+mod guidance;
+mod report;
+mod table;
+
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::bugs::patches::PATCHES;
-use crate::bugs::{self, Bug};
 use crate::patched;
-use crate::selftest::{Ending, Hunt, hunt};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::Exit;
-use super::text::{count, print};
+use super::text::{print, remark};
+use crate::bugs::{self, Bug};
+use crate::selftest::{self, Outcome, blindfold};
 
 /// What `sim selftest` is asked for.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Each bug is hunted in its scenario, seed after seed, from several independent starts: the first begins at
+--first, the next ones a million seeds later each. It must be found from every start, by a check that should
+find it, within its budget of seeds; a control must stay silent for as many. Shown are medians over the
+starts: seeds and steps until found. The output is the same on every machine and with any --jobs, but for
+--times.
+
+Examples:
+  sim selftest                              every bug and control, five starts each
+  sim selftest --only M-V3 M-R12 --times    two of them, with the CPU time it took
+  sim selftest --markdown --times           the table of the README
+  sim selftest --checks                     what would not be found, or later, without each check")]
 pub(crate) struct SelftestArgs {
-    /// List the planted bugs and controls, and run nothing.
-    #[arg(long)]
+    /// List the planted bugs and controls, and run nothing
+    #[arg(long, conflicts_with_all = ["checks", "markdown", "json"])]
     list: bool,
-    /// Hunt only this bug; may be given several times.
-    #[arg(long, value_name = "NAME", value_parser = super::planted_bug)]
+    /// Hunt only these bugs
+    #[arg(long, value_name = "NAME", num_args = 1.., value_parser = super::planted_bug)]
     only: Vec<&'static Bug>,
-    /// The first seed of each hunt.
+    /// The first seed of the first start
     #[arg(long, value_name = "SEED", default_value = "0", value_parser = super::number)]
     first: u64,
-    /// Threads to use [default: all cores]. The result is the same with any number.
+    /// From how many independent starts each bug is hunted
+    #[arg(long, value_name = "N", default_value = "5")]
+    starts: NonZeroUsize,
+    /// Switch each check off in turn, and hunt again what it had found
+    #[arg(long)]
+    checks: bool,
+    /// Hunt each bug by a guided sweep too, and compare
+    #[arg(long, conflicts_with_all = ["checks", "times"])]
+    guided: bool,
+    /// Add the median CPU time until found. It varies from machine to machine
+    #[arg(long, conflicts_with = "checks")]
+    times: bool,
+    /// Print the table as markdown, and nothing else
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Print one JSON object, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Threads. It changes nothing but the speed. [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+}
+
+/// In which form the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Markdown,
+    Json,
+}
+
+impl SelftestArgs {
+    fn bugs(&self) -> Vec<&'static Bug> {
+        if self.only.is_empty() { bugs::all().collect() } else { self.only.clone() }
+    }
+
+    const fn form(&self) -> Form {
+        match (self.markdown, self.json) {
+            (true, _) => Form::Markdown,
+            (_, true) => Form::Json,
+            _ => Form::Text,
+        }
+    }
+
+    fn jobs(&self) -> NonZeroUsize {
+        self.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    }
 }
 
 /// Runs `sim selftest`: 0 if every bug was found and every control silent, 1 if not.
 #[must_use]
 pub(crate) fn run(args: &SelftestArgs) -> u8 {
-    let bugs: Vec<&'static Bug> =
-        if args.only.is_empty() { bugs::all().collect() } else { args.only.clone() };
-    let (text, exit) = if args.list {
-        (list(&bugs), Exit::Held)
+    let bugs = args.bugs();
+    if args.list {
+        return print(&list(&bugs), Exit::Held).code();
+    }
+    #[expect(clippy::disallowed_methods, reason = "how long it took reaches stderr only")]
+    let started = Instant::now();
+    let outcomes = hunt(args, &bugs);
+    let (page, exit) = if args.guided {
+        let guided = guided(args, &outcomes);
+        (guidance::page(&outcomes, &guided, args.form()), guidance::exit(&outcomes, &guided))
+    } else if args.checks {
+        let worth = blindfolded(args, &outcomes);
+        (checks::page(&worth, args.form()), checks::exit(&worth))
     } else {
-        let hunts = hunt_all(&bugs, args);
-        let patches = if args.only.is_empty() { PATCHES } else { &[] };
-        let (patched, all_found) =
-            if patches.is_empty() { (String::new(), true) } else { patched::hunt_all(patches) };
-        let exit = if all_found { exit(&hunts) } else { Exit::gravest(&[(true, Exit::Violated)]) };
-        (table(&hunts) + &summary(&hunts) + &patched, exit)
+        (report::page(&outcomes, args.form(), args.times), report::exit(&outcomes))
     };
-    print(&text, exit).code()
+    let exit = print(&page, exit);
+    remark(&time_taken(&outcomes, started.elapsed()));
+    exit.code()
 }
 
 fn list(bugs: &[&Bug]) -> String {
-    let mut text = String::new();
-    for bug in bugs {
-        let _ = writeln!(text, "{:<6}  {}", bug.name, bug.what);
-    }
+    let mut table = table::Table::new(vec![("bug", table::Side::Left), ("what is wrong", table::Side::Left)]);
+    bugs.iter().for_each(|bug| table.row(vec![bug.name.to_owned(), bug.what.to_owned()]));
     for patch in PATCHES.iter().filter(|_| bugs.len() > 1) {
-        let _ = writeln!(text, "{:<6}  {} (a source patch)", patch.name, patch.what);
+        table.row(vec![patch.name.to_owned(), format!("{} (a source patch)", patch.what)]);
     }
-    text
+    table.text()
 }
 
-fn hunt_all(bugs: &[&'static Bug], args: &SelftestArgs) -> Vec<Hunt> {
-    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let progress = progress_bar(bugs.len());
-    let next = AtomicUsize::new(0);
-    let hunts: Mutex<Vec<(usize, Hunt)>> = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..jobs.min(bugs.len()) {
-            scope.spawn(|| {
-                while let Some(&bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let index =
-                        bugs.iter().position(|other| std::ptr::eq(*other, bug)).expect("it is one of them");
-                    let found = hunt(bug, args.first);
-                    progress.set_message(bug.name);
-                    progress.inc(1);
-                    hunts.lock().expect("no hunter panics").push((index, found));
-                }
-            });
+fn hunt(args: &SelftestArgs, bugs: &[&'static Bug]) -> Vec<Outcome> {
+    let progress = Progress::new("hunting", bugs.len() * args.starts.get());
+    selftest::test(bugs, args.first, args.starts, args.jobs(), &|hunt| progress.over(hunt.bug))
+}
+
+fn blindfolded(args: &SelftestArgs, outcomes: &[Outcome]) -> Vec<blindfold::Worth> {
+    let progress = Progress::new("without a check", outcomes.iter().map(Outcome::found).sum());
+    blindfold::worth(outcomes, args.jobs(), &|bug| progress.over(bug))
+}
+
+fn guided(args: &SelftestArgs, outcomes: &[Outcome]) -> Vec<Outcome> {
+    let progress = Progress::new("guided", outcomes.len() * args.starts.get());
+    selftest::guided(outcomes, args.jobs(), &|hunt| progress.over(hunt.bug))
+}
+
+/// How far it is: on a terminal a bar, elsewhere nothing.
+struct Progress(Mutex<ProgressBar>);
+
+impl Progress {
+    fn new(what: &str, length: usize) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(Mutex::new(ProgressBar::hidden()));
         }
-    });
-    progress.finish_and_clear();
-    let mut hunts = hunts.into_inner().expect("no hunter panics");
-    hunts.sort_by_key(|&(index, _)| index);
-    hunts.into_iter().map(|(_, hunt)| hunt).collect()
-}
-
-fn progress_bar(length: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+        let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}");
+        let style = style.expect("the template is valid");
+        Self(Mutex::new(ProgressBar::new(length as u64).with_style(style).with_prefix(what.to_owned())))
     }
-    let style = ProgressStyle::with_template("hunting {bar:30} {pos}/{len} {msg}").expect("a valid template");
-    ProgressBar::new(length as u64).with_style(style)
-}
 
-fn table(hunts: &[Hunt]) -> String {
-    let mut text =
-        format!("{:<6}  {:>8}  {:>12}  {:<8}  {}\n", "bug", "seeds", "steps", "found by", "what is wrong");
-    for hunt in hunts {
-        let found_by = match (&hunt.found, hunt.ending()) {
-            (Some((_, violation)), _) => format!("{:?}", violation.property),
-            (None, Ending::Silent) => "silent".to_owned(),
-            (None, _) => "-".to_owned(),
-        };
-        let (name, seeds, steps) = (hunt.bug.name, count(hunt.seeds), count(hunt.steps));
-        let _ = writeln!(text, "{name:<6}  {seeds:>8}  {steps:>12}  {found_by:<8}  {}", hunt.bug.what);
+    fn over(&self, bug: &'static Bug) {
+        let bar = self.0.lock().expect("nobody panics while it is held");
+        bar.set_message(bug.name);
+        bar.inc(1);
     }
-    text
 }
 
-fn summary(hunts: &[Hunt]) -> String {
-    let mut text = String::new();
-    for hunt in hunts.iter().filter(|hunt| !hunt.is_good()) {
-        let _ = writeln!(text, "\n{}: {}", hunt.bug.name, complaint(hunt));
-    }
-    let ended = |ending| hunts.iter().filter(|hunt| hunt.ending() == ending).count();
-    let planted = hunts.iter().filter(|hunt| !hunt.bug.is_control()).count();
-    let controls = hunts.len() - planted;
-    let (found, silent) = (ended(Ending::Found), ended(Ending::Silent));
-    let _ =
-        writeln!(text, "\n{found} of {planted} planted bugs found, {silent} of {controls} controls silent");
-    text
-}
-
-fn complaint(hunt: &Hunt) -> String {
-    let bug = hunt.bug;
-    match (&hunt.found, hunt.ending()) {
-        (Some((seed, violation)), Ending::FoundByAnother) => format!(
-            "seed {seed} was caught by {}, which is not one of the checks expected to: {:?}",
-            violation.property, bug.caught_by
-        ),
-        (Some((seed, violation)), _) => {
-            format!(
-                "a false alarm at seed {seed} of {}: {}: {}",
-                bug.scenario, violation.property, violation.witness
-            )
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Ok(bar) = self.0.lock() {
+            bar.finish_and_clear();
         }
-        (None, Ending::Unfound) => {
-            format!("not found in {} seeds of {}", count(hunt.seeds), bug.scenario)
-        }
-        (None, _) => hunt.failure.clone().unwrap_or_default(),
     }
 }
 
-fn exit(hunts: &[Hunt]) -> Exit {
-    Exit::gravest(&[
-        (hunts.is_empty(), Exit::NothingRun),
-        (hunts.iter().any(|hunt| hunt.ending() == Ending::Failed), Exit::HarnessFailed),
-        (hunts.iter().any(|hunt| !hunt.is_good()), Exit::Violated),
-    ])
+fn time_taken(outcomes: &[Outcome], real: Duration) -> String {
+    let cpu: Duration = outcomes.iter().flat_map(|outcome| &outcome.hunts).map(|hunt| hunt.cpu).sum();
+    let mut planted: Vec<_> = outcomes.iter().filter(|outcome| !outcome.bug.is_control()).collect();
+    planted.sort_by_key(|outcome| std::cmp::Reverse(outcome.cpu()));
+    let slowest = planted.iter().take(5);
+    let slowest = slowest.map(|outcome| format!("{} {}", outcome.bug.name, report::seconds(outcome.cpu())));
+    format!(
+        "{:.1} s, {:.1} s of CPU time for the hunts; the longest in the median: {}",
+        real.as_secs_f64(),
+        cpu.as_secs_f64(),
+        slowest.collect::<Vec<_>>().join(", ")
+    )
 }

@@ -1,6 +1,7 @@
 //! `sim sweep`: many seeds.
 
 mod github;
+mod guided;
 mod junit;
 mod progress;
 mod report;
@@ -53,7 +54,8 @@ Examples:
                                               go on where the last one stopped
   sim sweep --count 2000 --junit sweep.xml --github
                                               tell the engine of a CI what was found
-  sim sweep --bug M-Q2 --count 200            hunt a planted bug")]
+  sim sweep --bug M-Q2 --count 200            hunt a planted bug
+  sim sweep --guided --time 10m               spend half of the steps on going on from rare places")]
 pub(crate) struct SweepArgs {
     /// The seeds: A..B without B, A..=B with it, or A.. to go on from A
     #[arg(long, value_name = "A..B", value_parser = seeds)]
@@ -95,6 +97,9 @@ pub(crate) struct SweepArgs {
     /// Go on with the file of --jsonl: what is in it is not run again. Without the file, begin it
     #[arg(long, requires = "jsonl")]
     resume: bool,
+    /// Go on from rare places that earlier runs reached, in half of the steps. --count is that of all runs
+    #[arg(long, conflicts_with_all = ["shard", "recheck", "jsonl"])]
+    guided: bool,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -217,6 +222,9 @@ pub(crate) fn run(args: &SweepArgs) -> u8 {
 fn sweep(args: &SweepArgs) -> Result<Exit, String> {
     let (plan, scenarios) = args.plan()?;
     args.report.check()?;
+    if args.guided {
+        return Ok(run_guided(args, &plan));
+    }
     let mut begun = begin(args, &plan, &scenarios)?;
     let done = (begun.outcome.totals.steps, begun.outcome.totals.time);
     heed_interrupts();
@@ -266,6 +274,24 @@ fn begin(args: &SweepArgs, plan: &Plan, scenarios: &[Named]) -> Result<Begun, St
         text::remark(&format!("{}: holds {runs}, {rest}", path.display()));
     }
     Ok(Begun { outcome, next, writer })
+}
+
+fn run_guided(args: &SweepArgs, plan: &Plan) -> Exit {
+    heed_interrupts();
+    #[expect(clippy::disallowed_methods, reason = "speed is measured here, and reaches stderr only")]
+    let started = Instant::now();
+    let progress = Progress::default();
+    let stop =
+        || INTERRUPTED.load(Ordering::Relaxed) || args.time.is_some_and(|limit| started.elapsed() >= limit);
+    let outcome = progress::shown(&progress, plan, args.time, started, || {
+        crate::guided::sweep::sweep(plan, &progress, &stop)
+    });
+    let real = started.elapsed();
+    let summary = guided::Summary::new(args, plan, &outcome);
+    let page = if args.json { summary.json() } else { summary.page() };
+    let exit = text::print(&page, summary.exit());
+    text::remark(&describe::speed(outcome.steps, outcome.time, real));
+    exit
 }
 
 /// Sweeps until the end, the time limit or Ctrl-C, and shows how far it is.

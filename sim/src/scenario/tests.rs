@@ -74,7 +74,8 @@ fn values_of_another_type_have_a_position() {
     assert_eq!(
         refusal(r#""faults": {"crash": {"targets": ["boss"]}}"#),
         "test.json:1:66: unknown variant `boss`, expected one of `random`, `primary`, `next-primary`, \
-         `after-do-view-change`, `during-recovery`, `before-quorum`"
+         `after-do-view-change`, `during-recovery`, `before-quorum`, `after-recovery-response`, \
+         `after-start-view`"
     );
     assert_eq!(
         refusal(r#""expect": "luck""#),
@@ -257,9 +258,10 @@ fn sessions_suffice_for_the_clients() {
 fn what_cannot_be_found_is_named() {
     assert_eq!(
         Scenario::find("clam").unwrap_err().to_string(),
-        "clam: no such scenario: expected a JSON file or one of swarm, calm, lossy, slow-links, partitions, \
-         one-way-cuts, crash-storm, primary-hunt, quick-restarts, rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, \
-         one-replica, two-replicas, four-replicas, seven-replicas, beyond-the-budget"
+        "clam: no such scenario: expected a JSON file or one of swarm, calm, lossy, rare-losses, \
+         slow-links, far-apart, partitions, one-way-cuts, one-fault-stays, crash-storm, primary-hunt, quick-restarts, \
+         rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, one-replica, two-replicas, \
+         four-replicas, seven-replicas, beyond-the-budget"
     );
     let missing = Scenario::find("nowhere/clam.json").unwrap_err();
     assert!(matches!(&missing, ScenarioError::Unreadable { file, .. } if file == "nowhere/clam.json"));

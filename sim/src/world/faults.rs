@@ -32,6 +32,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let scene = self.scene();
         match self.sources[index].strike(&self.setup, &scene) {
             Strike::Nothing => {}
+            _ if self.skips > 0 => self.skips -= 1,
             // One at a time for each moment, or a backlog would strike all at once.
             Strike::Ambush(ambush) => {
                 self.environment.ambushes.retain(|waiting| waiting.target != ambush.target);
@@ -79,6 +80,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         self.environment.marks.action(&action);
         self.environment.tell(|| Effect::Fault(action.clone()));
+        if let Some(coverage) = &mut self.environment.coverage {
+            coverage.actions.push((self.environment.steps, action.clone()));
+        }
         if let Some(record) = &mut self.environment.record {
             record.actions.push(Done { at: self.environment.now, when_sent, action: action.clone() });
         }
@@ -185,6 +189,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         self.environment.marks.moment(Moment::Crash);
         self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
+        self.look_around();
     }
 
     pub(super) fn restart(&mut self, id: ReplicaId) {

@@ -144,6 +144,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             }
             _ => {}
         }
+        self.look_around();
     }
 
     pub(super) fn schedule_replica_timer(&mut self, index: usize) {
