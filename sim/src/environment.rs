@@ -16,10 +16,11 @@ use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::marks::{Fault, Marks};
-use crate::network::{Dropped, Network, Route};
+use crate::network::{Dropped, Fate, Network, Route};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
 use crate::setup::{CrashTarget, Setup};
+use crate::timeline::{Befallen, Delays, Recording};
 use crate::workload::Workload;
 
 /// Something that will happen.
@@ -119,6 +120,8 @@ pub struct Environment<W: Workload> {
     pub history_clock: u64,
     /// What is recorded, if the run is.
     pub record: Option<Box<Decisions<W::Operation>>>,
+    /// The decisions by time and place, if they are wanted.
+    pub recording: Option<Box<Recording<W::Operation>>>,
     /// What happens in place of chance, if the run is scripted.
     pub script: Option<Arc<Script<W::Operation>>>,
     /// The listing, if one is wanted.
@@ -152,6 +155,7 @@ impl<W: Workload> Environment<W> {
             callers: Vec::new(),
             history_clock: 0,
             record: record.then(Box::default),
+            recording: None,
             script,
             lines: None,
             ambushes: Vec::new(),
@@ -213,6 +217,16 @@ impl<W: Workload> Environment<W> {
             self.marks.fate(fate);
             if let Some(record) = &mut self.record {
                 record.fates.push((routed.identity, fate));
+            }
+        }
+        if let Some(recording) = &mut self.recording {
+            let delay = match routed.route {
+                Route::Once(at) if recording.delays == Delays::All => Some(Fate::Late(at - self.now)),
+                _ => None,
+            };
+            if let Some(fate) = routed.fate.or(delay) {
+                let Identity { from, to, kind, .. } = routed.identity;
+                recording.timeline.fates.push(Befallen { at: self.now, from, to, kind, fate });
             }
         }
         let travels = !matches!(routed.route, Route::Dropped(_));

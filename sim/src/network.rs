@@ -4,14 +4,17 @@
 //! ([`Identity`]). So one message more or less, or a draw more or less, changes nothing for the others,
 //! and a trace that names the messages with an unusual fate can be replayed on changed code.
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::node::Node;
-use crate::packet::Identity;
+use crate::packet::{Identity, Kind};
 use crate::random::{self, Purpose};
 use crate::setup;
+use crate::timeline::Befallen;
 use rand::RngExt;
 
 /// What befalls a message that does not simply arrive after its link's usual delay. Times are in
@@ -83,14 +86,51 @@ pub struct Network {
     setup: setup::Network,
     repeats: Repeats,
     /// Fates given from outside, in place of drawn ones.
-    script: Option<FxHashMap<Identity, Fate>>,
+    script: Option<ScriptedFates>,
     calm: bool,
+}
+
+/// Fates given from outside.
+#[derive(Clone, Debug)]
+pub enum ScriptedFates {
+    /// By what the message is.
+    Named(FxHashMap<Identity, Fate>),
+    /// By its link and kind, and from when on, in order.
+    Timed(FxHashMap<(Node, Node, Kind), VecDeque<(u64, Fate)>>),
+}
+
+impl ScriptedFates {
+    /// Fates by time and place; they are in order.
+    #[must_use]
+    pub fn timed(fates: &[Befallen]) -> Self {
+        let mut links = FxHashMap::<_, VecDeque<_>>::default();
+        for &Befallen { at, from, to, kind, fate } in fates {
+            links.entry((from, to, kind)).or_default().push_back((at, fate));
+        }
+        Self::Timed(links)
+    }
+
+    /// What befalls a message that is sent at `now`.
+    fn take(&mut self, now: u64, identity: &Identity) -> Option<Fate> {
+        match self {
+            Self::Named(fates) => fates.get(identity).copied(),
+            Self::Timed(links) => {
+                let waiting = links.get_mut(&(identity.from, identity.to, identity.kind))?;
+                let latest = waiting.iter().take_while(|(at, _)| *at <= now).last()?.0;
+                // What was meant for an earlier message that was never sent is not for this one.
+                while waiting.front().is_some_and(|(at, _)| *at < latest) {
+                    waiting.pop_front();
+                }
+                waiting.pop_front().map(|(_, fate)| fate)
+            }
+        }
+    }
 }
 
 impl Network {
     /// A network for the nodes of a run; with a script, only the messages that it names have a fate.
     #[must_use]
-    pub fn new(setup: &setup::Setup, script: Option<FxHashMap<Identity, Fate>>) -> Self {
+    pub fn new(setup: &setup::Setup, script: Option<ScriptedFates>) -> Self {
         let replicas = usize::from(setup.replicas);
         let nodes = replicas + usize::from(setup.clients);
         Self {
@@ -122,7 +162,7 @@ impl Network {
     }
 
     #[inline]
-    fn route_on(&self, now: u64, link: usize, bits: u64, identity: &Identity) -> (Route, Option<Fate>) {
+    fn route_on(&mut self, now: u64, link: usize, bits: u64, identity: &Identity) -> (Route, Option<Fate>) {
         let Link { cuts, in_flight, clogged_until } = self.links[link];
         if cuts > 0 {
             return (Route::Dropped(Dropped::Cut), None);
@@ -130,8 +170,8 @@ impl Network {
         if in_flight >= self.setup.link_capacity && !self.calm {
             return (Route::Dropped(Dropped::Overflow), None);
         }
-        let fate = match &self.script {
-            Some(script) => script.get(identity).copied(),
+        let fate = match &mut self.script {
+            Some(script) => script.take(now, identity),
             None if self.calm => None,
             None => self.draw_fate(bits, identity),
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vr::{Rules, Standard};
 
@@ -11,6 +12,7 @@ use crate::decisions::{Decisions, Script};
 use crate::environment::Line;
 use crate::run::{Manner, Recorded, Report, run_with};
 use crate::setup::Setup;
+use crate::timeline::{Delays, Timeline};
 use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
 use crate::workload::key_value::KeyValue;
@@ -75,6 +77,12 @@ pub struct AnyManner<'a> {
     pub list: bool,
     /// Compare the digest after each step with these.
     pub expected: Option<Arc<[u32]>>,
+    /// Follow this timeline in place of chance.
+    pub timed_script: Option<&'a Timeline<Value>>,
+    /// Keep the decisions by time and place.
+    pub timeline: Option<Delays>,
+    /// Stop after so many steps.
+    pub limit: Option<u64>,
 }
 
 /// What came of such a run. See [`Recorded`].
@@ -88,6 +96,8 @@ pub struct AnyRecorded {
     pub lines: Vec<Line>,
     /// The first step whose digest differs from the expected one.
     pub first_difference: Option<u64>,
+    /// The decisions by time and place, if they were wanted.
+    pub timeline: Option<Timeline<Value>>,
 }
 
 /// Runs `setup`, under the rules of `bug` if one is given. `progress` is told the number of steps now and
@@ -130,18 +140,23 @@ fn run_typed<W: Workload, R: Rules + Clone>(
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
-    let script = match manner.script {
-        None => None,
-        Some(decisions) => {
-            Some(Arc::new(Script::new(&decisions.with_operations().map_err(Unrunnable::Misfit)?)))
-        }
-    };
+    let script = script(manner).map_err(Unrunnable::Misfit)?.map(Arc::new);
     let expected = manner.expected.clone();
-    let manner = Manner { script, record: manner.record, list: manner.list, expected, silence };
-    let Recorded { report, decisions, lines, first_difference } =
+    let AnyManner { record, list, timeline, limit, .. } = *manner;
+    let manner = Manner { script, record, list, expected, silence, timeline, limit };
+    let Recorded { report, decisions, lines, first_difference, timeline } =
         run_with::<W, R>(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());
-    Ok(AnyRecorded { report, decisions, lines, first_difference })
+    let timeline = timeline.map(|timeline| timeline.to_json());
+    Ok(AnyRecorded { report, decisions, lines, first_difference, timeline })
+}
+
+/// What the run is to follow, if anything.
+fn script<O: Clone + DeserializeOwned>(manner: &AnyManner<'_>) -> Result<Option<Script<O>>, String> {
+    if let Some(timeline) = manner.timed_script {
+        return Ok(Some(Script::timed(&timeline.with_operations()?)));
+    }
+    manner.script.map(|decisions| Ok(Script::new(&decisions.with_operations()?))).transpose()
 }
 
 /// Runs `setup` as fast as possible.

@@ -140,12 +140,12 @@ fn planted(head: &Head) -> Result<Option<&'static Bug>, Unreplayable> {
 fn exactly(trace: &Trace, bug: Option<&'static Bug>, list: bool) -> Result<AnyRecorded, Unreplayable> {
     let script = (trace.head.follows == Follows::Decisions).then_some(&trace.decisions);
     let expected = Some(Arc::from(trace.decisions.hashes.as_slice()));
-    let manner = AnyManner { script, record: true, list, expected };
+    let manner = AnyManner { script, record: true, list, expected, ..AnyManner::default() };
     run_any(&Arc::new(trace.head.setup.clone()), bug, &manner, &mut |_| {}).map_err(Unreplayable::Unrunnable)
 }
 
 fn by_decisions(trace: &Trace, bug: Option<&'static Bug>, list: bool) -> Result<AnyRecorded, Unreplayable> {
-    let manner = AnyManner { script: Some(&trace.decisions), record: true, list, expected: None };
+    let manner = AnyManner { script: Some(&trace.decisions), record: true, list, ..AnyManner::default() };
     run_any(&Arc::new(trace.head.setup.clone()), bug, &manner, &mut |_| {}).map_err(Unreplayable::Unrunnable)
 }
 

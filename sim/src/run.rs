@@ -15,6 +15,7 @@ use crate::decisions::{Decisions, Script};
 use crate::environment::{Environment, Line};
 use crate::marks::Marks;
 use crate::setup::Setup;
+use crate::timeline::{Delays, Recording, Timeline};
 use crate::workload::Workload;
 use crate::world::World;
 
@@ -82,6 +83,8 @@ pub struct Recorded<O> {
     pub lines: Vec<Line>,
     /// The steps at which the replay's digest differed from the expected one: the first, if any.
     pub first_difference: Option<u64>,
+    /// The decisions by time and place, if they were wanted.
+    pub timeline: Option<Timeline<O>>,
 }
 
 /// How a run is to be made.
@@ -97,11 +100,15 @@ pub struct Manner<O> {
     pub expected: Option<Arc<[u32]>>,
     /// Keep these messages from being sent.
     pub silence: Option<Silence>,
+    /// Keep the decisions by time and place.
+    pub timeline: Option<Delays>,
+    /// Stop after so many steps; unless something was violated by then, the run is not judged and held.
+    pub limit: Option<u64>,
 }
 
 impl<O> Default for Manner<O> {
     fn default() -> Self {
-        Self { script: None, record: false, list: false, expected: None, silence: None }
+        Self { script: None, record: false, list: false, expected: None, silence: None, timeline: None, limit: None }
     }
 }
 
@@ -128,14 +135,19 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     if manner.list {
         world.environment_mut().lines = Some(Vec::new());
     }
-    let verdict = catching_panics(&mut world, progress);
-    let verdict = verdict.unwrap_or_else(|| judge(&mut world));
+    world.environment_mut().recording =
+        manner.timeline.map(|delays| Box::new(Recording { timeline: Timeline::default(), delays }));
+    let limit = manner.limit.unwrap_or(u64::MAX);
+    let verdict = catching_panics(&mut world, limit, progress);
+    let verdict =
+        verdict.unwrap_or_else(|| if world.is_over() { judge(&mut world) } else { Verdict::Held });
     let decisions = world.take_record();
     let first_difference = manner.expected.and_then(|expected| {
         first_difference(&expected, &decisions.as_ref().expect("recorded to be compared").hashes)
     });
     let lines = world.environment_mut().lines.take().unwrap_or_default();
-    Recorded { report: report(&world, verdict), decisions, lines, first_difference }
+    let timeline = world.environment_mut().recording.take().map(|recording| recording.timeline);
+    Recorded { report: report(&world, verdict), decisions, lines, first_difference, timeline }
 }
 
 fn first_difference(expected: &[u32], found: &[u32]) -> Option<u64> {
@@ -205,12 +217,13 @@ thread_local! {
 /// failure of the harness.
 fn catching_panics<W: Workload, R: Rules + Clone>(
     world: &mut World<W, R>,
+    limit: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Option<Verdict> {
     keep_panics_quiet();
     SIMULATING.set(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-        while world.step() {
+        while world.environment().steps < limit && world.step() {
             if world.environment().steps.is_multiple_of(1 << 14) {
                 progress(world.environment().steps);
             }

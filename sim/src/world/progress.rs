@@ -35,9 +35,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let now = self.environment.now;
         let core = self.choose_core(quorum, &holders, &amnesiacs);
         self.environment.line(None, None, || format!("the faults stop; the core is {core:?}"));
+        let healed = || Healed { at: now, core: core.iter().map(|id| id.0).collect() };
         if let Some(record) = &mut self.environment.record {
-            let names = core.iter().map(|id| id.0).collect();
-            record.healed = Some(Healed { at: now, core: names });
+            record.healed = Some(healed());
+        }
+        if let Some(recording) = &mut self.environment.recording {
+            recording.timeline.healed = Some(healed());
         }
         self.isolate_the_rest(&core);
         self.wake_everybody(&core);
@@ -74,7 +77,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         amnesiacs: &[ReplicaId],
     ) -> Vec<ReplicaId> {
         if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.clone()) {
-            return healed.core.into_iter().map(ReplicaId).collect();
+            let core: Vec<_> = healed.core.into_iter().map(ReplicaId).collect();
+            let remembers = |id: &&ReplicaId| holders.contains(id);
+            // Where the run has become another one, the core may not be one any more: it could not make
+            // progress, and nobody would be at fault.
+            if core.iter().filter(remembers).count() >= quorum || holders.len() < quorum {
+                return core;
+            }
+            return (0..self.setup.replicas).map(ReplicaId).collect();
         }
         let mut random = random::stream(self.setup.seed, Purpose::Heal);
         let everybody = random.chance(500_000) || holders.len() < quorum;
