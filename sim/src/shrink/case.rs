@@ -178,6 +178,14 @@ impl Case {
         Self { setup: self.setup.clone(), timeline }
     }
 
+    /// The same with every message as quick as the average.
+    pub(super) fn with_steady_delays(&self) -> Self {
+        let mut case = self.clone();
+        let network = &mut case.setup.network;
+        (network.delay_min_us, network.delay_mean_us) = (network.delay_min_us + network.delay_mean_us, 0);
+        case
+    }
+
     // ---- Time ------------------------------------------------------------------------------------
 
     /// The times of all decisions.
@@ -224,7 +232,7 @@ impl Case {
     /// happens then.
     pub(super) fn since(&self, from: u64, lead: u64) -> Self {
         let mut case = self.clone();
-        let Timeline { actions, requests, fates, healed } = &mut case.timeline;
+        let Timeline { actions, requests, fates, .. } = &mut case.timeline;
         actions.retain_mut(|done| {
             let lasts = lasts_mut(&mut done.action);
             if done.at < from
@@ -238,7 +246,6 @@ impl Case {
         });
         requests.retain(|asked| asked.at >= from);
         fates.retain(|befallen| befallen.at >= from);
-        _ = healed;
         case.times_mut().for_each(|at| *at = at.saturating_sub(from) + lead);
         case.in_order()
     }

@@ -11,6 +11,9 @@ use crate::registry::{AnyManner, run_any};
 use crate::timeline::Delays;
 use crate::trace::{Follows, Trace};
 
+/// How many more decisions may be needed where delays are decisions.
+const SPELLED_OUT_AT_MOST: usize = 12;
+
 /// The smallest failing case so far, and how to ask for a smaller one.
 pub(super) struct Shrinker<'a, 'b> {
     pub(super) best: Case,
@@ -58,6 +61,7 @@ impl Shrinker<'_, '_> {
             let before = self.best.clone();
             self.fewer_decisions();
             self.steady();
+            self.spelled_out();
             self.late_beginning();
             self.fewer_clients();
             self.fewer_replicas();
@@ -128,6 +132,27 @@ impl Shrinker<'_, '_> {
         }));
     }
 
+    /// Every message takes as long as any other, but for those of which a fate says how long they take: at
+    /// first all, then as few as it takes. So nothing is left to a draw, and what remains of the delays can
+    /// be seen.
+    fn spelled_out(&mut self) {
+        if self.best.setup.network.delay_mean_us == 0 {
+            return;
+        }
+        let Some(spelled) = self.oracle.run(&self.best, self.failing.report.steps, Delays::All) else { return };
+        let (best, fewest) = (self.best.clone(), self.failing.decisions.len());
+        let mut case = Case { setup: best.setup.clone(), timeline: spelled.timeline };
+        case.setup.network.delay_mean_us = 0;
+        if !self.attempt(case) {
+            return;
+        }
+        self.fewer_decisions();
+        // A few more are worth it: the trace does not depend on draws then.
+        if self.failing.decisions.len() > fewest + SPELLED_OUT_AT_MOST {
+            self.attempt(best);
+        }
+    }
+
     // ---- Larger pieces -----------------------------------------------------------------------------
 
     /// The run begins shortly before it fails; whoever was the primary then is the first replica.
@@ -141,8 +166,8 @@ impl Shrinker<'_, '_> {
         let moments = moments.into_iter().rev().filter(|&at| at < end && at > lead).step_by(step);
         for from in moments {
             let late = best.since(from, lead);
-            let rotations = 0..best.setup.replicas;
-            if self.attempt_any(rotations.map(|by| late.rotated(by))) {
+            let rotations = (0..best.setup.replicas).map(|by| late.rotated(by));
+            if self.attempt_any(rotations.flat_map(|late| [late.with_steady_delays(), late])) {
                 return;
             }
         }
