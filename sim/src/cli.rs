@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod scenario;
 mod selftest;
+mod shrink;
 mod sweep;
 mod text;
 mod trace;
@@ -45,6 +46,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run many seeds on all cores, and group what fails
     Sweep(sweep::SweepArgs),
+    /// Make traces as small as they get
+    Shrink(shrink::ShrinkArgs),
     /// Run a recorded trace again
     Replay(replay::ReplayArgs),
     /// Look at recorded traces
@@ -66,6 +69,7 @@ Examples:
   sim sweep --count 2000                  run seeds 0 to 1999, dealt out to all scenarios
   sim sweep --time 60s --scenario swarm   run as many seeds as fit into a minute
   sim sweep --bug M-Q2 --count 200        hunt a planted bug
+  sim shrink failures/swarm-42.trace.jsonl
   sim replay failures/swarm-42.trace.jsonl
   sim trace show failures/swarm-42.trace.jsonl
   sim scenario list
@@ -113,6 +117,7 @@ fn execute(cli: &Cli) -> u8 {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Sweep(args)) => sweep::run(args),
+        Some(Command::Shrink(args)) => shrink::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Trace(command)) => trace::run(command),
         Some(Command::Scenario(command)) => scenario::run(command),

@@ -86,6 +86,9 @@ pub(crate) struct SweepArgs {
     /// Where to put a trace of each finding
     #[arg(long, value_name = "DIR", default_value = keep::FOLDER)]
     failures: PathBuf,
+    /// Leave the traces as they are: by default some runs of each finding are shrunk, within 30 seconds
+    #[arg(long)]
+    no_shrink: bool,
 }
 
 // ---- Reading flags -----------------------------------------------------------------------------------
@@ -114,7 +117,7 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     Ok(Seeds { first, count })
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let seconds_each = match &text[digits.len()..] {
         "s" | "" => Some(1),
