@@ -16,11 +16,11 @@ use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::marks::{Fault, Marks};
-use crate::network::{Dropped, Fate, Network, Route};
+use crate::network::{Dropped, Network, Route};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
 use crate::setup::{CrashTarget, Setup};
-use crate::timeline::{Befallen, Delays, Recording};
+use crate::timeline::Recording;
 use crate::workload::Workload;
 
 /// Something that will happen.
@@ -220,14 +220,7 @@ impl<W: Workload> Environment<W> {
             }
         }
         if let Some(recording) = &mut self.recording {
-            let delay = match routed.route {
-                Route::Once(at) if recording.delays == Delays::All => Some(Fate::Late(at - self.now)),
-                _ => None,
-            };
-            if let Some(fate) = routed.fate.or(delay) {
-                let Identity { from, to, kind, .. } = routed.identity;
-                recording.timeline.fates.push(Befallen { at: self.now, from, to, kind, fate });
-            }
+            recording.sent(self.now, &routed);
         }
         let travels = !matches!(routed.route, Route::Dropped(_));
         if (travels && !self.ambushes.is_empty()) || self.script.is_some() {

@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::packet::{Identity, Kind};
 use crate::random::{self, Purpose};
 use crate::setup;
-use crate::timeline::Befallen;
+use crate::timeline::{Befallen, Burst};
 use rand::RngExt;
 
 /// What befalls a message that does not simply arrive after its link's usual delay. Times are in
@@ -95,17 +95,25 @@ pub struct Network {
 pub enum ScriptedFates {
     /// By what the message is.
     Named(FxHashMap<Identity, Fate>),
-    /// By its link and kind, and from when on, in order.
-    Timed(FxHashMap<(Node, Node, Kind), VecDeque<(u64, Fate)>>),
+    /// By its link and kind, and from when on.
+    Timed(FxHashMap<(Node, Node, Kind), Waiting>),
+}
+
+/// The fates that wait for messages of one kind on one link, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    fates: VecDeque<Befallen>,
+    burst: Burst,
 }
 
 impl ScriptedFates {
     /// Fates by time and place; they are in order.
     #[must_use]
     pub fn timed(fates: &[Befallen]) -> Self {
-        let mut links = FxHashMap::<_, VecDeque<_>>::default();
-        for &Befallen { at, from, to, kind, fate } in fates {
-            links.entry((from, to, kind)).or_default().push_back((at, fate));
+        let mut links = FxHashMap::<_, Waiting>::default();
+        for befallen in fates {
+            let link = (befallen.from, befallen.to, befallen.kind);
+            links.entry(link).or_default().fates.push_back(*befallen);
         }
         Self::Timed(links)
     }
@@ -115,13 +123,17 @@ impl ScriptedFates {
         match self {
             Self::Named(fates) => fates.get(identity).copied(),
             Self::Timed(links) => {
-                let waiting = links.get_mut(&(identity.from, identity.to, identity.kind))?;
-                let latest = waiting.iter().take_while(|(at, _)| *at <= now).last()?.0;
+                let Waiting { fates, burst } =
+                    links.get_mut(&(identity.from, identity.to, identity.kind))?;
+                let place = burst.count(now);
+                let latest = fates.iter().take_while(|befallen| befallen.at <= now).last()?.at;
                 // What was meant for an earlier message that was never sent is not for this one.
-                while waiting.front().is_some_and(|(at, _)| *at < latest) {
-                    waiting.pop_front();
+                while fates.front().is_some_and(|befallen| befallen.at < latest) {
+                    fates.pop_front();
                 }
-                waiting.pop_front().map(|(_, fate)| fate)
+                let is_this = |befallen: &Befallen| befallen.at == latest && befallen.place == place;
+                let index = fates.iter().position(is_this)?;
+                fates.remove(index).map(|befallen| befallen.fate)
             }
         }
     }

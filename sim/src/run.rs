@@ -136,7 +136,7 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
         world.environment_mut().lines = Some(Vec::new());
     }
     world.environment_mut().recording =
-        manner.timeline.map(|delays| Box::new(Recording { timeline: Timeline::default(), delays }));
+        manner.timeline.map(|delays| Box::new(Recording::new(delays)));
     let limit = manner.limit.unwrap_or(u64::MAX);
     let verdict = catching_panics(&mut world, limit, progress);
     let verdict =

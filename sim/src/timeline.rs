@@ -6,12 +6,12 @@
 //! Here a request is made at a time, and a fate befalls the next message of a kind on a link. So shrinking
 //! changes one decision and leaves the others as they are; the run that is left is recorded anew.
 
-use serde::{Deserialize, Serialize};
+use rustc_hash::FxHashMap;
 
 use crate::decisions::{Done, Healed};
-use crate::network::Fate;
+use crate::network::{Dropped, Fate, Route, Routed};
 use crate::node::Node;
-use crate::packet::Kind;
+use crate::packet::{Identity, Kind};
 
 /// All decisions of a run, by time and place. Times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Asked<O> {
 }
 
 /// What befalls the next message of this kind on this link, from this time on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Befallen {
     /// From when on.
     pub at: u64,
@@ -48,6 +48,8 @@ pub struct Befallen {
     pub to: Node,
     /// Its kind.
     pub kind: Kind,
+    /// Which one it is of those that are sent at the same time, from 0.
+    pub place: u32,
     /// What befalls it.
     pub fate: Fate,
 }
@@ -68,6 +70,49 @@ pub struct Recording<O> {
     pub timeline: Timeline<O>,
     /// Which delays are recorded.
     pub delays: Delays,
+    bursts: FxHashMap<(Node, Node, Kind), Burst>,
+}
+
+/// Counts messages that are sent at the same time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Burst {
+    at: u64,
+    next: u32,
+}
+
+impl Burst {
+    /// The place of the next one.
+    pub const fn count(&mut self, now: u64) -> u32 {
+        if self.at != now {
+            *self = Self { at: now, next: 0 };
+        }
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+impl<O> Recording<O> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(delays: Delays) -> Self {
+        Self { timeline: Timeline::default(), delays, bursts: FxHashMap::default() }
+    }
+
+    /// A message is sent at `now`.
+    pub fn sent(&mut self, now: u64, routed: &Routed) {
+        if matches!(routed.route, Route::Dropped(Dropped::Cut | Dropped::Overflow)) {
+            return;
+        }
+        let Identity { from, to, kind, .. } = routed.identity;
+        let place = self.bursts.entry((from, to, kind)).or_default().count(now);
+        let delay = match routed.route {
+            Route::Once(at) if self.delays == Delays::All => Some(Fate::Late(at - now)),
+            _ => None,
+        };
+        if let Some(fate) = routed.fate.or(delay) {
+            self.timeline.fates.push(Befallen { at: now, from, to, kind, place, fate });
+        }
+    }
 }
 
 impl<O> Default for Timeline<O> {

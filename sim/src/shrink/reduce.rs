@@ -7,6 +7,7 @@ use super::case::{Case, Family};
 use super::ddmin;
 use super::finish::Named;
 use super::oracle::{Failing, Oracle};
+use crate::decisions::Done;
 use crate::registry::{AnyManner, run_any};
 use crate::timeline::Delays;
 use crate::trace::{Follows, Trace};
@@ -28,11 +29,7 @@ pub(super) fn start(trace: &Trace, oracle: &mut Oracle<'_>) -> Option<(Case, Fai
     let manner = AnyManner { script, timeline: Some(Delays::Unusual), ..AnyManner::default() };
     let setup = trace.head.setup.clone();
     let recorded = run_any(&Arc::new(setup.clone()), oracle.bug(), &manner, &mut |_| {}).ok()?;
-    let mut case = Case { setup, timeline: recorded.timeline? };
-    // What happened at the sending of a message happens right after.
-    for done in &mut case.timeline.actions {
-        done.at += u64::from(done.when_sent.take().is_some());
-    }
+    let case = Case { setup, timeline: recorded.timeline? };
     let failing = oracle.run(&case, limit(&case, recorded.report.steps), Delays::Unusual)?;
     Some((case, failing))
 }
@@ -53,12 +50,14 @@ pub(super) fn reduce((best, failing): (Case, Failing), oracle: &mut Oracle<'_>) 
 impl Shrinker<'_, '_> {
     fn all(&mut self) {
         self.quiet();
+        self.untriggered();
         self.steady();
         self.late_beginning();
         self.fewer_clients();
         self.fewer_replicas();
         loop {
             let before = self.best.clone();
+            self.untriggered();
             self.fewer_decisions();
             self.steady();
             self.spelled_out();
@@ -114,6 +113,21 @@ impl Shrinker<'_, '_> {
         let mut case = self.best.clone();
         case.setup.faults.clock = None;
         self.attempt(case);
+    }
+
+    /// What happened at the sending of a message happens right after, by the clock.
+    fn untriggered(&mut self) {
+        let untriggered = |done: &mut Done| done.at += u64::from(done.when_sent.take().is_some());
+        let mut case = self.best.clone();
+        case.timeline.actions.iter_mut().for_each(untriggered);
+        if self.attempt(case) {
+            return;
+        }
+        for index in 0..self.best.timeline.actions.len() {
+            let mut case = self.best.clone();
+            case.timeline.actions.get_mut(index).into_iter().for_each(untriggered);
+            self.attempt(case);
+        }
     }
 
     /// Every message takes as long as any other.
