@@ -16,6 +16,7 @@ mod run;
 mod scenario;
 mod selftest;
 mod shard;
+mod shrink;
 mod sweep;
 mod text;
 mod trace;
@@ -54,6 +55,8 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Join the parts of a sweep that was made in several jobs
     Merge(merge::MergeArgs),
+    /// Make traces as small as they get
+    Shrink(shrink::ShrinkArgs),
     /// Run a recorded trace again
     Replay(replay::ReplayArgs),
     /// Look at recorded traces
@@ -87,6 +90,7 @@ Examples:
                                           keep a record of each run; go on after a stop
   sim sweep --count 2000 --shard 1/4 --jsonl part-1.jsonl
   sim merge part-*.jsonl                  a quarter of a sweep; then all four as one
+  sim shrink failures/swarm-42.trace.jsonl
   sim replay failures/swarm-42.trace.jsonl
   sim trace show failures/swarm-42.trace.jsonl
   sim explain failures/swarm-42.trace.jsonl
@@ -137,6 +141,7 @@ fn execute(cli: &Cli) -> u8 {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Sweep(args)) => sweep::run(args),
+        Some(Command::Shrink(args)) => shrink::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Trace(command)) => trace::run(command),
         Some(Command::Explain(args)) => explain::run(args),

@@ -5,10 +5,12 @@ use rand_chacha::ChaCha8Rng;
 use vr::{Client, ClientOptions, Configuration, Duration, Rules};
 
 use crate::clock::Clock;
+use crate::decisions::Turn;
 use crate::environment::{Environment, address_of};
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
 use crate::setup::Setup;
+use crate::timeline::Asked;
 use crate::workload::Workload;
 
 /// A client slot.
@@ -35,6 +37,8 @@ pub struct ClientSlot<W: Workload, R: Rules> {
     random: ChaCha8Rng,
     jitter: ChaCha8Rng,
     burst_left: u64,
+    /// How many requests it has decided on in all lives.
+    decided_ever: usize,
 }
 
 impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
@@ -55,6 +59,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
             random: random::stream(setup.seed, Purpose::Client(slot)),
             jitter,
             burst_left: 0,
+            decided_ever: 0,
         }
     }
 
@@ -82,22 +87,28 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
     pub fn decide(&mut self, setup: &Setup, environment: &mut Environment<W>) -> Option<u64> {
         let life = environment.life(Node::Client(self.slot)) as u32;
         let number = self.decided + 1;
-        let scripted =
-            environment.script.as_ref().map(|script| script.requests.get(&(self.slot, life, number)));
+        let turn = Turn { slot: self.slot, life, number, before: self.decided_ever, now: environment.now };
+        let scripted = environment.script.as_ref().map(|script| script.requests.get(turn));
         // After the faults everybody has to make progress, whether or not the script goes that far.
-        if scripted == Some(None) && self.probes.is_none() {
+        if matches!(scripted, Some(None)) && self.probes.is_none() {
             return None;
         }
-        let scripted = scripted.flatten().cloned();
         self.decided = number;
-        let (pause, operation) = scripted.unwrap_or_else(|| {
+        self.decided_ever += 1;
+        // What a script leaves open is drawn again by whoever repeats the script: no decision.
+        let is_decision = !matches!(scripted, Some(None));
+        let (pause, operation) = scripted.flatten().unwrap_or_else(|| {
             let pause = self.draw_pause(setup);
             let unique = u64::from(self.slot) << 40 | u64::from(life) << 24 | self.decided;
             (pause, W::operation(&mut self.random, setup.traffic.keys, unique))
         });
-        if let Some(record) = &mut environment.record {
+        if let Some(record) = environment.record.as_mut().filter(|_| is_decision) {
             let (slot, operation) = (self.slot, operation.clone());
             record.requests.push(crate::decisions::Made { slot, life, number, pause, operation });
+        }
+        if let Some(recording) = environment.recording.as_mut().filter(|_| is_decision) {
+            let at = environment.now + pause;
+            recording.timeline.requests.push(Asked { slot: self.slot, at, operation: operation.clone() });
         }
         self.next = Some(operation);
         Some(if self.probes.is_some() { 0 } else { pause })

@@ -5,9 +5,10 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Action;
-use crate::network::Fate;
+use crate::network::{Fate, ScriptedFates};
 use crate::node::Node;
 use crate::packet::Identity;
+use crate::timeline::Timeline;
 
 /// A request that a client made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,20 @@ pub struct Decisions<O> {
     pub hashes: Vec<u32>,
 }
 
+impl<O> Decisions<O> {
+    /// How many decisions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.actions.len() + self.requests.len() + self.fates.len() + usize::from(self.healed.is_some())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl<O> Default for Decisions<O> {
     fn default() -> Self {
         Self {
@@ -86,35 +101,91 @@ pub struct Script<O> {
     /// What is done when a message is sent.
     pub triggers: FxHashMap<Identity, Action>,
     /// What befalls messages.
-    pub fates: FxHashMap<Identity, Fate>,
-    /// What clients ask for, by slot, life and number: the pause and the operation.
-    pub requests: FxHashMap<(u16, u32, u64), (u64, O)>,
+    pub fates: ScriptedFates,
+    /// What clients ask for.
+    pub requests: Requests<O>,
     /// The end of the faults.
     pub healed: Option<Healed>,
+}
+
+/// What clients ask for, and when.
+#[derive(Clone, Debug)]
+pub enum Requests<O> {
+    /// By slot, life and number: the pause before, and the operation.
+    Named(FxHashMap<(u16, u32, u64), (u64, O)>),
+    /// By slot, one after the other, whatever life the client is in: the time before which it does not
+    /// ask, and the operation.
+    Timed(Vec<Vec<(u64, O)>>),
+}
+
+/// Who asks, for the how-manieth time, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The client's slot.
+    pub slot: u16,
+    /// The life of the client in it.
+    pub life: u32,
+    /// Which of its requests this is, from 1.
+    pub number: u64,
+    /// How many the slot has made before, in all its lives.
+    pub before: usize,
+    /// The time, in nanoseconds.
+    pub now: u64,
+}
+
+impl<O: Clone> Requests<O> {
+    /// The pause and the operation, if there is one.
+    #[must_use]
+    pub fn get(&self, turn: Turn) -> Option<(u64, O)> {
+        match self {
+            Self::Named(requests) => requests.get(&(turn.slot, turn.life, turn.number)).cloned(),
+            Self::Timed(slots) => {
+                let (at, operation) = slots.get(usize::from(turn.slot))?.get(turn.before)?;
+                Some((at.saturating_sub(turn.now), operation.clone()))
+            }
+        }
+    }
 }
 
 impl<O: Clone> Script<O> {
     /// The script that repeats these decisions.
     #[must_use]
     pub fn new(decisions: &Decisions<O>) -> Self {
+        let key = |made: &Made<O>| (made.slot, made.life, made.number);
+        let requests = decisions.requests.iter();
+        Self {
+            fates: ScriptedFates::Named(decisions.fates.iter().copied().collect()),
+            requests: Requests::Named(
+                requests.map(|made| (key(made), (made.pause, made.operation.clone()))).collect(),
+            ),
+            ..Self::of_actions(&decisions.actions, decisions.healed.clone())
+        }
+    }
+
+    /// The script that repeats what a timeline says.
+    #[must_use]
+    pub fn timed(timeline: &Timeline<O>) -> Self {
+        let slots = timeline.requests.iter().map(|asked| usize::from(asked.slot) + 1).max().unwrap_or(0);
+        let mut requests = vec![Vec::new(); slots];
+        for asked in &timeline.requests {
+            requests[usize::from(asked.slot)].push((asked.at, asked.operation.clone()));
+        }
+        Self {
+            fates: ScriptedFates::timed(&timeline.fates),
+            requests: Requests::Timed(requests),
+            ..Self::of_actions(&timeline.actions, timeline.healed.clone())
+        }
+    }
+
+    fn of_actions(actions: &[Done], healed: Option<Healed>) -> Self {
         let timed = |done: &&Done| done.when_sent.is_none();
         let triggered = |done: &Done| Some((done.when_sent?, done.action.clone()));
-        let key = |made: &Made<O>| (made.slot, made.life, made.number);
         Self {
-            actions: decisions
-                .actions
-                .iter()
-                .filter(timed)
-                .map(|done| (done.at, done.action.clone()))
-                .collect(),
-            triggers: decisions.actions.iter().filter_map(triggered).collect(),
-            fates: decisions.fates.iter().copied().collect(),
-            requests: decisions
-                .requests
-                .iter()
-                .map(|made| (key(made), (made.pause, made.operation.clone())))
-                .collect(),
-            healed: decisions.healed.clone(),
+            actions: actions.iter().filter(timed).map(|done| (done.at, done.action.clone())).collect(),
+            triggers: actions.iter().filter_map(triggered).collect(),
+            fates: ScriptedFates::Named(FxHashMap::default()),
+            requests: Requests::Named(FxHashMap::default()),
+            healed,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::network::{Dropped, Network, Route, Routed};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
 use crate::setup::{CrashTarget, Setup};
+use crate::timeline::Recording;
 use crate::workload::Workload;
 
 /// Something that will happen.
@@ -119,6 +120,8 @@ pub struct Environment<W: Workload> {
     pub history_clock: u64,
     /// What is recorded, if the run is.
     pub record: Option<Box<Decisions<W::Operation>>>,
+    /// The decisions by time and place, if they are wanted.
+    pub recording: Option<Box<Recording<W::Operation>>>,
     /// What happens in place of chance, if the run is scripted.
     pub script: Option<Arc<Script<W::Operation>>>,
     /// Everything that happens, if somebody wants to read it.
@@ -156,6 +159,7 @@ impl<W: Workload> Environment<W> {
             callers: Vec::new(),
             history_clock: 0,
             record: record.then(Box::default),
+            recording: None,
             script,
             chronicle: None,
             parked: Vec::new(),
@@ -236,6 +240,9 @@ impl<W: Workload> Environment<W> {
             if let Some(record) = &mut self.record {
                 record.fates.push((routed.identity, fate));
             }
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.sent(self.now, &routed);
         }
         let travels = !matches!(routed.route, Route::Dropped(_));
         if (travels && !self.ambushes.is_empty()) || self.script.is_some() {

@@ -32,21 +32,6 @@ pub use explore::{Branching, Explored, explore};
 pub use hunt::hunt;
 pub use mutate::{JOBS_A_ROUND, Job, Made, Planner, make};
 
-/// EXPERIMENT
-pub fn knob(name: &str, default: u64) -> u64 {
-    static KNOBS: std::sync::OnceLock<std::collections::BTreeMap<String, u64>> = std::sync::OnceLock::new();
-    let knobs = KNOBS.get_or_init(|| {
-        let text = std::env::var("KNOBS").unwrap_or_default();
-        text.split(',')
-            .filter_map(|p| {
-                let (k, v) = p.split_once('=')?;
-                Some((k.to_owned(), v.parse().ok()?))
-            })
-            .collect()
-    });
-    knobs.get(name).copied().unwrap_or(default)
-}
-
 /// All that it takes to make a guided run again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {

@@ -4,14 +4,17 @@
 //! ([`Identity`]). So one message more or less, or a draw more or less, changes nothing for the others,
 //! and a trace that names the messages with an unusual fate can be replayed on changed code.
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::node::Node;
-use crate::packet::Identity;
+use crate::packet::{Identity, Kind};
 use crate::random::{self, Purpose};
 use crate::setup;
+use crate::timeline::{Befallen, Burst};
 use rand::RngExt;
 
 /// What befalls a message that does not simply arrive after its link's usual delay. Times are in
@@ -87,16 +90,64 @@ pub struct Network {
     setup: setup::Network,
     repeats: Repeats,
     /// Fates given from outside, in place of drawn ones.
-    script: Option<FxHashMap<Identity, Fate>>,
+    script: Option<ScriptedFates>,
     calm: bool,
     /// Turns the draws of fates into others; zero for those of the seed.
     salt: u64,
 }
 
+/// Fates given from outside.
+#[derive(Clone, Debug)]
+pub enum ScriptedFates {
+    /// By what the message is.
+    Named(FxHashMap<Identity, Fate>),
+    /// By its link and kind, and from when on.
+    Timed(FxHashMap<(Node, Node, Kind), Waiting>),
+}
+
+/// The fates that wait for messages of one kind on one link, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    fates: VecDeque<Befallen>,
+    burst: Burst,
+}
+
+impl ScriptedFates {
+    /// Fates by time and place; they are in order.
+    #[must_use]
+    pub fn timed(fates: &[Befallen]) -> Self {
+        let mut links = FxHashMap::<_, Waiting>::default();
+        for befallen in fates {
+            let link = (befallen.from, befallen.to, befallen.kind);
+            links.entry(link).or_default().fates.push_back(*befallen);
+        }
+        Self::Timed(links)
+    }
+
+    /// What befalls a message that is sent at `now`.
+    fn take(&mut self, now: u64, identity: &Identity) -> Option<Fate> {
+        match self {
+            Self::Named(fates) => fates.get(identity).copied(),
+            Self::Timed(links) => {
+                let Waiting { fates, burst } = links.get_mut(&(identity.from, identity.to, identity.kind))?;
+                let place = burst.count(now);
+                let latest = fates.iter().take_while(|befallen| befallen.at <= now).last()?.at;
+                // What was meant for an earlier message that was never sent is not for this one.
+                while fates.front().is_some_and(|befallen| befallen.at < latest) {
+                    fates.pop_front();
+                }
+                let is_this = |befallen: &Befallen| befallen.at == latest && befallen.place == place;
+                let index = fates.iter().position(is_this)?;
+                fates.remove(index).map(|befallen| befallen.fate)
+            }
+        }
+    }
+}
+
 impl Network {
     /// A network for the nodes of a run; with a script, only the messages that it names have a fate.
     #[must_use]
-    pub fn new(setup: &setup::Setup, script: Option<FxHashMap<Identity, Fate>>) -> Self {
+    pub fn new(setup: &setup::Setup, script: Option<ScriptedFates>) -> Self {
         let replicas = usize::from(setup.replicas);
         let nodes = replicas + usize::from(setup.clients);
         Self {
@@ -129,7 +180,7 @@ impl Network {
     }
 
     #[inline]
-    fn route_on(&self, now: u64, link: usize, bits: u64, identity: &Identity) -> (Route, Option<Fate>) {
+    fn route_on(&mut self, now: u64, link: usize, bits: u64, identity: &Identity) -> (Route, Option<Fate>) {
         let Link { cuts, in_flight, clogged_until } = self.links[link];
         if cuts > 0 {
             return (Route::Dropped(Dropped::Cut), None);
@@ -137,8 +188,8 @@ impl Network {
         if in_flight >= self.setup.link_capacity && !self.calm {
             return (Route::Dropped(Dropped::Overflow), None);
         }
-        let fate = match &self.script {
-            Some(script) => script.get(identity).copied(),
+        let fate = match &mut self.script {
+            Some(script) => script.take(now, identity),
             None if self.calm => None,
             None => self.draw_fate(bits ^ self.salt, identity),
         };

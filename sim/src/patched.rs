@@ -12,18 +12,17 @@ use std::{fs, io, process};
 use serde_json::Value;
 
 use crate::bugs::patches::Patch;
+use crate::selftest::{STRIDE, by_frequency, median};
 
-/// What came of hunting one of them.
+/// What came of hunting one of them from one start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Found by a check that may find it: by which, and at which seed.
+    /// Found by a check that may find it: by which, and after how many seeds.
     Found(String, u64),
     /// Found by a check from which it was not expected.
     FoundByAnother(String, u64),
     /// Nothing complained.
     Unfound,
-    /// The patch could not be applied, built or run.
-    Failed(String),
 }
 
 /// The sources that this program was built from, if they are still there and cargo is at hand.
@@ -62,20 +61,18 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Applies the patch, hunts it, and takes it back.
-    #[must_use]
-    pub fn hunt(&self, patch: &Patch) -> Ending {
-        let files = match self.apply(patch.diff) {
-            Ok(files) => files,
-            Err(why) => return Ending::Failed(why),
-        };
-        let ending = self.build().and_then(|()| self.sweep(patch)).unwrap_or_else(Ending::Failed);
+    /// Applies the patch, hunts it from each start, and takes it back.
+    ///
+    /// # Errors
+    /// If it cannot be applied, built or run.
+    pub fn hunt(&self, patch: &Patch, first: u64, starts: u64) -> Result<Vec<Ending>, String> {
+        let files = self.apply(patch.diff)?;
+        let starts = (0..starts).map(|start| first.wrapping_add(start * STRIDE));
+        let endings = self.build().and_then(|()| starts.map(|start| self.sweep(patch, start)).collect());
         for (path, original) in files {
-            if let Err(error) = fs::write(&path, original) {
-                return Ending::Failed(format!("{}: {error}", path.display()));
-            }
+            fs::write(&path, original).map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        ending
+        endings
     }
 
     /// Returns the files that were changed, with their texts before.
@@ -105,19 +102,19 @@ impl Copy {
         if output.status.success() { Ok(()) } else { Err(first_error()) }
     }
 
-    fn sweep(&self, patch: &Patch) -> Result<Ending, String> {
+    fn sweep(&self, patch: &Patch, first: u64) -> Result<Ending, String> {
         let mut sim = Command::new(self.target.join("debug/sim"));
-        sim.args(["sweep", "--json", "--recheck", "0", "--scenario", patch.scenario]);
-        sim.args(["--count", &patch.seeds.to_string(), "--jobs", "1"]).current_dir(&self.folder);
+        sim.args(["sweep", "--json", "--no-shrink", "--recheck", "0", "--scenario", patch.scenario]);
+        sim.args(["--seeds", &format!("{first}..{}", first + patch.seeds)]).current_dir(&self.folder);
         let output = sim.output().map_err(|error| format!("the patched sim: {error}"))?;
         let summary: Value = serde_json::from_slice(&output.stdout)
             .map_err(|error| format!("the patched sim printed no summary: {error}"))?;
-        Ok(ending(patch, &summary))
+        Ok(ending(patch, first, &summary))
     }
 }
 
 /// What the summary of a sweep says: the finding with the lowest seed counts.
-fn ending(patch: &Patch, summary: &Value) -> Ending {
+fn ending(patch: &Patch, begun: u64, summary: &Value) -> Ending {
     let findings = summary["findings"].as_array().map_or(&[][..], Vec::as_slice);
     let first = findings.iter().filter_map(|finding| {
         let property = finding["signature"].as_str()?.split(':').next()?.to_owned();
@@ -126,39 +123,56 @@ fn ending(patch: &Patch, summary: &Value) -> Ending {
     match first.min() {
         None => Ending::Unfound,
         Some((seed, property)) if patch.caught_by.iter().any(|known| format!("{known:?}") == property) => {
-            Ending::Found(property, seed)
+            Ending::Found(property, seed - begun + 1)
         }
-        Some((seed, property)) => Ending::FoundByAnother(property, seed),
+        Some((seed, property)) => Ending::FoundByAnother(property, seed - begun + 1),
     }
 }
 
-/// Hunts all of them. Returns what is to be printed and whether all were found. Without sources or cargo,
-/// nothing is hunted: an installed program can only say so, and that is no failure.
-#[must_use]
-pub fn hunt_all(patches: &[Patch]) -> (String, bool) {
-    let Some(root) = checkout() else {
-        let text = format!("{} more are source patches: skipped, no sources or no cargo\n", patches.len());
-        return (text, true);
-    };
-    let copy = match Copy::of(&root) {
-        Ok(copy) => copy,
-        Err(error) => return (format!("the sources cannot be copied: {error}\n"), false),
-    };
+/// Hunts all of them. Returns what is to be printed and whether all were found from every start.
+///
+/// # Errors
+/// If there are no sources or no cargo, or the sources cannot be copied.
+pub fn hunt_all(
+    patches: &[Patch],
+    first: u64,
+    starts: u64,
+    over: &dyn Fn(&str),
+) -> Result<(String, bool), String> {
+    let root = checkout().ok_or("source patches need the sources of this program, and cargo")?;
+    let copy = Copy::of(&root).map_err(|error| format!("the sources cannot be copied: {error}"))?;
     let mut text = String::new();
-    let mut found = 0;
+    let mut all = 0;
     for patch in patches {
-        let ending = copy.hunt(patch);
-        found += usize::from(matches!(ending, Ending::Found(..)));
-        let told = match ending {
-            Ending::Found(property, seed) => format!("{property:<8}  seed {seed}"),
-            Ending::FoundByAnother(property, seed) => format!("{property}, unexpected, at seed {seed}"),
-            Ending::Unfound => "-".to_owned(),
-            Ending::Failed(why) => format!("failed: {why}"),
+        let told = match copy.hunt(patch, first, starts) {
+            Ok(endings) => {
+                all += usize::from(endings.iter().all(|ending| matches!(ending, Ending::Found(..))));
+                told(&endings)
+            }
+            Err(why) => format!("failed: {why}"),
         };
         let _ = writeln!(text, "{:<6}  {told}  {}", patch.name, patch.what);
+        over(patch.name);
     }
-    let _ = writeln!(text, "{found} of {} source patches found", patches.len());
-    (text, found == patches.len())
+    let _ = writeln!(text, "\n{all} of {} source patches found from each of {starts} starts", patches.len());
+    Ok((text, all == patches.len()))
+}
+
+/// How often it was found, after how many seeds in the median, and by which checks.
+fn told(endings: &[Ending]) -> String {
+    let found = endings.iter().filter(|ending| matches!(ending, Ending::Found(..))).count();
+    let seeds = median(endings.iter().map(|ending| match ending {
+        Ending::Found(_, seeds) | Ending::FoundByAnother(_, seeds) => Some(*seeds),
+        Ending::Unfound => None,
+    }));
+    let by = by_frequency(endings.iter().filter_map(|ending| match ending {
+        Ending::Found(property, _) => Some(property.clone()),
+        Ending::FoundByAnother(property, _) => Some(format!("{property} (unexpected)")),
+        Ending::Unfound => None,
+    }));
+    let by: Vec<_> = by.into_iter().map(|(property, _)| property).collect();
+    let seeds = seeds.map_or("-".to_owned(), |seeds| seeds.to_string());
+    format!("{found}/{}  {seeds:>5}  {:<8}", endings.len(), by.join(", "))
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
@@ -265,9 +279,9 @@ mod tests {
         let finding =
             |signature: &str, seed: u64| serde_json::json!({"signature": signature, "seeds": [seed]});
         let summary = serde_json::json!({"findings": [finding("L1:x", 7), finding("S5:y", 3)]});
-        assert_eq!(ending(&patch, &summary), Ending::Found("S5".to_owned(), 3));
+        assert_eq!(ending(&patch, 1, &summary), Ending::Found("S5".to_owned(), 3));
         let summary = serde_json::json!({"findings": [finding("L1:x", 1), finding("S5:y", 3)]});
-        assert_eq!(ending(&patch, &summary), Ending::FoundByAnother("L1".to_owned(), 1));
-        assert_eq!(ending(&patch, &serde_json::json!({"findings": []})), Ending::Unfound);
+        assert_eq!(ending(&patch, 1, &summary), Ending::FoundByAnother("L1".to_owned(), 1));
+        assert_eq!(ending(&patch, 1, &serde_json::json!({"findings": []})), Ending::Unfound);
     }
 }

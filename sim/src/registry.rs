@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vr::{Rules, Standard};
 
@@ -14,6 +15,7 @@ use crate::guided::change::Change;
 use crate::guided::{Branching, Explored};
 use crate::run::{self, Manner, Recorded, Redraw, Report, run_with};
 use crate::setup::Setup;
+use crate::timeline::{Delays, Timeline};
 use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
 use crate::workload::key_value::KeyValue;
@@ -87,6 +89,12 @@ pub struct AnyManner<'a> {
     pub off: Properties,
     /// What is decided otherwise than the seed says.
     pub changes: &'a [Change],
+    /// Follow this timeline in place of chance.
+    pub timed_script: Option<&'a Timeline<Value>>,
+    /// Keep the decisions by time and place.
+    pub timeline: Option<Delays>,
+    /// Stop after so many steps.
+    pub limit: Option<u64>,
 }
 
 /// What came of such a run. See [`Recorded`].
@@ -100,6 +108,8 @@ pub struct AnyRecorded {
     pub chronicle: Option<Box<Chronicle>>,
     /// The first step whose digest differs from the expected one.
     pub first_difference: Option<u64>,
+    /// The decisions by time and place, if they were wanted.
+    pub timeline: Option<Timeline<Value>>,
 }
 
 /// Runs `setup`, under the rules of `bug` if one is given. `progress` is told the number of steps now and
@@ -142,20 +152,25 @@ fn run_typed<W: Workload, R: Rules + Clone>(
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
-    let script = match manner.script {
-        None => None,
-        Some(decisions) => {
-            Some(Arc::new(Script::new(&decisions.with_operations().map_err(Unrunnable::Misfit)?)))
-        }
-    };
+    let script = script(manner).map_err(Unrunnable::Misfit)?.map(Arc::new);
     let expected = manner.expected.clone();
-    let AnyManner { record, chronicle, off, .. } = *manner;
+    let AnyManner { record, chronicle, off, timeline, limit, .. } = *manner;
     let (redraws, changes) = (manner.redraws.clone(), Arc::from(manner.changes));
-    let manner = Manner { script, record, chronicle, expected, silence, redraws, off, changes };
-    let Recorded { report, decisions, chronicle, first_difference } =
+    let manner =
+        Manner { script, record, chronicle, expected, silence, redraws, off, changes, timeline, limit };
+    let Recorded { report, decisions, chronicle, first_difference, timeline } =
         run_with::<W, R>(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());
-    Ok(AnyRecorded { report, decisions, chronicle, first_difference })
+    let timeline = timeline.map(|timeline| timeline.to_json());
+    Ok(AnyRecorded { report, decisions, chronicle, first_difference, timeline })
+}
+
+/// What the run is to follow, if anything.
+fn script<O: Clone + DeserializeOwned>(manner: &AnyManner<'_>) -> Result<Option<Script<O>>, String> {
+    if let Some(timeline) = manner.timed_script {
+        return Ok(Some(Script::timed(&timeline.with_operations()?)));
+    }
+    manner.script.map(|decisions| Ok(Script::new(&decisions.with_operations()?))).transpose()
 }
 
 /// Runs `setup` with some changes to its end, or leaves the run in several ways, and sees what is reached.

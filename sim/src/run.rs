@@ -20,6 +20,7 @@ use crate::guided::coverage::Coverage;
 use crate::guided::{Branching, Explored};
 use crate::marks::Marks;
 use crate::setup::Setup;
+use crate::timeline::{Delays, Recording, Timeline};
 use crate::workload::Workload;
 use crate::world::World;
 
@@ -88,6 +89,8 @@ pub struct Recorded<O> {
     pub chronicle: Option<Box<Chronicle>>,
     /// The steps at which the replay's digest differed from the expected one: the first, if any.
     pub first_difference: Option<u64>,
+    /// The decisions by time and place, if they were wanted.
+    pub timeline: Option<Timeline<O>>,
 }
 
 /// How a run is to be made.
@@ -109,6 +112,10 @@ pub struct Manner<O> {
     pub off: Properties,
     /// What is decided otherwise than the seed says, by step.
     pub changes: Arc<[Change]>,
+    /// Keep the decisions by time and place.
+    pub timeline: Option<Delays>,
+    /// Stop after so many steps; unless something was violated by then, the run is not judged and held.
+    pub limit: Option<u64>,
 }
 
 /// A point of a run from which on chance decides anew: see [`World::redraw`].
@@ -133,6 +140,8 @@ impl<O> Default for Manner<O> {
             redraws: Vec::new(),
             off: Properties::NONE,
             changes: Arc::from([]),
+            timeline: None,
+            limit: None,
         }
     }
 }
@@ -161,14 +170,17 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     if manner.chronicle {
         world.keep_chronicle();
     }
-    let verdict = follow(&mut world, &manner.redraws, &manner.changes, u64::MAX, progress);
-    let verdict = verdict.unwrap_or_else(|| judge(&mut world));
+    world.environment_mut().recording = manner.timeline.map(|delays| Box::new(Recording::new(delays)));
+    let limit = manner.limit.unwrap_or(u64::MAX);
+    let verdict = follow(&mut world, &manner.redraws, &manner.changes, limit, progress);
+    let verdict = verdict.unwrap_or_else(|| if world.is_over() { judge(&mut world) } else { Verdict::Held });
     let decisions = world.take_record();
     let first_difference = manner.expected.and_then(|expected| {
         first_difference(&expected, &decisions.as_ref().expect("recorded to be compared").hashes)
     });
     let chronicle = world.environment_mut().chronicle.take();
-    Recorded { report: report(&world, verdict), decisions, chronicle, first_difference }
+    let timeline = world.environment_mut().recording.take().map(|recording| recording.timeline);
+    Recorded { report: report(&world, verdict), decisions, chronicle, first_difference, timeline }
 }
 
 /// Runs a workload with some changes to its end, or leaves the run in several ways, and sees what is reached.

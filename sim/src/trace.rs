@@ -5,6 +5,7 @@
 //! place, so that they mean the same to changed code. Then the digests after each step, for an exact
 //! replay. The last line counts the lines before, so that a truncated file is recognised.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -20,6 +21,7 @@ use crate::network::Fate;
 use crate::packet::Identity;
 use crate::run::{Report, Verdict};
 use crate::setup::Setup;
+use crate::timeline::Timeline;
 
 /// The version of the format that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
@@ -328,14 +330,12 @@ impl<O: Serialize> Decisions<O> {
     /// If an operation cannot be written as JSON.
     #[must_use]
     pub fn to_json(&self) -> Decisions<Value> {
-        let operation =
-            |operation: &O| serde_json::to_value(operation).expect("operations can be written as JSON");
         let request = |made: &Made<O>| Made {
             slot: made.slot,
             life: made.life,
             number: made.number,
             pause: made.pause,
-            operation: operation(&made.operation),
+            operation: to_json(&made.operation),
         };
         Decisions {
             actions: self.actions.clone(),
@@ -354,8 +354,7 @@ impl Decisions<Value> {
     /// If an operation is none of that workload.
     pub fn with_operations<O: DeserializeOwned>(&self) -> Result<Decisions<O>, String> {
         let request = |made: &Made<Value>| {
-            let operation = serde_json::from_value(made.operation.clone())
-                .map_err(|error| format!("`{}` is no operation of this workload: {error}", made.operation))?;
+            let operation = from_json(&made.operation)?;
             Ok(Made { slot: made.slot, life: made.life, number: made.number, pause: made.pause, operation })
         };
         Ok(Decisions {
@@ -366,4 +365,35 @@ impl Decisions<Value> {
             hashes: self.hashes.clone(),
         })
     }
+}
+
+impl<O: Serialize> Timeline<O> {
+    /// The same timeline with operations as JSON.
+    ///
+    /// # Panics
+    /// If an operation cannot be written as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Timeline<Value> {
+        let Ok(timeline) = self.try_map(|operation| Ok::<_, Infallible>(to_json(operation)));
+        timeline
+    }
+}
+
+impl Timeline<Value> {
+    /// The same timeline with the operations of a workload.
+    ///
+    /// # Errors
+    /// If an operation is none of that workload.
+    pub fn with_operations<O: DeserializeOwned>(&self) -> Result<Timeline<O>, String> {
+        self.try_map(from_json)
+    }
+}
+
+fn to_json<O: Serialize>(operation: &O) -> Value {
+    serde_json::to_value(operation).expect("operations can be written as JSON")
+}
+
+fn from_json<O: DeserializeOwned>(operation: &Value) -> Result<O, String> {
+    O::deserialize(operation)
+        .map_err(|error| format!("`{operation}` is no operation of this workload: {error}"))
 }

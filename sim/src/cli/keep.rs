@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::bugs::Bug;
 use crate::check::Violation;
 use crate::registry;
 use crate::run::Report;
 use crate::setup::Setup;
+use crate::shrink::{Limits, Shrunk, Size, Unshrinkable, shrink};
 use crate::trace::Trace;
 
 use super::text::{self, BAD, count, line, seconds, styled, word};
@@ -51,17 +56,132 @@ pub(crate) fn keep(setup: &Arc<Setup>, bug: Option<&'static Bug>, digest: u64, p
     if report.digest != digest {
         return Kept::Unequal(Box::new(report));
     }
-    write(&trace, path)
-}
-
-/// Writes a trace to `path`, in a folder that need not be there yet.
-pub(crate) fn write(trace: &Trace, path: &Path) -> Kept {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| trace.write(path)) {
+    match write(&trace, path) {
         Ok(()) => Kept::Written(path.to_owned()),
-        Err(error) => Kept::Failed(format!("{}: cannot be written: {error}", path.display())),
+        Err(error) => Kept::Failed(format!("{}: {error}", path.display())),
     }
 }
+
+/// Writes a trace, and makes the folder that it is to be in.
+pub(crate) fn write(trace: &Trace, path: &Path) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let written = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| trace.write(path));
+    written.map_err(|error| format!("cannot be written: {error}"))
+}
+
+// ---- Making them small -------------------------------------------------------------------------------
+
+/// What may be spent on a trace that is shrunk without being asked for, in steps: some seconds.
+const STEPS: u64 = 5_000_000;
+/// How long shrinking may take altogether where nobody asked for it.
+pub(crate) const TIME: Duration = Duration::from_secs(30);
+
+/// The smallest trace of a finding.
+#[derive(Clone, Debug)]
+pub(crate) struct Small {
+    /// The seed that it comes from.
+    pub(crate) seed: u64,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// The size of the run that it comes from.
+    pub(crate) before: Size,
+    /// Its own size.
+    pub(crate) after: Size,
+    /// Whether no single decision can be taken out.
+    pub(crate) is_minimal: bool,
+}
+
+/// What a finding's smallest trace is as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct JsonSmall {
+    /// Where it is.
+    trace: String,
+    /// The seed of the run that it comes from.
+    seed: u64,
+    /// The decisions of that run.
+    decisions_before: usize,
+    /// Its own decisions.
+    decisions: usize,
+    /// Its steps.
+    steps: u64,
+    /// Whether no single decision can be taken out.
+    minimal: bool,
+}
+
+impl Small {
+    /// As JSON.
+    pub(crate) fn json(&self) -> JsonSmall {
+        JsonSmall {
+            trace: self.path.display().to_string(),
+            seed: self.seed,
+            decisions_before: self.before.decisions,
+            decisions: self.after.decisions,
+            steps: self.after.steps,
+            minimal: self.is_minimal,
+        }
+    }
+
+    fn describe(&self, seed: u64) -> String {
+        let (before, after) = (count(self.before.decisions as u64), count(self.after.decisions as u64));
+        let noun = if self.before.decisions == 1 { "decision" } else { "decisions" };
+        let from = if self.seed == seed { String::new() } else { format!(" (those of seed {})", self.seed) };
+        let left = if self.is_minimal { "" } else { ", not yet minimal" };
+        format!("{before} {noun}{from} to {after}{left}")
+    }
+}
+
+/// Where the shrunk form of a trace is put: beside it.
+pub(crate) fn shrunk_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, ending) = name.split_once(".trace.").or_else(|| name.rsplit_once('.')).unwrap_or((&name, ""));
+    let ending = match (name.contains(".trace."), ending) {
+        (true, ending) => format!(".trace.{ending}"),
+        (false, "") => String::new(),
+        (false, ending) => format!(".{ending}"),
+    };
+    let stem = stem.strip_suffix(".shrunk").unwrap_or(stem);
+    path.with_file_name(format!("{stem}.shrunk{ending}"))
+}
+
+/// Shrinks a trace while somebody is looking on.
+pub(crate) fn watched(trace: &Trace, limits: &Limits<'_>) -> Result<Shrunk, Unshrinkable> {
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} shrinking: {msg}").expect("the template is valid"),
+    );
+    let before = count(trace.decisions.len() as u64);
+    let shrunk = shrink(trace, limits, &mut |progress| {
+        let (left, candidates) = (count(progress.decisions as u64), count(progress.candidates));
+        bar.set_message(format!("{before} decisions to {left} so far, {candidates} runs"));
+        bar.tick();
+    });
+    bar.finish_and_clear();
+    shrunk
+}
+
+/// Shrinks the runs of some seeds that fail in the same way, and keeps the smallest in `folder`, within
+/// bounds. `None` if there is no time, or it cannot be done.
+pub(crate) fn keep_small(
+    setups: &[Arc<Setup>],
+    bug: Option<&'static Bug>,
+    path: impl Fn(u64) -> PathBuf,
+    stop: &dyn Fn() -> bool,
+) -> Option<Small> {
+    let limits = Limits { steps: STEPS, stop };
+    let shrunk = setups.iter().take_while(|_| !stop()).filter_map(|setup| {
+        let (_, trace) = registry::record(setup, bug).ok()?;
+        Some((setup.seed, watched(&trace, &limits).ok()?))
+    });
+    let (seed, shrunk) = shrunk.min_by_key(|(_, shrunk)| shrunk.after)?;
+    let path = shrunk_path(&path(seed));
+    let Shrunk { trace, before, after, is_minimal, .. } = shrunk;
+    if let Err(error) = write(&trace, &path) {
+        text::complain(&format!("{}: {error}", path.display()));
+        return None;
+    }
+    Some(Small { seed, path, before, after, is_minimal })
+}
+
+// ---- Telling -----------------------------------------------------------------------------------------
 
 /// What was violated, and in what way.
 pub(crate) fn title(violation: &Violation) -> String {
@@ -80,15 +200,23 @@ pub(crate) fn moment(violation: &Violation) -> String {
 }
 
 /// Says how to replay a trace and how to look at it, or why there is none.
-pub(crate) fn commands(page: &mut String, kept: &Kept, run_again: &str) {
-    match kept {
-        Kept::Written(path) => {
-            let path = word(&path.display().to_string());
-            line(page, "  replay", &format!("sim replay {path}"));
-            line(page, "  show", &format!("sim trace show {path}"));
+pub(crate) fn commands(page: &mut String, kept: &Kept, small: Option<&Small>, seed: u64, run_again: &str) {
+    let mut show = |path: &Path| {
+        let path = word(&path.display().to_string());
+        line(page, "  replay", &format!("sim replay {path}"));
+        line(page, "  show", &format!("sim trace show {path}"));
+    };
+    match (kept, small) {
+        (Kept::Written(path), Some(small)) => {
+            show(&small.path);
+            line(page, "  shrunk", &small.describe(seed));
+            line(page, "  in full", &format!("sim replay {}", word(&path.display().to_string())));
         }
-        Kept::Unequal(_) => line(page, "  no trace", "the run came out differently when it was recorded"),
-        Kept::Failed(why) => line(page, "  no trace", why),
+        (Kept::Written(path), None) => show(path),
+        (Kept::Unequal(_), _) => {
+            line(page, "  no trace", "the run came out differently when it was recorded")
+        }
+        (Kept::Failed(why), _) => line(page, "  no trace", why),
     }
     line(page, "  run again", run_again);
 }

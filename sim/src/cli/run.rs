@@ -19,7 +19,7 @@ use crate::setup::Setup;
 
 use super::describe::{self, Messages};
 use super::exit::Exit;
-use super::keep::{self, Kept};
+use super::keep::{self, JsonSmall, Kept, Small};
 use super::text::{self, BAD, DOUBTFUL, GOOD, count, line, of, seconds, styled, word};
 use super::{Named, files, number, planted_bug};
 
@@ -51,6 +51,9 @@ pub(crate) struct RunArgs {
     /// Print one JSON object, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
+    /// Leave the trace of a failure as it is: by default it is also shrunk, within 30 seconds
+    #[arg(long)]
+    pub(crate) no_shrink: bool,
 }
 
 impl RunArgs {
@@ -133,6 +136,7 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
     if let Some(Kept::Failed(why)) = &kept {
         text::complain(why);
     }
+    let small = small(args, report, kept.as_ref());
     let exit = Exit::gravest(&[
         (is_unequal, Exit::Unequal),
         (report.violation().is_none() && is_unwritten, Exit::HarnessFailed),
@@ -140,13 +144,23 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
         (true, exit_of(&report.verdict)),
     ]);
     let page = if args.json {
-        json(args, report, kept.as_ref(), exit)
+        json(args, report, kept.as_ref(), small.as_ref(), exit)
     } else {
-        page(args, named, report, kept.as_ref())
+        page(args, named, report, kept.as_ref(), small.as_ref())
     };
     let exit = text::print(&page, exit);
     text::remark(&describe::speed(report.steps, report.time, real));
     exit
+}
+
+/// Shrinks the trace of a failure, and puts the result beside it.
+fn small(args: &RunArgs, report: &Report, kept: Option<&Kept>) -> Option<Small> {
+    let path = kept.and_then(Kept::path).filter(|_| !args.no_shrink)?;
+    report.violation()?;
+    #[expect(clippy::disallowed_methods, reason = "a time limit, which the output tells of")]
+    let started = Instant::now();
+    let stop = || started.elapsed() >= keep::TIME;
+    keep::keep_small(&[Arc::clone(&report.setup)], args.bug, |_| path.to_owned(), &stop)
 }
 
 /// Where the run is to be recorded, if it is.
@@ -167,24 +181,37 @@ const fn exit_of(verdict: &Verdict) -> Exit {
 
 // ---- For people --------------------------------------------------------------------------------------
 
-fn page(args: &RunArgs, named: &Named, report: &Report, kept: Option<&Kept>) -> String {
+fn page(
+    args: &RunArgs,
+    named: &Named,
+    report: &Report,
+    kept: Option<&Kept>,
+    small: Option<&Small>,
+) -> String {
     let mut page = String::new();
     describe::setup(&mut page, &report.setup, args.bug);
     page.push('\n');
-    verdict(&mut page, args, named, report, kept);
+    verdict(&mut page, args, named, report, kept, small);
     page.push('\n');
     statistics(&mut page, report);
     page
 }
 
-fn verdict(page: &mut String, args: &RunArgs, named: &Named, report: &Report, kept: Option<&Kept>) {
+fn verdict(
+    page: &mut String,
+    args: &RunArgs,
+    named: &Named,
+    report: &Report,
+    kept: Option<&Kept>,
+    small: Option<&Small>,
+) {
     let seed = args.seed;
     match &report.verdict {
         Verdict::Held => held(page, report, kept),
         Verdict::Violated(violation) => {
             let kept = kept.expect("violations are kept");
             violated(page, report, violation);
-            keep::commands(page, kept, &args.command(&named.name));
+            keep::commands(page, kept, small, seed, &args.command(&named.name));
         }
         Verdict::Inconclusive(why) => {
             page.push_str(&format!("{} {why}\n", styled(DOUBTFUL, "INCONCLUSIVE")));
@@ -256,6 +283,8 @@ struct Json<'a> {
     reason: Option<&'a str>,
     /// Where the run was recorded, or null.
     trace: Option<String>,
+    /// Its shrunk form, or null if none was made.
+    shrunk: Option<JsonSmall>,
     /// Events dispatched in all.
     steps: u64,
     /// Events dispatched before the faults stopped.
@@ -309,7 +338,7 @@ pub(crate) fn json_marks(marks: &Marks) -> serde_json::Map<String, serde_json::V
 }
 
 /// The result of a run as one line of JSON.
-fn json(args: &RunArgs, report: &Report, kept: Option<&Kept>, exit: Exit) -> String {
+fn json(args: &RunArgs, report: &Report, kept: Option<&Kept>, small: Option<&Small>, exit: Exit) -> String {
     let (verdict, reason) = match &report.verdict {
         Verdict::Held => ("held", None),
         Verdict::Violated(_) => ("violated", None),
@@ -325,6 +354,7 @@ fn json(args: &RunArgs, report: &Report, kept: Option<&Kept>, exit: Exit) -> Str
         violation: report.violation().map(JsonViolation::of),
         reason,
         trace: kept.and_then(Kept::path).map(|path| path.display().to_string()),
+        shrunk: small.map(Small::json),
         steps: report.steps,
         fault_steps: report.fault_steps,
         virtual_time_ns: report.time,

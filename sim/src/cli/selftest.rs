@@ -11,14 +11,14 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bugs::patches::PATCHES;
-use crate::patched;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::Exit;
-use super::text::{print, remark};
+use super::text::{complain, print, remark};
+use crate::bugs::patches::PATCHES;
 use crate::bugs::{self, Bug};
+use crate::patched;
 use crate::selftest::{self, Outcome, blindfold};
 
 /// What `sim selftest` is asked for.
@@ -34,6 +34,7 @@ Examples:
   sim selftest                              every bug and control, five starts each
   sim selftest --only M-V3 M-R12 --times    two of them, with the CPU time it took
   sim selftest --markdown --times           the table of the README
+  sim selftest --patches                    the bugs that are patches of the sources, built one by one
   sim selftest --checks                     what would not be found, or later, without each check")]
 pub(crate) struct SelftestArgs {
     /// List the planted bugs and controls, and run nothing
@@ -54,6 +55,9 @@ pub(crate) struct SelftestArgs {
     /// Hunt each bug by a guided sweep too, and compare
     #[arg(long, conflicts_with_all = ["checks", "times"])]
     guided: bool,
+    /// Hunt the bugs that are patches of the sources: each is built first, which takes about a minute
+    #[arg(long, conflicts_with_all = ["only", "checks", "guided", "markdown", "json", "times"])]
+    patches: bool,
     /// Add the median CPU time until found. It varies from machine to machine
     #[arg(long, conflicts_with = "checks")]
     times: bool,
@@ -101,6 +105,9 @@ pub(crate) fn run(args: &SelftestArgs) -> u8 {
     if args.list {
         return print(&list(&bugs), Exit::Held).code();
     }
+    if args.patches {
+        return patched(args).code();
+    }
     #[expect(clippy::disallowed_methods, reason = "how long it took reaches stderr only")]
     let started = Instant::now();
     let outcomes = hunt(args, &bugs);
@@ -116,6 +123,18 @@ pub(crate) fn run(args: &SelftestArgs) -> u8 {
     let exit = print(&page, exit);
     remark(&time_taken(&outcomes, started.elapsed()));
     exit.code()
+}
+
+fn patched(args: &SelftestArgs) -> Exit {
+    let progress = Progress::new("building", PATCHES.len());
+    match patched::hunt_all(PATCHES, args.first, args.starts.get() as u64, &|name| progress.tell(name)) {
+        Ok((page, true)) => print(&page, Exit::Held),
+        Ok((page, false)) => print(&page, Exit::Violated),
+        Err(why) => {
+            complain(&why);
+            Exit::HarnessFailed
+        }
+    }
 }
 
 fn list(bugs: &[&Bug]) -> String {
@@ -156,8 +175,12 @@ impl Progress {
     }
 
     fn over(&self, bug: &'static Bug) {
+        self.tell(bug.name);
+    }
+
+    fn tell(&self, name: &str) {
         let bar = self.0.lock().expect("nobody panics while it is held");
-        bar.set_message(bug.name);
+        bar.set_message(name.to_owned());
         bar.inc(1);
     }
 }

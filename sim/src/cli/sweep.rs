@@ -130,7 +130,7 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     Ok(Seeds { first, count })
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let seconds_each = match &text[digits.len()..] {
         "s" | "" => Some(1),
@@ -288,7 +288,7 @@ fn run_guided(args: &SweepArgs, plan: &Plan) -> Exit {
     });
     let real = started.elapsed();
     let summary = guided::Summary::new(args, plan, &outcome);
-    let page = if args.json { summary.json() } else { summary.page() };
+    let page = if args.report.json { summary.json() } else { summary.page() };
     let exit = text::print(&page, summary.exit());
     text::remark(&describe::speed(outcome.steps, outcome.time, real));
     exit

@@ -71,7 +71,7 @@ impl Corpus {
             return;
         }
         let actions: Arc<[(u64, Action)]> = actions.iter().cloned().collect();
-        for _ in 0..(super::knob("points", 4) as usize).min(new.len()) {
+        for _ in 0..POINTS_A_RUN.min(new.len()) {
             let (what, step) = new.swap_remove(random.below(new.len() as u64) as usize);
             let point =
                 Point { recipe: made.recipe.clone(), step, actions: Arc::clone(&actions), what, visits: 0 };
@@ -92,7 +92,7 @@ impl Corpus {
     /// How well known a place is.
     fn weight(&self, index: usize) -> u64 {
         let point = &self.points[index];
-        self.reached.get(&point.what).copied().unwrap_or(0) + super::knob("visit", 4) * point.visits
+        self.reached.get(&point.what).copied().unwrap_or(0) + VISIT * point.visits
     }
 
     /// A place that few runs came to.
@@ -100,7 +100,7 @@ impl Corpus {
         if self.points.is_empty() {
             return None;
         }
-        let some = (0..super::knob("choice", 8)).map(|_| random.below(self.points.len() as u64) as usize);
+        let some = (0..CHOICE).map(|_| random.below(self.points.len() as u64) as usize);
         let rare = some.min_by_key(|&index| self.weight(index)).expect("a choice of several");
         self.points[rare].visits += 1;
         Some(self.points[rare].clone())

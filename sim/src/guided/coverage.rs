@@ -68,11 +68,8 @@ impl Coverage {
         self.held.retain(|&(until, _)| until > now);
         let held = self.held.iter().fold(0_u64, |held, &(_, kind)| held | 1 << kind);
         let state = state(members);
-        let classes = super::knob("classes", 15);
-        if classes & 1 != 0 {
-            self.reach(step, digest::mix(1, state));
-        }
-        if held != 0 && classes & 2 != 0 {
+        self.reach(step, digest::mix(1, state));
+        if held != 0 {
             self.reach(step, digest::mix(digest::mix(2, state), held));
         }
         self.look_at_events(step, state, marks);
@@ -81,22 +78,18 @@ impl Coverage {
     /// Rare events that happened since the last look: each in this state, and each after each other one.
     fn look_at_events(&mut self, step: u64, state: u64, marks: &Marks) {
         let counts = marks.rare_events();
-        for event in 0..RARE_EVENTS {
-            if counts[event] == self.events[event] {
-                continue;
-            }
-            if super::knob("classes", 15) & 4 != 0 {
-                self.reach(step, digest::mix(digest::mix(3, state), event as u64));
-            }
-            if self.events[event] == 0 && super::knob("classes", 15) & 8 != 0 {
-                let before = self.events;
-                for before in (0..RARE_EVENTS).filter(|&other| before[other] > 0) {
-                    let pair = (before * RARE_EVENTS + event) as u64;
+        let before = std::mem::replace(&mut self.events, counts);
+        for (event, (now, was)) in
+            counts.into_iter().zip(before).enumerate().filter(|(_, (now, was))| now != was)
+        {
+            self.reach(step, digest::mix(digest::mix(3, state), event as u64));
+            if was == 0 && now > 0 {
+                for earlier in (0..RARE_EVENTS).filter(|&other| before[other] > 0) {
+                    let pair = (earlier * RARE_EVENTS + event) as u64;
                     self.reach(step, digest::mix(4, pair));
                 }
             }
         }
-        self.events = counts;
     }
 
     fn reach(&mut self, step: u64, what: u64) {
@@ -127,19 +120,6 @@ fn state(members: &Members) -> u64 {
         if member.is_amnesiac() {
             return role;
         }
-        let fine = super::knob("fine", 3);
-        if fine == 0 {
-            return role;
-        }
-        if fine == 1 {
-            return role | rank(&logs, log(member)).min(1) << 8;
-        }
-        if fine == 2 {
-            return role
-                | rank(&views, view(member)).min(1) << 4
-                | rank(&normals, normal(member)).min(1) << 6
-                | rank(&logs, log(member)).min(1) << 8;
-        }
         let ranks = rank(&views, view(member)) << 4
             | rank(&normals, normal(member)) << 6
             | rank(&logs, log(member)) << 8;
@@ -149,10 +129,7 @@ fn state(members: &Members) -> u64 {
     codes.sort_unstable();
     let mut digest = 0;
     for group in codes.chunk_by(|one, other| one == other) {
-        digest = digest::mix(
-            digest,
-            group[0] << 8 | u64::from((group.len() as u32).min(super::knob("alike", 2) as u32)),
-        );
+        digest = digest::mix(digest, group[0] << 8 | u64::from((group.len() as u32).min(ALIKE)));
     }
     digest
 }

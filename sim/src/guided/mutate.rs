@@ -19,6 +19,8 @@ pub const JOBS_A_ROUND: usize = 16;
 const BRANCHES: usize = 6;
 /// The shortest branch is of so many steps under faults, the longest of 32 times as many.
 const BRANCH_STEPS_MIN: u64 = 64;
+/// How many lengths there are, each twice the one before.
+const DOUBLINGS: u64 = 6;
 
 /// A piece of work.
 #[derive(Clone, Debug)]
@@ -133,8 +135,7 @@ impl Planner {
     #[must_use]
     pub fn round(&mut self) -> Vec<Job> {
         // Branches get as many of a round's jobs as even the steps out.
-        let share = super::knob("share", 50);
-        let behind = self.branch_steps * (100 - share) < self.fresh_steps * share;
+        let behind = self.branch_steps < self.fresh_steps;
         let branching = if behind { JOBS_A_ROUND * 3 / 4 } else { JOBS_A_ROUND / 4 };
         (0..JOBS_A_ROUND).map(|index| self.job(index < branching)).collect()
     }
@@ -162,11 +163,11 @@ impl Planner {
 }
 
 fn branches(random: &mut ChaCha8Rng, point: &Point) -> Job {
-    let at = if super::knob("zero", 0) == 1 { 0 } else { point.step };
+    let at = point.step;
     let Recipe { seed, steps, changes } = &point.recipe;
     let changes = changes.iter().filter(|change| change.step <= at).cloned().collect();
-    let branches = (0..super::knob("k", 6)).map(|_| {
-        let length = super::knob("min", 64) << random.below(super::knob("range", 6));
+    let branches = (0..BRANCHES).map(|_| {
+        let length = BRANCH_STEPS_MIN << random.below(DOUBLINGS);
         (at + length, mutation(random, point, length))
     });
     let branching = Branching { at, branches: branches.collect() };
@@ -175,10 +176,10 @@ fn branches(random: &mut ChaCha8Rng, point: &Point) -> Job {
 
 /// What is decided otherwise from a place on: everything, or one thing.
 fn mutation(random: &mut ChaCha8Rng, point: &Point, length: u64) -> Vec<Change> {
-    let at = if super::knob("zero", 0) == 1 { 0 } else { point.step };
+    let at = point.step;
     let later = |random: &mut ChaCha8Rng| at + random.below(length / 2);
     let redraw = What::Redraw(random.random());
-    match random.below(super::knob("mut", 10)) {
+    match random.below(10) {
         0..5 => vec![Change { step: at, what: redraw }],
         5..7 => {
             let strike = Change { step: later(random), what: What::Strike(random.random()) };

@@ -86,6 +86,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if let Some(record) = &mut self.environment.record {
             record.actions.push(Done { at: self.environment.now, when_sent, action: action.clone() });
         }
+        if let Some(recording) = &mut self.environment.recording {
+            let done = Done { at: self.environment.now, when_sent, action: action.clone() };
+            recording.timeline.actions.push(done);
+        }
         let now = self.environment.now;
         match action {
             Action::Cut { links, lasts, .. } => {

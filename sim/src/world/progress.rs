@@ -21,6 +21,9 @@ const STABLE_TIMEOUTS: u64 = 4;
 /// How many requests each client makes after the faults.
 const PROBES: u32 = 2;
 
+/// Links, each with its direction.
+type Links = Vec<(Node, Node)>;
+
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// The faults stop: a core of replicas is brought up and connected.
     pub(super) fn heal(&mut self) {
@@ -41,14 +44,17 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             |id: &&ReplicaId| lingering.as_ref().is_none_or(|lingering| lingering.lame != Some(**id));
         let able: Vec<ReplicaId> = holders.iter().filter(spared).copied().collect();
         let core = self.choose_core(quorum, &able, &amnesiacs, lingering.is_some());
-        let cut = self.what_stays_cut(lingering.as_ref());
+        let cut = self.what_stays_cut(quorum, &holders, lingering.as_ref());
         self.environment.tell(|| Effect::Healed(core.clone()));
         if !cut.is_empty() {
             self.environment.tell(|| Effect::StaysCut(cut.clone()));
         }
+        let healed = || Healed { at: now, core: core.iter().map(|id| id.0).collect(), cut: cut.clone() };
         if let Some(record) = &mut self.environment.record {
-            let names = core.iter().map(|id| id.0).collect();
-            record.healed = Some(Healed { at: now, core: names, cut: cut.clone() });
+            record.healed = Some(healed());
+        }
+        if let Some(recording) = &mut self.environment.recording {
+            recording.timeline.healed = Some(healed());
         }
         self.isolate_the_rest(&core, &cut);
         self.environment.network.cut(&cut);
@@ -92,9 +98,27 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         lingering::choose(random, &faults.shapes, survivors)
     }
 
-    fn what_stays_cut(&mut self, lingering: Option<&Lingering>) -> Vec<(Node, Node)> {
-        if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.as_ref()) {
-            return healed.cut.clone();
+    /// The core, and the links that stay cut, if a script says what they are.
+    fn scripted_end(&self, quorum: usize, holders: &[ReplicaId]) -> Option<(Vec<ReplicaId>, Links)> {
+        let healed = self.environment.script.as_ref()?.healed.as_ref()?;
+        let core: Vec<_> = healed.core.iter().copied().map(ReplicaId).collect();
+        let remembers = |id: &&ReplicaId| holders.contains(id);
+        // Where the run has become another one, the core may not be one any more: it could not make
+        // progress, and nobody would be at fault.
+        if core.iter().filter(remembers).count() >= quorum || holders.len() < quorum {
+            return Some((core, healed.cut.clone()));
+        }
+        Some(((0..self.setup.replicas).map(ReplicaId).collect(), Vec::new()))
+    }
+
+    fn what_stays_cut(
+        &mut self,
+        quorum: usize,
+        holders: &[ReplicaId],
+        lingering: Option<&Lingering>,
+    ) -> Vec<(Node, Node)> {
+        if let Some((_, cut)) = self.scripted_end(quorum, holders) {
+            return cut;
         }
         let Some(lingering) = lingering else { return Vec::new() };
         self.environment.marks.lingers(lingering.shape);
@@ -110,8 +134,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         amnesiacs: &[ReplicaId],
         fault_stays: bool,
     ) -> Vec<ReplicaId> {
-        if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.clone()) {
-            return healed.core.into_iter().map(ReplicaId).collect();
+        if let Some((core, _)) = self.scripted_end(quorum, holders) {
+            return core;
         }
         let mut random = random::stream(self.setup.seed, Purpose::Heal);
         let everybody = random.chance(500_000) || holders.len() < quorum || fault_stays;

@@ -66,7 +66,7 @@ fn record<'a>(args: &SweepArgs, plan: &Plan, finding: &'a Finding) -> (&'a Shown
     for shown in &finding.first {
         let setup = plan.setup(shown.recipe.seed);
         let scenario = format!("guided-{}", setup.scenario);
-        let path = keep::default_path(&args.failures, &scenario, shown.number);
+        let path = keep::default_path(&args.report.failures, &scenario, shown.number);
         match guided::record(&setup, &shown.recipe, plan.bug) {
             Err(error) => why = error.to_string(),
             Ok((report, _)) if report.violation() != Some(&shown.violation) => {
@@ -75,7 +75,13 @@ fn record<'a>(args: &SweepArgs, plan: &Plan, finding: &'a Finding) -> (&'a Shown
             Ok((_, trace)) if trace.head.expect.signature() != Some(shown.violation.signature()) => {
                 why = "the decisions alone do not lead to it again".to_owned();
             }
-            Ok((_, trace)) => return (shown, keep::write(&trace, &path)),
+            Ok((_, trace)) => {
+                let kept = match keep::write(&trace, &path) {
+                    Ok(()) => Kept::Written(path),
+                    Err(error) => Kept::Failed(format!("{}: {error}", path.display())),
+                };
+                return (shown, kept);
+            }
         }
     }
     (&finding.first[0], Kept::Failed(why))
@@ -156,7 +162,7 @@ impl Summary<'_> {
         let changes = of(recipe.changes.len() as u64, ("change", "changes"));
         let place = format!("run {}: seed {} of {scenario} with {changes}", count(*number), recipe.seed);
         line(page, "  where", &format!("{place}, {}", keep::moment(violation)));
-        keep::commands(page, &group.kept, &self.command());
+        keep::commands(page, &group.kept, None, recipe.seed, &self.command());
     }
 
     /// The command that makes the sweep again: a run depends on those before.

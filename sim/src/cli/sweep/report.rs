@@ -34,6 +34,9 @@ pub(crate) struct ReportArgs {
     /// Where to put a trace of each finding
     #[arg(long, value_name = "DIR", default_value = keep::FOLDER, value_hint = ValueHint::DirPath)]
     pub(super) failures: PathBuf,
+    /// Leave the traces as they are: by default some runs of each finding are shrunk, within 30 seconds
+    #[arg(long)]
+    pub(super) no_shrink: bool,
 }
 
 fn mark(name: &str) -> Result<String, String> {

@@ -1,6 +1,8 @@
 //! What came of a sweep, for people and for machines.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -12,12 +14,14 @@ use super::ReportArgs;
 use crate::cli::Named;
 use crate::cli::describe::{self, Messages};
 use crate::cli::exit::Exit;
-use crate::cli::keep::{self, Kept};
+use crate::cli::keep::{self, JsonSmall, Kept, Small};
 use crate::cli::run::{JsonViolation, json_marks};
 use crate::cli::text::{self, BAD, DOUBTFUL, GOOD, count, items, line, of, seconds, styled, word};
 
 /// How many findings are shown.
 const GROUPS: usize = 10;
+/// How many runs of a finding are shrunk, to keep the smallest.
+const SHRUNK: usize = 3;
 
 /// A sweep that has ended.
 pub(super) struct Summary<'a> {
@@ -38,6 +42,15 @@ pub(super) struct Finding<'a> {
     pub(super) seed: u64,
     pub(super) found: &'a Found,
     kept: Kept,
+    small: Option<Small>,
+}
+
+/// Shrinks the first few runs of a finding, and keeps the smallest.
+fn shrunk(args: &ReportArgs, plan: &Plan, few: &Few<Found>, stop: &dyn Fn() -> bool) -> Option<Small> {
+    let setups: Vec<_> = few.first.keys().take(SHRUNK).map(|&seed| plan.setup(seed)).collect();
+    let scenario = |seed| plan.scenarios[plan.scenario_of(seed)].name();
+    let path = |seed| keep::default_path(&args.failures, scenario(seed), seed);
+    keep::keep_small(&setups, plan.bug, path, stop)
 }
 
 impl<'a> Summary<'a> {
@@ -48,6 +61,9 @@ impl<'a> Summary<'a> {
         scenarios: &'a [Named],
         outcome: &'a Outcome,
     ) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a time limit, which the output tells of")]
+        let started = Instant::now();
+        let stop = || super::INTERRUPTED.load(Ordering::Relaxed) || started.elapsed() >= keep::TIME;
         let mut groups: Vec<_> = outcome.violations.iter().collect();
         // Sorting is stable: findings as frequent as each other stay in the order of their names.
         groups.sort_by_key(|(_, few)| std::cmp::Reverse(few.count));
@@ -56,7 +72,8 @@ impl<'a> Summary<'a> {
             let setup = plan.setup(seed);
             let path = keep::default_path(&args.failures, &setup.scenario, seed);
             let kept = keep::keep(&setup, plan.bug, found.digest, &path);
-            Some(Finding { signature, few, seed, found, kept })
+            let small = kept.path().filter(|_| !args.no_shrink).and_then(|_| shrunk(args, plan, few, &stop));
+            Some(Finding { signature, few, seed, found, kept, small })
         });
         let findings = findings.collect();
         let unmet = args.unmet(&outcome.totals.marks);
@@ -66,7 +83,7 @@ impl<'a> Summary<'a> {
     /// How it ended.
     pub(super) fn exit(&self) -> Exit {
         let Outcome { totals, violations, inconclusive, harness_failed, stopped, .. } = self.outcome;
-        let is_interrupted = *stopped && super::INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed);
+        let is_interrupted = *stopped && super::INTERRUPTED.load(Ordering::Relaxed);
         Exit::gravest(&[
             (is_interrupted, Exit::Interrupted),
             (harness_failed.count > 0, Exit::HarnessFailed),
@@ -234,7 +251,8 @@ impl Summary<'_> {
             let dots = more.then(|| "…".to_owned());
             items(page, "  also", &others.into_iter().chain(dots).collect::<Vec<_>>(), ", ");
         }
-        keep::commands(page, &finding.kept, &self.command(finding.seed));
+        let command = self.command(finding.seed);
+        keep::commands(page, &finding.kept, finding.small.as_ref(), finding.seed, &command);
     }
 
     fn labelled(&self, seed: u64) -> String {
@@ -356,6 +374,8 @@ struct JsonFinding<'a> {
     violation: JsonViolation<'a>,
     /// Where it was recorded, or null.
     trace: Option<String>,
+    /// Its smallest trace, or null if none was made.
+    shrunk: Option<JsonSmall>,
     /// How to make it again.
     command: String,
 }
@@ -422,6 +442,7 @@ impl Summary<'_> {
             scenario: self.scenario(finding.seed).scenario.name(),
             violation: JsonViolation::of(&finding.found.violation),
             trace: finding.kept.path().map(|path| path.display().to_string()),
+            shrunk: finding.small.as_ref().map(Small::json),
             command: self.command(finding.seed),
         }
     }

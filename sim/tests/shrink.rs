@@ -1,0 +1,335 @@
+//! Shrinking, on planted bugs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::bugs::{self, Bug};
+use sim::decisions::Decisions;
+use sim::registry;
+use sim::replay::{self, Likeness, Outcome};
+use sim::scenario::{Overrides, Scenario};
+use sim::selftest::{self, Terms};
+use sim::shrink::{Limits, Shrunk, Unshrinkable, shrink};
+use sim::trace::{Expected, Follows, Trace};
+
+/// Bugs that are found at once, of every family: safety, a panic, liveness.
+const QUICK: [&str; 9] = ["M-N9", "M-Q2", "M-V2", "M-V4", "M-R1", "M-S4", "M-C7", "M-C4", "M-T4a"];
+
+fn failing(bug: &'static Bug, seed: u64) -> Trace {
+    let scenario = Scenario::find(bug.scenario).expect("built in");
+    let setup = Arc::new(scenario.resolve(seed, &Overrides::default()));
+    registry::record(&setup, Some(bug)).expect("a known workload").1
+}
+
+/// The first seed from `first` on that shows a planted bug.
+fn found(bug: &'static Bug, first: u64) -> u64 {
+    selftest::hunt(bug, &Terms::of(bug, first)).found.expect("found").seed
+}
+
+/// The trace of the first run that shows a planted bug.
+fn first(name: &str) -> Trace {
+    let bug = bugs::find(name).expect("planted");
+    failing(bug, found(bug, 0))
+}
+
+fn unlimited(trace: &Trace) -> Shrunk {
+    shrink(trace, &Limits { steps: u64::MAX, stop: &|| false }, &mut |_| {}).expect("it fails")
+}
+
+fn signature(trace: &Trace) -> Option<String> {
+    match &trace.head.expect {
+        Expected::Violation(violation) => Some(violation.signature()),
+        Expected::Clean => None,
+    }
+}
+
+/// Whether the decisions of `trace` still lead to this violation, before the faults end unless they are
+/// said to.
+fn still_fails(trace: &Trace, expected: &str) -> bool {
+    let again = replay::rerecord(trace).expect("replayable");
+    let steps = if trace.decisions.healed.is_some() { u64::MAX } else { trace.head.setup.steps };
+    signature(&again).as_deref() == Some(expected) && again.head.steps <= steps
+}
+
+/// The trace without its decision at `index`; the requests behind it move up.
+fn without(trace: &Trace, index: usize) -> Trace {
+    let mut left = trace.clone();
+    let Decisions { actions, requests, fates, healed, .. } = &mut left.decisions;
+    if index < actions.len() {
+        actions.remove(index);
+    } else if index < actions.len() + requests.len() {
+        let gone = requests.remove(index - actions.len());
+        let is_behind = |made: &sim::decisions::Made<_>| {
+            (made.slot, made.life) == (gone.slot, gone.life) && made.number > gone.number
+        };
+        requests.iter_mut().filter(|made| is_behind(made)).for_each(|made| made.number -= 1);
+    } else if index < actions.len() + requests.len() + fates.len() {
+        fates.remove(index - actions.len() - requests.len());
+    } else {
+        *healed = None;
+    }
+    left
+}
+
+#[test]
+fn what_is_left_fails_in_the_same_way_and_nothing_can_be_taken_out() {
+    for name in QUICK {
+        let trace = first(name);
+        let Shrunk { trace: small, before, after, is_minimal, .. } = unlimited(&trace);
+        assert!(is_minimal, "{name}");
+        assert!(after.decisions <= 25 && after < before, "{name}: {before:?} to {after:?}");
+        assert_eq!(signature(&small), signature(&trace), "{name}");
+        assert_eq!(small.head.follows, Follows::Decisions);
+        let replayed = replay::replay(&small, false).expect("replayable");
+        assert_eq!((replayed.likeness, replayed.outcome), (Likeness::Exact, Outcome::Violated), "{name}");
+        let signature = signature(&small).expect("a violation");
+        for index in 0..small.decisions.len() {
+            assert!(!still_fails(&without(&small, index), &signature), "{name}: without decision {index}");
+        }
+    }
+}
+
+/// The bug is what makes it fail, not something that shrinking did to the run.
+#[test]
+fn without_its_bug_a_shrunk_trace_holds() {
+    for name in QUICK {
+        let mut small = unlimited(&first(name)).trace;
+        small.head.bug = None;
+        let replayed = replay::replay(&small, false).expect("replayable");
+        assert_eq!(replayed.report.violation(), None, "{name}");
+    }
+}
+
+/// With another seed every stream of the simulator gives other numbers: jitter, delays, drawn operations.
+/// A draw more in any of them changes less.
+#[test]
+fn a_shrunk_trace_does_not_depend_on_draws() {
+    for name in QUICK {
+        let mut small = unlimited(&first(name)).trace;
+        let signature = signature(&small).expect("a violation");
+        for seed in 1..=3 {
+            small.head.setup.seed = seed;
+            assert!(still_fails(&small, &signature), "{name} with the streams of seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn the_same_budget_gives_the_same_trace() {
+    let trace = first("M-S1");
+    let mut sizes = Vec::new();
+    for steps in [0, 30_000, 200_000, u64::MAX] {
+        let limits = Limits { steps, stop: &|| false };
+        let once = shrink(&trace, &limits, &mut |_| {}).expect("it fails");
+        let again = shrink(&trace, &limits, &mut |_| {}).expect("it fails");
+        assert_eq!(once.trace.head, again.trace.head);
+        assert_eq!(once.trace.decisions.hashes, again.trace.decisions.hashes);
+        assert_eq!(signature(&once.trace), signature(&trace), "also where there was no time");
+        assert!(once.is_minimal || steps < u64::MAX, "with {steps} steps");
+        assert!(!once.is_minimal || steps > 0, "with {steps} steps");
+        let replayed = replay::replay(&once.trace, false).expect("replayable");
+        assert_eq!(replayed.outcome, Outcome::Violated);
+        sizes.push(once.after);
+    }
+    assert!(sizes.is_sorted_by(|one, other| one >= other), "more time, smaller traces: {sizes:?}");
+}
+
+#[test]
+fn shrinking_again_changes_little() {
+    let once = unlimited(&first("M-V2"));
+    let again = unlimited(&once.trace);
+    assert!(again.is_minimal && again.after <= once.after);
+}
+
+#[test]
+fn what_does_not_fail_is_refused() {
+    let limits = Limits { steps: u64::MAX, stop: &|| false };
+    let mut trace = first("M-Q2");
+    trace.head.bug = None;
+    let refused = shrink(&trace, &limits, &mut |_| {}).expect_err("the bug is gone");
+    assert!(matches!(refused, Unshrinkable::NotReproduced { .. }), "{refused}");
+    trace.head.expect = Expected::Clean;
+    assert_eq!(shrink(&trace, &limits, &mut |_| {}).expect_err("clean"), Unshrinkable::Clean);
+}
+
+// ---- The command -------------------------------------------------------------------------------------
+
+/// A folder for a test.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shrink").join(test);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("removed");
+    }
+    fs::create_dir_all(&folder).expect("made");
+    folder
+}
+
+fn sim(folder: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.args(arguments.split_whitespace()).current_dir(folder).output().expect("sim runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_command_writes_the_smallest_beside_the_trace() {
+    let folder = folder("beside");
+    let bug = bugs::find("M-V2").expect("planted");
+    let seed = found(bug, 0);
+    let next = found(bug, seed + 1);
+    failing(bug, seed).write(&folder.join("a.trace.jsonl")).expect("written");
+    failing(bug, next).write(&folder.join("b.trace.jsonl")).expect("written");
+    let output = sim(&folder, "shrink a.trace.jsonl b.trace.jsonl --time 5m");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let page = out(&output);
+    assert!(page.contains("the smallest of 2 traces\n") && page.contains("minimal     yes"), "{page}");
+    let written: Vec<_> = ["a", "b"].map(|name| format!("{name}.shrunk.trace.jsonl")).to_vec();
+    let written: Vec<_> = written.iter().filter(|name| folder.join(name).is_file()).collect();
+    let [path] = written[..] else { panic!("one trace for one finding: {written:?}") };
+    assert!(page.contains(&format!("sim replay {path}\n")), "{page}");
+    assert_eq!(sim(&folder, &format!("replay {path}")).status.code(), Some(1));
+    let again = sim(&folder, &format!("shrink {path} -o elsewhere/small.jsonl"));
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert!(folder.join("elsewhere/small.jsonl").is_file());
+}
+
+#[test]
+fn bad_input_is_told_in_one_line() {
+    let folder = folder("bad");
+    first("M-V2").write(&folder.join("good.trace.jsonl")).expect("written");
+    first("M-V4").write(&folder.join("other.trace.jsonl")).expect("written");
+    let text = fs::read_to_string(folder.join("good.trace.jsonl")).expect("written");
+    fs::write(folder.join("fixed.trace.jsonl"), text.replacen(r#""bug":"M-V2","#, "", 1)).expect("written");
+    fs::write(folder.join("damaged.trace.jsonl"), &text[..text.len() / 2]).expect("written");
+    let clean = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/new-state-of-another-view.trace.jsonl");
+    let wrong = [
+        ("shrink none.jsonl".to_owned(), 2, "none.jsonl: cannot be read"),
+        ("shrink damaged.trace.jsonl".to_owned(), 6, "damaged.trace.jsonl:"),
+        ("shrink fixed.trace.jsonl".to_owned(), 6, "no longer fails: expected S2:"),
+        (format!("shrink {}", clean.display()), 6, "of a clean run: expected one with a violation"),
+        ("shrink good.trace.jsonl other.trace.jsonl -o x".to_owned(), 2, "expected S2:"),
+        ("shrink good.trace.jsonl -o .".to_owned(), 2, "expected a file"),
+        ("shrink good.trace.jsonl --time soon".to_owned(), 2, "expected a time such as 60s"),
+    ];
+    for (arguments, code, says) in wrong {
+        let output = sim(&folder, &arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {complaint}");
+        assert!(complaint.lines().next().is_some_and(|line| line.contains(says)), "{arguments}: {complaint}");
+        assert!(output.stdout.is_empty(), "{arguments}");
+    }
+    let files = fs::read_dir(&folder).expect("readable").count();
+    assert_eq!(files, 4, "nothing was written");
+}
+
+/// What cannot be written leaves what is there as it was.
+#[test]
+fn a_result_that_cannot_be_written_leaves_the_old_one() {
+    let folder = folder("unwritable");
+    first("M-Q1").write(&folder.join("a.trace.jsonl")).expect("written");
+    fs::write(folder.join("file"), "in the way").expect("written");
+    let output = sim(&folder, "shrink a.trace.jsonl -o file/small.jsonl");
+    assert_eq!(output.status.code(), Some(70), "{output:?}");
+    assert_eq!(fs::read_to_string(folder.join("file")).expect("there"), "in the way");
+}
+
+/// The time limit ends it with what was found so far, which says so.
+#[test]
+fn without_time_the_result_says_so() {
+    let folder = folder("time");
+    first("M-S1").write(&folder.join("a.trace.jsonl")).expect("written");
+    let output = sim(&folder, "shrink a.trace.jsonl --time 0s");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(out(&output).contains("minimal     not yet"), "{}", out(&output));
+    assert_eq!(sim(&folder, "replay a.shrunk.trace.jsonl").status.code(), Some(1));
+}
+
+#[test]
+fn a_sweep_that_fails_shrinks_what_it_found() {
+    let folder = folder("sweep");
+    let arguments = "sweep --bug M-V4 --count 40";
+    let (one, two) =
+        (sim(&folder, &format!("{arguments} --jobs 1")), sim(&folder, &format!("{arguments} --jobs 2")));
+    assert_eq!(one.status.code(), Some(1));
+    assert_eq!(out(&one), out(&two));
+    let page = out(&one);
+    let line = page.lines().find(|line| line.starts_with("  replay ")).expect("a command to paste");
+    let path = line.split_whitespace().last().expect("a path");
+    assert!(path.ends_with(".shrunk.trace.jsonl") && page.contains("  shrunk  "), "{page}");
+    assert_eq!(sim(&folder, &format!("replay {path}")).status.code(), Some(1));
+    let plain = out(&sim(&folder, &format!("{arguments} --no-shrink")));
+    assert!(!plain.contains("shrunk"), "{plain}");
+    let json = out(&sim(&folder, &format!("{arguments} --json")));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["findings"][0]["shrunk"]["trace"], path);
+    assert_eq!(json["findings"][0]["shrunk"]["minimal"], true);
+}
+
+// ---- All planted bugs --------------------------------------------------------------------------------
+
+/// What shrinking does to the first trace of each planted bug, and what is demanded of it.
+#[test]
+#[ignore = "takes minutes in a release build: cargo test --release -p sim --test shrink -- --ignored --nocapture"]
+fn planted_bugs_become_small_in_time() {
+    let only = std::env::var("BUG").unwrap_or_default();
+    let (mut sizes, mut slowest) = (Vec::new(), Duration::ZERO);
+    println!(
+        "{:7} {:>7} {:>5} {:>8} {:>5} {:>10} {:>7}  robust",
+        "bug", "before", "after", "steps", "after", "candidates", "seconds"
+    );
+    for bug in bugs::planted().filter(|bug| bug.name.contains(&only)) {
+        let trace = failing(bug, found(bug, 0));
+        let started = processor_time();
+        let limits = Limits { steps: u64::MAX, stop: &|| (processor_time() - started).as_secs() > 60 };
+        let Shrunk { trace: mut small, before, after, candidates, is_minimal, .. } =
+            shrink(&trace, &limits, &mut |_| {}).expect("it fails");
+        let took = processor_time() - started;
+        if let Ok(folder) = std::env::var("OUT") {
+            small.write(&Path::new(&folder).join(format!("{}.trace.jsonl", bug.name))).expect("written");
+        }
+        let replayed = replay::replay(&small, false).expect("replayable");
+        assert_eq!(replayed.outcome, Outcome::Violated, "{}", bug.name);
+        let signature = signature(&small).expect("a violation");
+        let delay = small.head.setup.network.delay_mean_us;
+        let robust = (1..=5)
+            .filter(|&seed| {
+                small.head.setup.seed = seed;
+                still_fails(&small, &signature)
+            })
+            .count();
+        let Decisions { actions, requests, fates, .. } = &small.decisions;
+        println!(
+            "{:7} {:>7} {:>5} {:>8} {:>5} {candidates:>10} {:>7.2}  {robust} of 5  {} actions {} requests {} fates, {} replicas {} clients delay {delay} {}",
+            bug.name,
+            before.decisions,
+            after.decisions,
+            before.steps,
+            after.steps,
+            took.as_secs_f64(),
+            actions.len(),
+            requests.len(),
+            fates.len(),
+            after.replicas,
+            after.clients,
+            if is_minimal { "" } else { "not minimal" },
+        );
+        sizes.push(after.decisions);
+        slowest = slowest.max(took);
+    }
+    sizes.sort_unstable();
+    let (median, largest) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+    println!("median {median}, largest {largest}, slowest {slowest:?}");
+    assert!(median <= 25 && largest <= 80, "{sizes:?}");
+}
+
+/// The time that this thread has been running, which other programs do not slow down.
+fn processor_time() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    Duration::from_nanos(first.unwrap_or(0))
+}
