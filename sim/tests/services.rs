@@ -68,9 +68,10 @@ impl Model for Sum {
     }
 }
 
+#[derive(Clone)]
 struct Flawed<F>(std::marker::PhantomData<F>);
 
-impl<F: Flaw> Workload for Flawed<F> {
+impl<F: Flaw + Clone> Workload for Flawed<F> {
     const NAME: &'static str = "flawed-counter";
     type Operation = Operation;
     type Response = u64;
