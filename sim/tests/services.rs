@@ -68,6 +68,7 @@ impl Model for Sum {
     }
 }
 
+#[derive(Clone)]
 struct Flawed<F>(std::marker::PhantomData<F>);
 
 impl<F: Flaw> Workload for Flawed<F> {
