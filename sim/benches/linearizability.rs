@@ -8,6 +8,10 @@ use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use rand_chacha::ChaCha8Rng;
 use sim::check::linearizability::{Call, Refusal, Verdict, judge, search};
+use sim::history::generate::{Plan, good};
+use sim::history::models::ModelName;
+use sim::history::record::to_lines;
+use sim::history::{self, Judgement, Limits, Subject};
 use sim::random::{Draw, Purpose, stream};
 use sim::workload::{Model, RegisterOperation};
 
@@ -253,4 +257,60 @@ fn stale_read_unique_values_by_search(bencher: Bencher<'_, '_>) {
 fn stale_read_repeated_values(bencher: Bencher<'_, '_>) {
     let (history, operation) = with_stale_read(history(10_000, 8, 1, Values::Repeated));
     bench(bencher, &history, by_search, &stale(operation));
+}
+
+/// The lines of a history of distinct values, as anybody could have recorded it.
+fn lines(model: ModelName, operations: usize, clients: usize) -> String {
+    to_lines(&good(&Plan::new(model, operations, clients), &mut stream(2, Purpose::Client(0))))
+}
+
+/// From the lines of a file to the verdict.
+fn bench_check(bencher: Bencher<'_, '_>, model: ModelName, lines: &str, is_linearizable: bool) {
+    bencher.counter(ItemsCount::new(lines.lines().count())).bench_local(|| {
+        let mut history = history::History::read(black_box(lines).as_bytes()).expect("it is well-formed");
+        let judgement = history::check(&mut history, &Subject::new(model), false, Limits::NONE);
+        match judgement.expect("it is of this model") {
+            Judgement::Linearizable(_) => assert!(is_linearizable),
+            Judgement::NotLinearizable(_) => assert!(!is_linearizable),
+            Judgement::GaveUp { .. } => panic!("it should be decided"),
+        }
+    });
+}
+
+/// Five hundred operations of seven clients, every value once: what a general search does not live to see.
+#[divan::bench(
+    args = [ModelName::Queue, ModelName::Stack, ModelName::Deque, ModelName::Pqueue, ModelName::Set],
+    sample_count = 10, sample_size = 1
+)]
+fn container(bencher: Bencher<'_, '_>, model: ModelName) {
+    bench_check(bencher, model, &lines(model, 500, 7), true);
+}
+
+/// The same, where one removal gave a value that another gave long before.
+#[divan::bench(
+    args = [ModelName::Queue, ModelName::Stack, ModelName::Deque, ModelName::Pqueue],
+    sample_count = 10, sample_size = 1
+)]
+fn container_with_a_value_out_of_turn(bencher: Bencher<'_, '_>, model: ModelName) {
+    bench_check(bencher, model, &out_of_turn(model), false);
+}
+
+/// Exchanges the answers of two removals that are far apart.
+fn out_of_turn(model: ModelName) -> String {
+    let mut records = good(&Plan::new(model, 500, 7), &mut stream(2, Purpose::Client(0)));
+    let removes = |index: &usize| {
+        let record = &records[*index];
+        record.result.is_string() && !record.op.kind.starts_with("peek")
+    };
+    let removals: Vec<usize> = (0..records.len()).filter(removes).collect();
+    let (early, late) = (removals[removals.len() / 4], removals[removals.len() * 9 / 10]);
+    let answer = std::mem::take(&mut records[early].result);
+    records[early].result = std::mem::replace(&mut records[late].result, answer);
+    to_lines(&records)
+}
+
+/// A hundred thousand operations of eight clients.
+#[divan::bench(args = [ModelName::Queue, ModelName::Stack, ModelName::Pqueue], sample_count = 3, sample_size = 1)]
+fn long_container(bencher: Bencher<'_, '_>, model: ModelName) {
+    bench_check(bencher, model, &lines(model, 100_000, 8), true);
 }

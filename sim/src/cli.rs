@@ -3,6 +3,7 @@
 //! Results go to stdout, and are the same to the byte for the same seeds, whatever the machine, the build
 //! and the number of threads. Progress, speed and remarks go to stderr.
 
+mod check;
 mod completions;
 mod describe;
 mod diff;
@@ -66,6 +67,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Find the first event at which two runs part
     Diff(diff::DiffArgs),
+    /// Say whether a history of any system is linearizable, and if not, why
+    Check(check::CheckArgs),
     /// List, check and show scenarios
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -95,6 +98,7 @@ Examples:
   sim trace show failures/swarm-42.trace.jsonl
   sim explain failures/swarm-42.trace.jsonl
   sim diff before.trace.jsonl after.trace.jsonl
+  sim check history.jsonl --model register
   sim scenario list
   source <(sim completions bash)          let the shell complete all of this
 
@@ -146,6 +150,7 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Trace(command)) => trace::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Diff(args)) => diff::run(args),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Selftest(args)) => selftest::run(args),
         Some(Command::Merge(args)) => merge::run(args),

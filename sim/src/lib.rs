@@ -46,6 +46,7 @@ pub mod event_queue;
 pub mod explain;
 pub mod faults;
 pub mod guided;
+pub mod history;
 pub mod marks;
 pub mod network;
 pub mod node;

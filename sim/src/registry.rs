@@ -13,6 +13,7 @@ use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
 use crate::guided::change::Change;
 use crate::guided::{Branching, Explored};
+use crate::history::record::Export;
 use crate::run::{self, Manner, Recorded, Redraw, Report, run_with};
 use crate::setup::Setup;
 use crate::timeline::{Delays, Timeline};
@@ -81,6 +82,8 @@ pub struct AnyManner<'a> {
     pub record: bool,
     /// Keep a chronicle.
     pub chronicle: bool,
+    /// Export the clients' history.
+    pub history: bool,
     /// Compare the digest after each step with these.
     pub expected: Option<Arc<[u32]>>,
     /// Where chance decides anew.
@@ -106,6 +109,8 @@ pub struct AnyRecorded {
     pub decisions: Option<Decisions<Value>>,
     /// Everything that happened, if it was to be kept.
     pub chronicle: Option<Box<Chronicle>>,
+    /// The clients' history, if it was to be exported and fits a model of `sim check`.
+    pub history: Option<Export>,
     /// The first step whose digest differs from the expected one.
     pub first_difference: Option<u64>,
     /// The decisions by time and place, if they were wanted.
@@ -154,15 +159,26 @@ fn run_typed<W: Workload, R: Rules + Clone>(
 ) -> Result<AnyRecorded, Unrunnable> {
     let script = script(manner).map_err(Unrunnable::Misfit)?.map(Arc::new);
     let expected = manner.expected.clone();
-    let AnyManner { record, chronicle, off, timeline, limit, .. } = *manner;
+    let AnyManner { record, chronicle, history, off, timeline, limit, .. } = *manner;
     let (redraws, changes) = (manner.redraws.clone(), Arc::from(manner.changes));
-    let manner =
-        Manner { script, record, chronicle, expected, silence, redraws, off, changes, timeline, limit };
-    let Recorded { report, decisions, chronicle, first_difference, timeline } =
+    let manner = Manner {
+        script,
+        record,
+        chronicle,
+        history,
+        expected,
+        silence,
+        redraws,
+        off,
+        changes,
+        timeline,
+        limit,
+    };
+    let Recorded { report, decisions, chronicle, history, first_difference, timeline } =
         run_with::<W, R>(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());
     let timeline = timeline.map(|timeline| timeline.to_json());
-    Ok(AnyRecorded { report, decisions, chronicle, first_difference, timeline })
+    Ok(AnyRecorded { report, decisions, chronicle, history, first_difference, timeline })
 }
 
 /// What the run is to follow, if anything.

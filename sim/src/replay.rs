@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::bugs::{self, Bug};
 use crate::chronicle::Chronicle;
 use crate::decisions::Decisions;
+use crate::history::record::Export;
 use crate::registry::{AnyManner, AnyRecorded, Unrunnable, run_any};
 use crate::run::{Report, Verdict};
 use crate::trace::{Expected, Follows, Head, Trace};
@@ -130,6 +131,19 @@ pub fn rerecord(trace: &Trace) -> Result<Trace, Unreplayable> {
     // The decisions stay those of the trace: what was not met this time may be met by other code.
     let hashes = run.decisions.map(|decisions| decisions.hashes).unwrap_or_default();
     Ok(Trace { head, decisions: Decisions { hashes, ..trace.decisions.clone() } })
+}
+
+/// The clients' history of a replayed trace, made again as it was replayed; `None` if its workload fits no
+/// model of `sim check`.
+///
+/// # Errors
+/// [`Unreplayable`] if the trace names what there is not.
+pub fn history(trace: &Trace, likeness: Likeness) -> Result<Option<Export>, Unreplayable> {
+    let is_exact = likeness == Likeness::Exact && trace.head.follows != Follows::Decisions;
+    let script = (!is_exact).then_some(&trace.decisions);
+    let manner = AnyManner { script, history: true, ..AnyManner::default() };
+    let run = run_any(&Arc::new(trace.head.setup.clone()), planted(&trace.head)?, &manner, &mut |_| {});
+    run.map(|run| run.history).map_err(Unreplayable::Unrunnable)
 }
 
 /// The planted bug of a trace.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
 
@@ -18,6 +19,7 @@ use crate::environment::Environment;
 use crate::guided::change::Change;
 use crate::guided::coverage::Coverage;
 use crate::guided::{Branching, Explored};
+use crate::history::record::{Export, Record};
 use crate::marks::Marks;
 use crate::setup::Setup;
 use crate::timeline::{Delays, Recording, Timeline};
@@ -87,6 +89,8 @@ pub struct Recorded<O> {
     pub decisions: Option<Box<Decisions<O>>>,
     /// Everything that happened, if it was to be kept.
     pub chronicle: Option<Box<Chronicle>>,
+    /// The clients' history, if it was to be exported and fits a model of `sim check`.
+    pub history: Option<Export>,
     /// The steps at which the replay's digest differed from the expected one: the first, if any.
     pub first_difference: Option<u64>,
     /// The decisions by time and place, if they were wanted.
@@ -102,6 +106,8 @@ pub struct Manner<O> {
     pub record: bool,
     /// Keep a chronicle.
     pub chronicle: bool,
+    /// Export the clients' history.
+    pub history: bool,
     /// Compare the digest after each step with these, and find the first that differs.
     pub expected: Option<Arc<[u32]>>,
     /// Keep these messages from being sent.
@@ -135,6 +141,7 @@ impl<O> Default for Manner<O> {
             script: None,
             record: false,
             chronicle: false,
+            history: false,
             expected: None,
             silence: None,
             redraws: Vec::new(),
@@ -180,7 +187,8 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     });
     let chronicle = world.environment_mut().chronicle.take();
     let timeline = world.environment_mut().recording.take().map(|recording| recording.timeline);
-    Recorded { report: report(&world, verdict), decisions, chronicle, first_difference, timeline }
+    let history = if manner.history { export(world.environment()) } else { None };
+    Recorded { report: report(&world, verdict), decisions, chronicle, history, first_difference, timeline }
 }
 
 /// Runs a workload with some changes to its end, or leaves the run in several ways, and sees what is reached.
@@ -273,6 +281,26 @@ fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
     executed
         .filter_map(|operation| calls.get(&(operation.address, operation.request?.1.0)).copied())
         .collect()
+}
+
+/// The clients' history as `sim check` reads it.
+fn export<W: Workload>(environment: &Environment<W>) -> Option<Export> {
+    let order = commit_order(environment);
+    let (model, said) = W::export(&environment.history, &order)?;
+    let mut places = vec![None; environment.history.len()];
+    for (place, &call) in (0..).zip(&order) {
+        places[call] = Some(place);
+    }
+    // A client that starts over is another one: what it asked for before may still take effect.
+    let mut clients = BTreeMap::new();
+    let calls = environment.history.iter().zip(&environment.callers).zip(said).zip(places);
+    let records = calls.map(|(((call, (address, _)), (op, result)), order)| {
+        let newcomer = clients.len() as u64;
+        let client = *clients.entry(*address).or_insert(newcomer);
+        let returned = call.returned.as_ref().map(|(returned, _)| *returned);
+        Record { client, call: call.called, returned, op, result, order }
+    });
+    Some(Export { model, records: records.collect() })
 }
 
 // ---- Panics ------------------------------------------------------------------------------------------

@@ -9,7 +9,12 @@ use std::hash::Hash;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use vr::Service;
+
+use crate::check::linearizability::Call;
+use crate::history::ModelName;
+use crate::history::record::Op;
 
 /// A sequential specification: what a single copy of the service would answer.
 ///
@@ -109,6 +114,16 @@ pub trait Workload: Clone + Sized + 'static {
     /// The next operation of a client. `random` is the client's own stream; `keys` (at least 1) says over
     /// how many keys, or the like, to spread; `unique` differs at each call of a run.
     fn operation(random: &mut ChaCha8Rng, keys: u64, unique: u64) -> Self::Operation;
+
+    /// The calls of a run as `sim check` reads them: the model that they fit, and of each call what was asked
+    /// for and what was answered (null if that is unknown). `order` is the order in which calls were committed.
+    /// `None`: there is no such model.
+    fn export(
+        _history: &[Call<Self::Operation, Self::Response>],
+        _order: &[usize],
+    ) -> Option<(ModelName, Vec<(Op, Value)>)> {
+        None
+    }
 
     /// A digest of the service's state: equal states give equal digests, different ones different ones.
     /// Called after every execution, so keep it up to date as the state changes.

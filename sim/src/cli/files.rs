@@ -4,6 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 
+use super::exit::Exit;
+use super::text::{complain, remark, word};
+use crate::history::record::{Export, to_lines};
+
 /// Why the file that `flag` asks for cannot be written to `path`, as far as can be seen before the run.
 pub(crate) fn no_place(flag: &str, path: &Path) -> Option<String> {
     // Folders that are missing are made; what is in their place must not be a file.
@@ -13,6 +17,21 @@ pub(crate) fn no_place(flag: &str, path: &Path) -> Option<String> {
     }
     let file = above.filter(|above| !above.is_dir())?;
     Some(format!("{flag} {}: {} is no folder", path.display(), file.display()))
+}
+
+/// Writes the history of a run, and says how it is checked. `workload` is what ran.
+pub(crate) fn export(path: &Path, workload: &str, history: Option<&Export>) -> Result<(), Exit> {
+    let Some(Export { model, records }) = history else {
+        complain(&format!("--history: the workload {workload} fits no model of `sim check`"));
+        return Err(Exit::Usage);
+    };
+    if let Err(problem) = replace(path, to_lines(records).as_bytes()) {
+        complain(&problem);
+        return Err(Exit::HarnessFailed);
+    }
+    let path = word(&path.display().to_string());
+    remark(&format!("history: sim check {path} --model {}", model.name()));
+    Ok(())
 }
 
 /// Writes a file, with the folders that it needs, through a temporary one beside it: what is at `path` is

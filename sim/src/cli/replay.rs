@@ -9,6 +9,7 @@ use crate::trace::{Expected, Trace, TraceError};
 use clap::Args;
 
 use super::exit::Exit;
+use super::files;
 use super::text::{complain, count, line, print, seconds};
 
 /// What `sim replay` is asked for.
@@ -26,6 +27,9 @@ pub(crate) struct ReplayArgs {
     /// Write the run as it is on this code to a trace of its own.
     #[arg(long, value_name = "FILE")]
     rerecord: Option<PathBuf>,
+    /// Write what the clients asked and were answered to this file, as `sim check` reads it.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
 }
 
 /// Runs `sim replay`.
@@ -48,7 +52,20 @@ pub(crate) fn run(args: &ReplayArgs) -> u8 {
         complain(&format!("{}: {error}", path.display()));
         return Exit::HarnessFailed.code();
     }
+    if let Some(path) = &args.history
+        && let Err(exit) = export(&trace, &replayed, path)
+    {
+        return exit.code();
+    }
     print(&page(&trace, &replayed), exit(&replayed)).code()
+}
+
+fn export(trace: &Trace, replayed: &Replayed, path: &std::path::Path) -> Result<(), Exit> {
+    let history = crate::replay::history(trace, replayed.likeness).map_err(|error| {
+        complain(&error.to_string());
+        Exit::NotReproduced
+    })?;
+    files::export(path, &trace.head.setup.workload, history.as_ref())
 }
 
 fn write_again(trace: &Trace, path: &std::path::Path) -> Result<(), String> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::bugs::Bug;
 use crate::check::Violation;
 use crate::marks::{Marks, Moment};
-use crate::registry::{self, AnyManner};
+use crate::registry::{self, AnyManner, AnyRecorded};
 use crate::run::{Report, Verdict};
 use crate::scenario::Overrides;
 use crate::setup::Setup;
@@ -48,6 +48,9 @@ pub(crate) struct RunArgs {
     /// Record the run in this file. [default: failures/SCENARIO-SEED.trace.jsonl if it fails]
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Write what the clients asked and were answered to this file, as `sim check` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
     /// Print one JSON object, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
@@ -88,13 +91,18 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
             return Exit::Usage.code();
         }
     };
-    if let Some(problem) = args.trace.as_deref().and_then(|path| files::no_place("--trace", path)) {
+    let places = [("--trace", args.trace.as_deref()), ("--history", args.history.as_deref())];
+    let no_place = |(flag, path): (&str, Option<&Path>)| files::no_place(flag, path?);
+    if let Some(problem) = places.into_iter().find_map(no_place) {
         text::complain(&problem);
         return Exit::Usage.code();
     }
     let setup = Arc::new(named.scenario.resolve(args.seed, &args.overrides()));
-    let exit = match simulate(&setup, args.bug) {
-        Ok((report, real)) => conclude(args, &named, &report, real),
+    let exit = match simulate(&setup, args.bug, args.history.is_some()) {
+        Ok((recorded, real)) => match export(args, &recorded) {
+            Ok(()) => conclude(args, &named, &recorded.report, real),
+            Err(exit) => exit,
+        },
         Err(problem) => {
             text::complain(&problem);
             Exit::Usage
@@ -104,7 +112,11 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
 }
 
 /// Runs the setup under a progress bar, and takes the time.
-fn simulate(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<(Report, Duration), String> {
+fn simulate(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    history: bool,
+) -> Result<(AnyRecorded, Duration), String> {
     let bar = progress_bar(setup.steps);
     #[expect(clippy::disallowed_methods, reason = "speed is measured here, and reaches stderr only")]
     let started = Instant::now();
@@ -114,10 +126,17 @@ fn simulate(setup: &Arc<Setup>, bug: Option<&'static Bug>) -> Result<(Report, Du
             bar.set_message("faults have stopped");
         }
     };
-    let ran = registry::run_any(setup, bug, &AnyManner::default(), &mut progress);
+    let manner = AnyManner { history, ..AnyManner::default() };
+    let ran = registry::run_any(setup, bug, &manner, &mut progress);
     let real = started.elapsed();
     bar.finish_and_clear();
-    ran.map(|recorded| (recorded.report, real)).map_err(|error| error.to_string())
+    ran.map(|recorded| (recorded, real)).map_err(|error| error.to_string())
+}
+
+/// Writes the history, if that was asked for.
+fn export(args: &RunArgs, recorded: &AnyRecorded) -> Result<(), Exit> {
+    let Some(path) = &args.history else { return Ok(()) };
+    files::export(path, &recorded.report.setup.workload, recorded.history.as_ref())
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -130,7 +130,8 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     Ok(Seeds { first, count })
 }
 
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+/// Reads a time such as `60s`, `5m` or `2h`.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let seconds_each = match &text[digits.len()..] {
         "s" | "" => Some(1),

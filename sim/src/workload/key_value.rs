@@ -5,16 +5,22 @@
 //! what tells lists apart, a [`List`] of fixed size, so that an operation costs some nanoseconds and
 //! memory is bounded by the number of keys, whereas the model keeps the elements themselves.
 
+mod export;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use vr::Service;
 
 use super::{Model, Workload};
+use crate::check::linearizability::Call;
 use crate::digest::{mix, of};
+use crate::history::ModelName;
+use crate::history::record::Op;
 use crate::random::Draw;
 
 /// What the chain of a list starts from: not zero, for [`mix`] keeps zeros.
@@ -134,6 +140,13 @@ impl Workload for KeyValue {
             7 => Operation::Delete { key },
             _ => Operation::CompareAndSwap { key, expected: random.below(4), element: unique },
         }
+    }
+
+    fn export(
+        history: &[Call<Operation, Response>],
+        order: &[usize],
+    ) -> Option<(ModelName, Vec<(Op, Value)>)> {
+        Some(export::export(history, order))
     }
 
     fn digest(service: &Store) -> u64 {

@@ -4,16 +4,22 @@
 //! the lock protects can refuse a former owner who believes to hold it still. An acquisition that is
 //! executed twice, or a release that is forgotten, changes the tokens of all who come later.
 
+mod export;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use vr::Service;
 
 use super::{Model, Workload};
+use crate::check::linearizability::Call;
 use crate::digest::of;
+use crate::history::ModelName;
+use crate::history::record::Op;
 use crate::random::Draw;
 
 /// How many owners contend for the locks. Few, so that a release often comes from the owner.
@@ -134,6 +140,13 @@ impl Workload for Lock {
             3..8 => Operation::Release { lock, owner: random.below(OWNERS) },
             _ => Operation::Inspect { lock },
         }
+    }
+
+    fn export(
+        history: &[Call<Operation, Response>],
+        _order: &[usize],
+    ) -> Option<(ModelName, Vec<(Op, Value)>)> {
+        Some(export::export(history))
     }
 
     fn digest(service: &Table) -> u64 {

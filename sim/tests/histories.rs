@@ -1,0 +1,212 @@
+//! `sim check` and the histories that runs export, as scripts see them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// An empty folder for a test.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("histories").join(test);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn sim(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn words(folder: &Path, arguments: &str) -> Output {
+    sim(folder, &arguments.split_whitespace().collect::<Vec<_>>())
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert_eq!(out(output).lines().count(), 1, "{}", err(output));
+    serde_json::from_str(out(output)).unwrap()
+}
+
+const GOOD: &str = r#"{"client":0,"call":1,"return":4,"op":{"type":"write","key":"r","value":"1"},"result":null}
+{"client":1,"call":2,"return":3,"op":{"type":"read","key":"r"},"result":"1"}
+"#;
+
+/// The second read no longer sees what the first has seen.
+const BAD: &str = r#"{"client":0,"call":1,"return":9,"op":{"type":"write","key":"r","value":"1"},"result":null}
+{"client":1,"call":2,"return":3,"op":{"type":"read","key":"r"},"result":"1"}
+{"client":2,"call":2,"return":3,"op":{"type":"read","key":"s"},"result":null}
+{"client":1,"call":4,"return":5,"op":{"type":"read","key":"r"},"result":null}"#;
+
+#[test]
+fn exit_codes_tell_the_verdict() {
+    let folder = folder("verdicts");
+    fs::write(folder.join("good.jsonl"), GOOD).unwrap();
+    fs::write(folder.join("bad.jsonl"), BAD).unwrap();
+    let good = words(&folder, "check good.jsonl --model register");
+    assert_eq!((code(&good), out(&good).starts_with("LINEARIZABLE good.jsonl")), (0, true), "{}", out(&good));
+    let bad = words(&folder, "check bad.jsonl --model register");
+    assert_eq!(code(&bad), 1);
+    for expected in [
+        "NOT LINEARIZABLE",
+        "key r: line 4, client 1: read(r) → null has no place",
+        "has no place",
+        "explained",
+    ] {
+        assert!(out(&bad).contains(expected), "{expected}:\n{}", out(&bad));
+    }
+    let bad = json(&words(&folder, "check bad.jsonl --model register --json"));
+    assert_eq!(bad["verdict"], "not-linearizable");
+    assert_eq!(bad["operation"]["line"], 4);
+    assert_eq!(bad["placed"], 1);
+    assert_eq!(bad["prefix"], serde_json::json!([1, 2]));
+    assert_eq!(
+        json(&words(&folder, "check good.jsonl --model register --json"))["order"],
+        serde_json::json!([1, 2])
+    );
+    // From standard input, and with another beginning.
+    assert_eq!(code(&words(&folder, "check good.jsonl --model register --init 1")), 0);
+    assert_eq!(code(&words(&folder, "check bad.jsonl --model register --init 1")), 1);
+}
+
+/// Many insertions of few values at the same time: no monitor helps, and there are too many orders.
+#[test]
+fn what_takes_too_long_is_given_up() {
+    let folder = folder("time");
+    let line = |call: u32, returned: u32, op: &str, result: &str| {
+        format!("{{\"call\":{call},\"return\":{returned},\"op\":{{\"type\":{op}}},\"result\":{result}}}\n")
+    };
+    let enq =
+        |call, returned, value: u32| line(call, returned, &format!("\"enq\",\"value\":\"{value}\""), "null");
+    let mut lines = enq(1, 2, 0) + &enq(3, 4, 1);
+    lines.extend((0..38).map(|turn| enq(5 + turn, 50 + turn, turn % 2)));
+    lines += &line(100, 101, "\"deq\"", "\"1\"");
+    fs::write(folder.join("hard.jsonl"), lines).unwrap();
+    let memory = words(&folder, "check hard.jsonl --model queue --memory 4");
+    assert_eq!(code(&memory), 3, "{}", out(&memory));
+    assert!(out(&memory).starts_with("GAVE UP hard.jsonl"), "{}", out(&memory));
+    let time = words(&folder, "check hard.jsonl --model queue --time 0s");
+    assert_eq!(code(&time), 3, "{}", out(&time));
+    assert!(out(&time).contains("--time 0s, --memory 1024: more may decide it"), "{}", out(&time));
+    let time = json(&words(&folder, "check hard.jsonl --model queue --time 0s --json"));
+    assert_eq!((&time["verdict"], &time["completed"]), (&"gave-up".into(), &41.into()));
+}
+
+#[test]
+fn bad_input_is_one_clear_line() {
+    let folder = folder("input");
+    fs::write(folder.join("broken.jsonl"), format!("{GOOD}{{\"call\":5,")).unwrap();
+    fs::write(folder.join("stack.jsonl"), GOOD.replace("write", "push")).unwrap();
+    fs::write(folder.join("good.jsonl"), GOOD).unwrap();
+    for (arguments, expected) in [
+        ("check broken.jsonl --model register", "broken.jsonl:3:10: "),
+        ("check stack.jsonl --model register", "stack.jsonl:1: a register has no operation \"push\""),
+        ("check missing.jsonl --model kv", "missing.jsonl: cannot be read"),
+        ("check . --model kv", ".: this is a folder"),
+        ("check good.jsonl", "--model is needed: expected one of register, kv"),
+        ("check good.jsonl --model register -o good.jsonl/page.html", "good.jsonl is no folder"),
+        ("check good.jsonl --model semaphore --init x", "--init: expected the number of permits"),
+        ("check --index good.jsonl", "good.jsonl: "),
+    ] {
+        let output = words(&folder, arguments);
+        assert_eq!(code(&output), 2, "{arguments}: {}", err(&output));
+        assert!(err(&output).contains(expected), "{arguments}: {}", err(&output));
+        assert_eq!(err(&output).lines().count(), 1, "{arguments}: {}", err(&output));
+        assert_eq!(out(&output), "", "{arguments}");
+    }
+}
+
+#[test]
+fn indices_are_checked_and_give_defaults() {
+    let folder = folder("index");
+    fs::write(folder.join("bad.jsonl"), BAD).unwrap();
+    fs::write(folder.join("one.jsonl"), GOOD.replace("\"result\":\"1\"", "\"result\":\"7\"")).unwrap();
+    let index = |verdict| {
+        format!(
+            r#"[{{"file":"bad.jsonl","model":"register","init":null,"linearizable":false}},
+               {{"file":"one.jsonl","model":"register","init":7,"linearizable":{verdict},"source":"here"}}]"#
+        )
+    };
+    fs::write(folder.join("index.json"), index(true)).unwrap();
+    let all = words(&folder, "check --index index.json");
+    assert_eq!(code(&all), 0, "{}{}", out(&all), err(&all));
+    assert!(out(&all).ends_with("2 of 2 as listed, 0 otherwise, 0 uncertain\n"), "{}", out(&all));
+    // The model and the initial value of a single one.
+    let one = words(&folder, "check one.jsonl");
+    assert_eq!(code(&one), 0, "{}", err(&one));
+    assert_eq!(code(&words(&folder, "check one.jsonl --init null")), 1);
+    fs::write(folder.join("index.json"), index(false)).unwrap();
+    let all = words(&folder, "check --index index.json");
+    assert_eq!(code(&all), 1);
+    assert!(out(&all).contains("WRONG  linearizable     register  one.jsonl"), "{}", out(&all));
+    fs::write(folder.join("index.json"), "[]").unwrap();
+    assert_eq!(code(&words(&folder, "check --index index.json")), 4);
+}
+
+#[test]
+fn pages_are_written_whole() {
+    let folder = folder("page");
+    fs::write(folder.join("bad.jsonl"), BAD).unwrap();
+    let checked = words(&folder, "check bad.jsonl --model register -o pages/bad.html");
+    assert_eq!(code(&checked), 1);
+    let page = fs::read_to_string(folder.join("pages/bad.html")).unwrap();
+    assert!(page.contains("\"not linearizable\"") && page.trim_end().ends_with("</html>"));
+    assert!(!page.contains("http://") || page.matches("http://").count() == 1, "only the name of SVG");
+    assert_eq!(fs::read_dir(folder.join("pages")).unwrap().count(), 1);
+}
+
+/// What the clients of a run saw is judged as the run was, whatever its workload; also with what the system
+/// says of the order left out, so that the search has to find one.
+#[test]
+fn runs_export_histories_that_are_judged_alike() {
+    let folder = folder("runs");
+    for scenario in ["swarm", "calm", "busy-clients"] {
+        for seed in 0..6 {
+            let run = words(
+                &folder,
+                &format!("--scenario {scenario} --seed {seed} --steps 3000 --history run.jsonl"),
+            );
+            assert_eq!(code(&run), 0, "{}", err(&run));
+            let hint =
+                err(&run).lines().find_map(|line| line.strip_prefix("history: sim ")).unwrap().to_owned();
+            let checked = words(&folder, &hint);
+            assert_eq!(code(&checked), 0, "{scenario} {seed}: {}", out(&checked));
+            let lines = fs::read_to_string(folder.join("run.jsonl")).unwrap();
+            let blind: String = lines
+                .lines()
+                .map(|line| {
+                    let mut record: Value = serde_json::from_str(line).unwrap();
+                    record.as_object_mut().unwrap().remove("order");
+                    format!("{record}\n")
+                })
+                .collect();
+            fs::write(folder.join("run.jsonl"), blind).unwrap();
+            let checked = words(&folder, &format!("{hint} --time 5s"));
+            assert_ne!(code(&checked), 1, "{scenario} {seed}: {}", out(&checked));
+        }
+    }
+}
+
+#[test]
+fn replays_export_what_runs_export() {
+    let folder = folder("replay");
+    let run = words(&folder, "--seed 3 --steps 2000 --history run.jsonl --trace run.trace.jsonl");
+    assert_eq!(code(&run), 0, "{}", err(&run));
+    assert_eq!(code(&words(&folder, "replay run.trace.jsonl --history again.jsonl")), 0);
+    let read = |name| fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(read("run.jsonl"), read("again.jsonl"));
+    assert!(read("run.jsonl").lines().count() > 20);
+}
