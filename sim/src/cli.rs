@@ -20,6 +20,7 @@ mod shrink;
 mod sweep;
 mod text;
 mod trace;
+mod view;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Find the first event at which two runs part
     Diff(diff::DiffArgs),
+    /// Make a page of a trace: a diagram of all that happened, for a browser
+    View(view::ViewArgs),
     /// List, check and show scenarios
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -95,6 +98,7 @@ Examples:
   sim trace show failures/swarm-42.trace.jsonl
   sim explain failures/swarm-42.trace.jsonl
   sim diff before.trace.jsonl after.trace.jsonl
+  sim view failures/swarm-42.trace.jsonl  a diagram of it, as a page for the browser
   sim scenario list
   source <(sim completions bash)          let the shell complete all of this
 
@@ -146,6 +150,7 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Trace(command)) => trace::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Diff(args)) => diff::run(args),
+        Some(Command::View(args)) => view::run(args),
         Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Selftest(args)) => selftest::run(args),
         Some(Command::Merge(args)) => merge::run(args),
