@@ -95,9 +95,10 @@ pub fn page(
     };
     let title = format!("seed {} of {}", head.setup.seed, head.setup.scenario);
     let is_past = report.violation().is_some();
+    let last = model.violation.as_ref().and_then(|wrong| wrong.facts.last()).map_or(0, |fact| fact.step);
     Page {
         html: html(&title, &about, &model, whole.as_ref()),
-        shown: model.steps.iter().filter(|row| row.past || !is_past).count(),
+        shown: model.steps.iter().filter(|row| !is_past || row.past || row.is_from_outside(last)).count(),
         steps: chronicle.steps.len(),
         is_past,
     }

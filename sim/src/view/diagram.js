@@ -1,10 +1,11 @@
 // ---- The diagram: only what is in sight is drawn -------------------------------------------------------
 
-const ROW = 28;
+const ROW = 32;
 const TIME = 92;
 const GUTTER = 40;
 const HEAD = 42;
 const STRIP = 16;
+const CLIENT_WIDTH = 0.7;
 /** How far beyond the edges is drawn, in rows. */
 const MARGIN = 8;
 /** Long arrows are found by blocks of so many rows. */
@@ -42,13 +43,20 @@ class Diagram {
   /** Where the lanes are: as far apart as there is room for. */
   place() {
     const width = this.scroll.clientWidth;
-    const count = Math.max(this.lanes.length, 1);
-    this.words = this.hasSentences ? Math.max(240, Math.round(width * (count > 8 ? 0.3 : 0.4))) : 8;
+    // Clients have less to show than replicas.
+    const weights = this.lanes.map((node) => node < this.run.replicas ? 1 : CLIENT_WIDTH);
+    const count = Math.max(1, weights.reduce((sum, weight) => sum + weight, 0));
+    this.words = this.hasSentences ? Math.max(240, Math.round(width * (count > 7 ? 0.28 : 0.37))) : 8;
     const room = width - TIME - GUTTER - this.words - 12;
     this.spacing = Math.max(34, Math.min(190, room / count));
     this.width = Math.max(width, TIME + GUTTER + this.spacing * count + this.words + 12);
     this.right = TIME + GUTTER + this.spacing * count;
-    this.x = new Map(this.lanes.map((node, lane) => [node, TIME + GUTTER + (lane + 0.5) * this.spacing]));
+    let left = TIME + GUTTER;
+    this.x = new Map(this.lanes.map((node, lane) => {
+      const width = weights[lane] * this.spacing;
+      left += width;
+      return [node, left - width / 2];
+    }));
     this.hasLabels = this.spacing >= 92;
     this.box.style.width = this.heads.style.width = `${this.width}px`;
   }
@@ -124,8 +132,8 @@ class Diagram {
     this.svg.setAttribute("viewBox", `0 ${this.top} ${this.right + 40} ${Math.max(1, this.bottom - this.top)}`);
     this.svg.style.top = `${this.top}px`;
     this.svg.innerHTML = [
-      SIGNS, this.bands(), this.lines(), this.states(), this.calls(), this.walls(), this.messages(),
-      this.events(), this.captions(), this.link(),
+      SIGNS, this.bands(), this.lines(), this.states(), this.calls(), this.walls(), this.messages(), this.link(),
+      this.events(), this.captions(), this.rings(),
     ].join("");
     this.list.innerHTML = this.sentences();
     this.headings(top);
@@ -221,7 +229,7 @@ class Diagram {
         drawn += `<path class="point" d="M${x} ${y - 6}l6 6-6 6-6-6z"/>`;
       }
       if (isWrong) drawn += `<text class="nowhere centre halo" x="${x}" y="${(y1 + y2) / 2 + 4}">⊘ no point</text>`;
-      else if (!call.point && this.hasLabels) drawn += `<text class="halo small" x="${x + 10}" y="${Math.min(y2, this.bottom) - 4}">never executed</text>`;
+      else if (!call.point && this.hasLabels) drawn += `<text class="halo small end" x="${x - 10}" y="${y2 - 6}">never executed</text>`;
       return drawn;
     }).join("");
   }
@@ -266,10 +274,15 @@ class Diagram {
       const index = this.rows[row];
       const step = this.run.steps[index];
       const y = (row + 0.5) * ROW;
-      const dim = this.isPast && !this.isPast[index] ? ' class="dim"' : "";
+      const dim = this.isFaint(index) ? ' class="dim"' : "";
       drawn.push(`<g${dim}>${this.event(step, index, y)}</g>`);
     }
     return drawn.join("");
+  }
+
+  /** Whether a step is not in the causal past of the selected one. */
+  isFaint(index) {
+    return this.isPast && !this.isPast[index] && this.run.steps[index].nodes.length > 0;
   }
 
   event(step, index, y) {
@@ -286,7 +299,8 @@ class Diagram {
   }
 
   sign(step, x, y) {
-    const right = x + STRIP / 2 + 6;
+    const isFact = this.run.violation?.facts.some((fact) => fact.step === step.step);
+    const right = x + STRIP / 2 + (isFact ? 16 : 6);
     const label = (text, style = "") => this.hasLabels ? `<text class="halo ${style}" x="${right}" y="${y + 4}">${escape(this.short(text))}</text>` : "";
     if (step.message !== undefined) {
       const message = this.run.messages[step.message];
@@ -305,7 +319,7 @@ class Diagram {
   }
 
   short(text) {
-    const room = Math.floor((this.spacing - STRIP - 10) / 6.2);
+    const room = Math.floor((this.spacing - STRIP / 2 - 12) / 5.4);
     return text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text;
   }
 
@@ -313,9 +327,9 @@ class Diagram {
   commits(step, node, y) {
     const executed = (step.executed ?? []).filter(([who]) => who === node);
     if (executed.length === 0) return "";
-    const ops = executed.map(([, op]) => op);
+    const [from, to] = [executed[0][1], executed.at(-1)[2]];
     const isFirst = executed.some(([, , , first]) => first) ? "first" : "";
-    const text = ops.length === 1 ? `${ops[0]}` : `${ops[0]}–${ops.at(-1)}`;
+    const text = from === to ? `${from}` : `${from}–${to}`;
     const width = Math.max(16, 8 + text.length * 5.5);
     const x = this.x.get(node) - STRIP / 2 - 5 - width;
     return `<rect class="commit ${isFirst}" x="${x}" y="${y - 8}" width="${width}" height="16" rx="8"/>
@@ -331,28 +345,28 @@ class Diagram {
     }).join("")).join("");
   }
 
-  /** The facts that contradict each other, and the red link between them. */
-  link() {
-    const facts = (this.run.violation?.facts ?? []).map((fact, nth) => {
-      const index = this.run.at(fact.step);
+  /** The facts that contradict each other, with their places. */
+  facts() {
+    return (this.run.violation?.facts ?? []).map((fact, nth) => {
       const x = this.x.get(fact.node) ?? this.right - 10;
-      return { x, y: this.y(index), number: nth + 1 };
+      return { x, y: this.y(this.run.at(fact.step)), number: nth + 1 };
     });
-    const drawn = [];
-    if (facts.length > 1) {
-      const [a, b] = [facts[0], facts.at(-1)];
-      if (this.isInSight(Math.min(a.y, b.y) - ROW, Math.max(a.y, b.y) + ROW)) {
-        const bulge = Math.max(a.x, b.x) + this.spacing * 0.42;
-        const middle = Math.min(40, Math.abs(b.y - a.y) / 2);
-        const path = `M${a.x + 10} ${a.y}Q${bulge} ${a.y} ${bulge} ${a.y + middle}L${bulge} ${b.y - middle}Q${bulge} ${b.y} ${b.x + 10} ${b.y}`;
-        drawn.push(`<path class="link-under" d="${path}"/><path class="link" d="${path}"/>`);
-      }
-    }
-    for (const { x, y, number } of facts) {
-      drawn.push(`<circle class="ring" cx="${x}" cy="${y}" r="11"/><circle class="fact-number" cx="${x + 14}" cy="${y - 9}" r="8"/>
-        <text class="fact-text" x="${x + 14}" y="${y - 5}">${number}</text>`);
-    }
-    return drawn.join("");
+  }
+
+  /** The red link between them. */
+  link() {
+    const facts = this.facts();
+    const [a, b] = [facts[0], facts.at(-1)];
+    if (facts.length < 2 || !this.isInSight(a.y - ROW, b.y + ROW)) return "";
+    const bulge = Math.max(a.x, b.x) + this.spacing * 0.46;
+    const bend = Math.min(40, (b.y - a.y) / 2);
+    const path = `M${a.x + 11} ${a.y}Q${bulge} ${a.y} ${bulge} ${a.y + bend}L${bulge} ${b.y - bend}Q${bulge} ${b.y} ${b.x + 11} ${b.y}`;
+    return `<path class="link-under" d="${path}"/><path class="link" d="${path}"/>`;
+  }
+
+  rings() {
+    return this.facts().map(({ x, y, number }) => !this.isInSight(y - ROW, y + ROW) ? "" : `<circle class="ring" cx="${x}" cy="${y}" r="11"/>
+      <circle class="fact-number" cx="${x + 13}" cy="${y - 9}" r="8"/><text class="fact-text" x="${x + 13}" y="${y - 5}">${number}</text>`).join("");
   }
 
   /** The rows: the time, and what happens in words. */
@@ -364,15 +378,15 @@ class Diagram {
       const step = this.run.steps[index];
       const before = row > 0 ? this.run.steps[this.rows[row - 1]].time : step.time;
       const gap = step.time - before;
-      const classes = ["row", this.isPast && !this.isPast[index] ? "dim" : "", this.hits.has(index) ? "hit" : "",
+      const classes = ["row", this.isFaint(index) ? "dim" : "", this.hits.has(index) ? "hit" : "",
         facts.has(index) ? "fact" : "", step.nodes.length === 0 ? "outside" : ""].join(" ").trim();
       const badge = facts.has(index) ? `<span class="badge">${facts.get(index)}</span>` : "";
       const time = gap >= this.longGap ? `<span class="gap">+${stretch(gap)}</span>` : millis(step.time);
       const sentence = escape(this.run.sentence(step));
-      drawn.push(`<div role="option" id="step-${step.step}" class="${classes}" data-row="${row}" style="top:${row * ROW}px;height:${ROW}px;line-height:${ROW - 2}px"
+      drawn.push(`<div role="option" id="step-${step.step}" class="${classes}" data-row="${row}" style="top:${row * ROW}px;height:${ROW}px;"
         aria-selected="${index === this.selected}" aria-posinset="${row + 1}" aria-setsize="${this.rows.length}" aria-label="${sentence}"
         ><span class="time" title="${millis(step.time)} ms, step ${step.step}">${time}</span>${this.hasSentences
-        ? `<span class="sentence" style="left:${this.right + 8}px" title="${sentence}">${badge}${sentence}</span>` : ""}</div>`);
+        ? `<span class="sentence" style="left:${this.right + 8}px" title="${sentence}">${badge}<span>${sentence}</span></span>` : ""}</div>`);
     }
     return drawn.join("");
   }
@@ -386,7 +400,8 @@ class Diagram {
       const state = node < this.run.replicas ? this.run.state(node, index, true) : undefined;
       const role = { primary: "★", backup: "", "view change": "▨", recovering: "∴" }[state?.role] ?? "";
       const text = state === undefined ? (wide ? "client" : "") : state === null ? "✕ down" : wide ? `${role} ${state.role} ${state.role === "recovering" ? "" : state.view}` : `${role}v${state.view}`;
-      return `<div style="left:${this.x.get(node) - this.spacing / 2}px;width:${this.spacing}px">${this.run.nodes[node]}<small>${text}</small></div>`;
+      const width = this.spacing * (node < this.run.replicas ? 1 : CLIENT_WIDTH);
+      return `<div style="left:${this.x.get(node) - width / 2}px;width:${width}px">${this.run.nodes[node]}<small>${text}</small></div>`;
     }).join("") + (this.hasSentences ? `<div style="left:${this.right + 8}px;text-align:left"><small>what happens</small></div>` : "");
   }
 }

@@ -1,6 +1,9 @@
 //! What the page is given: the run, or a part of it, as plain data. The page's script reads it as it is
 //! written here; nodes are numbers (replicas first), strings that come again and again are numbers too.
 
+use std::borrow::Borrow;
+use std::hash::Hash;
+
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use vr::{ReplicaId, Role};
@@ -39,6 +42,9 @@ pub struct Model {
     pub is_whole: bool,
     /// What was before the first step that is shown, for each replica.
     pub before: Vec<Before>,
+    /// Log entries, each once: op-number, view, request. A replica that has lost its memory appends the
+    /// same ones again.
+    pub entries: Vec<(u64, u64, usize)>,
     /// The steps.
     pub steps: Vec<Row>,
     /// The messages that these steps send or receive.
@@ -117,20 +123,29 @@ pub struct Row {
     /// The replicas afterwards; `None` for one that is down.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<(usize, Option<State>)>,
-    /// Entries that were appended: replica, op-number, view, request.
+    /// Entries that were appended: replica, the first by its number, and how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub appended: Vec<(usize, u64, u64, usize)>,
+    pub appended: Vec<(usize, usize, usize)>,
     /// Logs that were cut: replica, what was kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<(usize, u64)>,
-    /// Entries that were executed: replica, op-number, outcome, and 1 if nobody had executed it before.
+    /// Entries that were executed: replica, the first and the last op-number, and 1 if nobody had executed
+    /// them before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub executed: Vec<(usize, u64, usize, u8)>,
+    pub executed: Vec<(usize, u64, u64, u8)>,
     /// Whether the receiver ignored what arrived.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ignored: bool,
     /// Whether the violation could know of it.
     pub past: bool,
+}
+
+impl Row {
+    /// Whether it is something from outside that happened up to a step: it has no lane, and is always shown.
+    #[must_use]
+    pub fn is_from_outside(&self, last: u64) -> bool {
+        self.nodes.is_empty() && !self.then.is_empty() && self.step <= last
+    }
 }
 
 /// A message.
@@ -146,8 +161,9 @@ pub struct Arrow {
     pub view: u64,
     /// What it is about.
     pub number: u64,
-    /// The step in which it was sent.
-    pub step: u64,
+    /// The step in which it was sent, if that is not among the steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
     /// What it says: names and values.
     pub fields: Vec<(usize, usize)>,
     /// Why it never arrives.
@@ -162,7 +178,8 @@ pub struct Arrow {
     /// The same in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fate_text: Option<String>,
-    /// The steps in which it arrived.
+    /// The steps in which it arrived, but for those that are among the steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arrived: Vec<u64>,
 }
 
@@ -239,7 +256,8 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn model(&self, wanted: &[bool]) -> Model {
         let is_whole = wanted.iter().all(|&wanted| wanted);
-        Builder { source: self, strings: Strings::default(), wanted }.model(is_whole)
+        let (strings, entries) = (Numbered::default(), Numbered::default());
+        Builder { source: self, strings, entries, wanted }.model(is_whole)
     }
 
     fn index(&self, node: Node) -> usize {
@@ -247,27 +265,32 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Strings by number.
+/// Things that are written once and then named by their numbers.
 #[derive(Debug, Default)]
-struct Strings {
-    all: Vec<String>,
-    numbers: FxHashMap<String, usize>,
+struct Numbered<T> {
+    all: Vec<T>,
+    numbers: FxHashMap<T, usize>,
 }
 
-impl Strings {
-    fn number(&mut self, text: &str) -> usize {
-        if let Some(&number) = self.numbers.get(text) {
+impl<T: Clone + Eq + Hash> Numbered<T> {
+    fn number<Q: ?Sized>(&mut self, thing: &Q) -> usize
+    where
+        T: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = T>,
+    {
+        if let Some(&number) = self.numbers.get(thing) {
             return number;
         }
-        self.all.push(text.to_owned());
-        self.numbers.insert(text.to_owned(), self.all.len() - 1);
+        self.all.push(thing.to_owned());
+        self.numbers.insert(thing.to_owned(), self.all.len() - 1);
         self.all.len() - 1
     }
 }
 
 struct Builder<'a> {
     source: &'a Source<'a>,
-    strings: Strings,
+    strings: Numbered<String>,
+    entries: Numbered<(u64, u64, usize)>,
     wanted: &'a [bool],
 }
 
@@ -300,6 +323,7 @@ impl Builder<'_> {
             messages,
             bands: self.bands(),
             calls: self.calls(),
+            entries: self.entries.all,
             strings: self.strings.all,
         }
     }
@@ -353,12 +377,25 @@ impl Builder<'_> {
             match effect {
                 Effect::Appended { replica, op_number, view, request } => {
                     let request = self.strings.number(request);
-                    row.appended.push((replica.index(), *op_number, *view, request));
+                    let entry = self.entries.number(&(*op_number, *view, request));
+                    match row.appended.last_mut() {
+                        Some((who, first, count)) if *who == replica.index() && *first + *count == entry => {
+                            *count += 1;
+                        }
+                        _ => row.appended.push((replica.index(), entry, 1)),
+                    }
                 }
                 Effect::Truncated { replica, last_kept } => row.cut.push((replica.index(), *last_kept)),
-                Effect::Executed { replica, op_number, outcome, .. } => {
-                    let is_first = u8::from(first.next() == Some(&true));
-                    row.executed.push((replica.index(), *op_number, self.strings.number(outcome), is_first));
+                Effect::Executed { replica, op_number, .. } => {
+                    let (replica, is_first) = (replica.index(), u8::from(first.next() == Some(&true)));
+                    match row.executed.last_mut() {
+                        Some((who, _, last, known))
+                            if *who == replica && *last + 1 == *op_number && *known == is_first =>
+                        {
+                            *last = *op_number;
+                        }
+                        _ => row.executed.push((replica, *op_number, *op_number, is_first)),
+                    }
                 }
                 Effect::Ignored { .. } => row.ignored = true,
                 _ => {}
@@ -397,7 +434,7 @@ impl Builder<'_> {
             let skipped = log.len().saturating_sub(LOG_TAIL);
             let entries = log.iter().enumerate().skip(skipped);
             let tail = entries.map(|(index, (view, request))| {
-                (index as u64 + 1, *view, self.strings.number(request))
+                (index as u64 + 1, *view, self.strings.number(*request))
             });
             let tail = tail.collect();
             befores.push(Before { state: known.map(state), last: log.len() as u64, tail });
@@ -427,6 +464,11 @@ impl Builder<'_> {
         (numbers, arrows)
     }
 
+    fn is_wanted(&self, step: u64) -> bool {
+        let steps = &self.source.chronicle.steps;
+        steps.binary_search_by_key(&step, |step| step.step).is_ok_and(|index| self.wanted[index])
+    }
+
     fn arrow(&mut self, message: &Sent) -> Arrow {
         let identity = message.identity;
         let fields = message.fields.iter();
@@ -444,15 +486,15 @@ impl Builder<'_> {
             kind: identity.kind as usize,
             view: identity.view,
             number: identity.number,
-            step: message.step,
+            step: (!self.is_wanted(message.step)).then_some(message.step),
             fields: fields
-                .map(|(name, value)| (self.strings.number(name), self.strings.number(value)))
+                .map(|(name, value)| (self.strings.number(*name), self.strings.number(value)))
                 .collect(),
             dropped: message.dropped.map(words::dropped),
             cut: message.dropped == Some(Dropped::Cut),
             fate,
             fate_text: fate.map(|_| message.fate.map_or_else(kept_back, words::fate)),
-            arrived: message.arrived.clone(),
+            arrived: message.arrived.iter().copied().filter(|&step| !self.is_wanted(step)).collect(),
         }
     }
 

@@ -7,7 +7,7 @@ const minimap = new Minimap(diagram);
 minimap.likelihood = about.likelihood?.points ?? [];
 
 let run = new Run(JSON.parse($("start-data").textContent));
-const shown = { past: run.violation !== null, kind: "", view: "", lanes: new Set(run.nodes.keys()), search: "" };
+const shown = { past: run.violation !== null, kind: "", view: "", lanes: busyLanes(), search: "" };
 
 const KEYS = [
   ["↓ ↑ or j k", "next, previous event"],
@@ -27,6 +27,12 @@ const KEYS = [
 ];
 
 // ---- What is shown -------------------------------------------------------------------------------------
+
+/** The lanes to begin with: where there are many clients, those that do something. */
+function busyLanes() {
+  const isBusy = (node) => node < run.replicas || run.nodes.length - run.replicas <= 4 || run.touched[node].length > 0;
+  return new Set(run.nodes.map((_, node) => node).filter(isBusy));
+}
 
 /** The steps that the filters let through. */
 function visibleRows() {
@@ -51,6 +57,7 @@ function refresh() {
   diagram.show(run, rows, run.nodes.map((_, node) => node).filter((node) => shown.lanes.has(node)));
   diagram.longGap = longGap(rows);
   if (selected >= 0) diagram.scroll.scrollTop = diagram.y(selected) - before;
+  else if (!run.violation) diagram.scroll.scrollTop = rows.length * ROW;
   find();
   minimap.prepare();
   diagram.draw();
@@ -195,7 +202,7 @@ function fillFilters() {
   $("view").value = shown.view;
   if ($("nodes").querySelector("input")) return;
   $("nodes").insertAdjacentHTML("beforeend", run.nodes.map((name, node) =>
-    `<label><input type="checkbox" value="${node}" checked>${name}</label>`).join(""));
+    `<label><input type="checkbox" value="${node}"${shown.lanes.has(node) ? " checked" : ""}>${name}</label>`).join(""));
 }
 
 // ---- The rest of the page ------------------------------------------------------------------------------
@@ -214,7 +221,7 @@ function fillHead() {
   $("past").hidden = !run.violation;
   if (!run.violation) return;
   const { property, title, witness, facts } = run.violation;
-  const links = facts.map((fact, nth) => `<button type="button" data-step="${fact.step}">${nth + 1} ${escape(fact.text)}, step ${fact.step.toLocaleString("en")}</button>`);
+  const links = facts.map((fact, nth) => `<button type="button" data-step="${fact.step}"><span class="badge">${nth + 1}</span> ${escape(fact.text)}, step ${fact.step.toLocaleString("en")}</button>`);
   $("finding").innerHTML = `<b>✗ ${escape(property)} ${escape(title)}</b>: ${escape(witness)} ${links.join("")}`;
   $("finding").hidden = false;
 }
@@ -334,8 +341,9 @@ function begin() {
   fillFilters();
   refresh();
   listen();
-  const last = run.violation?.facts.at(-1);
-  select(last ? run.find(last.step) : diagram.rows.at(-1) ?? -1);
+  $("details").innerHTML = "<p>Select an event: click on it, or press ↓.</p>";
+  if (run.violation) goTo(run.violation.facts.at(-1).step);
+  else reveal(diagram.rows.at(-1) ?? 0);
   diagram.scroll.focus({ preventScroll: true });
   performance.mark("ready");
 }

@@ -23,7 +23,13 @@ class Run {
   constructor(model) {
     Object.assign(this, model);
     this.numbers = this.steps.map((step) => step.step);
+    // What the steps say of messages is written only there.
+    for (const step of this.steps) {
+      for (const message of this.sent(step)) message.step = step.step;
+      if (step.message !== undefined) (this.messages[step.message].arrived ??= []).push(step.step);
+    }
     for (const message of this.messages) {
+      message.arrived = (message.arrived ?? []).sort((a, b) => a - b);
       message.kindName = this.kinds[message.kind];
       message.group = GROUPS[message.kindName];
       message.sentAt = this.find(message.step);
@@ -98,10 +104,12 @@ class Run {
         end = Math.min(end, kept);
         log = log.filter(({ op }) => op <= kept);
       }
-      for (const [who, op, view, request] of step.appended ?? []) {
+      for (const [who, first, count] of step.appended ?? []) {
         if (who !== node) continue;
-        end = op;
-        log.push({ op, view, request: this.strings[request] });
+        for (const [op, view, request] of this.entries.slice(first, first + count)) {
+          end = op;
+          log.push({ op, view, request: this.strings[request] });
+        }
       }
       if (step.after?.some(([who, state]) => who === node && state === null)) [log, end] = [[], 0];
       if (log.length > 64) log = log.slice(-32);
