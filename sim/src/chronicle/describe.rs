@@ -79,19 +79,6 @@ fn list(incarnations: &[Incarnation]) -> String {
     incarnations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// What a replica answers to a client.
-fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
-    match body {
-        ReplyBody::Executed { client, number, op_number, response } => {
-            format!("{response:?} (session {client}, request {number}, op {op_number})")
-        }
-        ReplyBody::Registered { client } => format!("session {client}"),
-        ReplyBody::Evicted { client } => format!("session {client} is gone"),
-        ReplyBody::NotPrimary => "not the primary".to_owned(),
-        ReplyBody::TryLater => "try later".to_owned(),
-    }
-}
-
 /// What a client asks for.
 pub(crate) fn body<O: Debug>(body: &RequestBody<O>) -> String {
     match body {

@@ -1,37 +1,15 @@
 //! The causal past: what a step could know of. A step knows what its nodes did before it (program order),
 //! and what the senders of the messages that arrive did before they sent them.
 
-use crate::chronicle::{Cause, Chronicle, Effect, Step};
-use crate::faults::Action;
+use crate::chronicle::{Cause, Chronicle, Step};
 use crate::node::Node;
-use vr::ReplicaId;
 
 /// The nodes that act in a step or are acted upon; who acts comes first.
 #[must_use]
 pub fn nodes(chronicle: &Chronicle, step: &Step) -> Vec<Node> {
-    let acting = step.node(&chronicle.messages);
-    let seen = step.after.iter().map(|(replica, _)| Node::Replica(*replica));
-    let struck = step.effects.iter().filter_map(struck);
-    let mut nodes: Vec<Node> = Vec::new();
-    for node in acting.into_iter().chain(seen).chain(struck) {
-        if !nodes.contains(&node) {
-            nodes.push(node);
-        }
-    }
+    let mut nodes: Vec<Node> = step.node(&chronicle.messages).into_iter().collect();
+    nodes.extend(step.touches(chronicle).iter().filter(|&node| Some(*node) != step.node(&chronicle.messages)));
     nodes
-}
-
-/// The node that a fault strikes, or that an effect is about.
-fn struck(effect: &Effect) -> Option<Node> {
-    match effect {
-        Effect::Fault(Action::Crash { replica, .. }) => Some(Node::Replica(ReplicaId(*replica))),
-        Effect::Fault(
-            Action::Pause { node, .. } | Action::FireEarly { node } | Action::FireLate { node, .. },
-        ) => Some(*node),
-        Effect::Fault(Action::CrashClient { slot }) => Some(Node::Client(*slot)),
-        Effect::StartsOver { client } | Effect::Registers { client } => Some(*client),
-        _ => None,
-    }
 }
 
 /// Which steps are in the causal past of `targets` (indices of steps), the targets included. One pass,
