@@ -136,7 +136,7 @@ class Run {
       if (!isIn) continue;
       isPast[index] = 1;
       step.nodes.forEach((node) => followed.add(node));
-      if (step.message !== undefined) wanted.add(this.messages[step.message]);
+      if (step.cause === "arrival") wanted.add(this.messages[step.message]);
     }
     return isPast;
   }
