@@ -21,6 +21,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::chronicle::{Chronicle, Effect};
+use crate::explain::{Explanation, Point};
 use crate::run::Report;
 use crate::trace::Head;
 use model::{Model, Source};
@@ -33,6 +34,22 @@ pub const START_STEPS: usize = 1_500;
 pub struct Likelihood {
     /// The points, by step.
     pub points: Vec<LikelihoodPoint>,
+    /// The steps at which it jumps.
+    #[serde(default)]
+    pub decisive: Vec<u64>,
+}
+
+impl From<&Explanation> for Likelihood {
+    fn from(explanation: &Explanation) -> Self {
+        let point = |point: &Point| {
+            let Point { step, failed, of } = *point;
+            LikelihoodPoint { step, failed: failed.into(), of: of.into() }
+        };
+        Self {
+            points: explanation.points.iter().map(point).collect(),
+            decisive: explanation.decisive.iter().map(|(_, after)| after.step).collect(),
+        }
+    }
 }
 
 /// How likely the failure is from a step on.

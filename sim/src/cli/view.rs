@@ -4,15 +4,20 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::exit::Exit;
 use super::replay::read;
-use super::text::{complain, count, print};
+use super::text::{complain, count, print, remark};
+use crate::explain::{Plan, explain};
 use crate::replay::{Likeness, Replayed, replay};
 use crate::trace::Trace;
 use crate::view::{self, Likelihood, picture};
+
+/// How long likelihoods are looked for.
+const LIKELIHOOD_TIME: Duration = Duration::from_secs(30);
 
 /// What `sim view` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -22,7 +27,8 @@ violation, or with the end of a run that held; the rest is in it too. Press ? in
 
 Examples:
   sim view failures/swarm-42.trace.jsonl                   writes failures/swarm-42.trace.html
-  sim view trace.jsonl -o page.html --likelihood curve.json
+  sim view trace.jsonl -o page.html --likelihood           with how likely the failure was all along
+  sim view trace.jsonl --likelihood=curve.json             the same, from `sim explain --json`
   sim view trace.jsonl --svg picture.svg --from 20 --to 60
 
 Exits with 0 where something was written.")]
@@ -33,11 +39,12 @@ pub(crate) struct ViewArgs {
     /// Where the page is put; beside the trace if nothing is said.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How likely the failure is along the run, as `{"points":[{"step":12,"failed":3,"of":20}]}`.
-    #[arg(long, value_name = "FILE", conflicts_with = "svg")]
-    likelihood: Option<PathBuf>,
-    /// Write a picture instead of a page.
-    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    /// Show how likely the failure is along the run: as in a file of `sim explain --json`, or, without one,
+    /// as found now, in half a minute at most.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    likelihood: Option<Option<PathBuf>>,
+    /// Write a picture (SVG): instead of a page, unless -o asks for that as well.
+    #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// The first step of the picture.
     #[arg(long, value_name = "STEP", requires = "svg")]
@@ -66,13 +73,42 @@ type Refused = (Exit, Option<String>);
 
 fn view(args: &ViewArgs) -> Result<String, Refused> {
     let trace = read(&args.trace).map_err(|exit| (exit, None))?;
-    let likelihood = args.likelihood.as_deref().map(read_likelihood).transpose()?;
+    let given = args.likelihood.iter().flatten().next().map(|path| read_likelihood(path)).transpose()?;
     let replayed = replay(&trace, true)
         .map_err(|error| (Exit::NotReproduced, Some(format!("{}: {error}", args.trace.display()))))?;
-    match &args.svg {
-        Some(path) => write_picture(args, &trace, &replayed, path),
-        None => write_page(args, &trace, &replayed, likelihood.as_ref()),
+    let mut said = String::new();
+    if let Some(path) = &args.svg {
+        said += &write_picture(args, &trace, &replayed, path)?;
     }
+    if args.svg.is_none() || args.output.is_some() {
+        let is_asked_for = given.is_none() && args.likelihood.is_some();
+        let found = if is_asked_for { find_likelihood(args, &trace, &replayed)? } else { None };
+        said += &write_page(args, &trace, &replayed, given.or(found).as_ref())?;
+    }
+    Ok(said)
+}
+
+/// How likely the failure is along the run; nothing where it does not fail.
+#[expect(clippy::disallowed_methods, reason = "a bound for the person who waits, not for what is found")]
+fn find_likelihood(
+    args: &ViewArgs,
+    trace: &Trace,
+    replayed: &Replayed,
+) -> Result<Option<Likelihood>, Refused> {
+    if replayed.report.violation().is_none() {
+        remark("nothing fails in this trace: there is no likelihood to show");
+        return Ok(None);
+    }
+    // The trace as it runs on this code: points are steps of that run.
+    let mut trace = trace.clone();
+    trace.head.steps = replayed.report.steps;
+    let started = Instant::now();
+    let explanation = explain(&trace, &Plan::default(), &|| started.elapsed() >= LIKELIHOOD_TIME)
+        .map_err(|error| (Exit::NotReproduced, Some(format!("{}: {error}", args.trace.display()))))?;
+    if !explanation.is_complete {
+        remark("stopped looking for likelihoods after 30 s: sim explain --time gives them more");
+    }
+    Ok(Some(Likelihood::from(&explanation)))
 }
 
 fn write_page(

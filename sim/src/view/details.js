@@ -16,6 +16,9 @@ function details(run, index, isPast) {
   parts.push(`<p>${escape(capital(run.sentence(step)))}.</p>`);
   const facts = (run.violation?.facts ?? []).filter((fact) => fact.step === step.step);
   facts.forEach((fact) => parts.push(`<p class="wrong">✗ ${escape(fact.text)}: contradicts ${escape(run.violation.property)}, ${escape(run.violation.title)}</p>`));
+  const [chance, jump] = [likelihood.after(step.step), likelihood.jump(step.step)];
+  if (jump) parts.push(`<p class="wrong">⚑ Decisive: the likelihood of the failure goes from ${jump}</p>`);
+  else if (chance !== null) parts.push(`<p>Had chance decided anew from about here on, the run would have failed ${chance} times in a hundred.</p>`);
   if (step.message !== undefined) parts.push(messageDetails(run, run.messages[step.message]));
   for (const node of step.nodes.filter((node) => node < run.replicas)) parts.push(stateDetails(run, node, index));
   parts.push(sentDetails(run, step));

@@ -6,6 +6,8 @@ const GUTTER = 40;
 const HEAD = 42;
 const STRIP = 16;
 const CLIENT_WIDTH = 0.7;
+/** Room below the last row: what happens there may say its name below it. */
+const FOOT = 24;
 /** How far beyond the edges is drawn, in rows. */
 const MARGIN = 8;
 /** Long arrows are found by blocks of so many rows. */
@@ -37,7 +39,7 @@ class Diagram {
     }
     this.place();
     this.index();
-    this.box.style.height = `${rows.length * ROW + 12}px`;
+    this.box.style.height = `${rows.length * ROW + FOOT}px`;
   }
 
   /** Where the lanes are: as far apart as there is room for. */
@@ -124,7 +126,7 @@ class Diagram {
     this.first = Math.max(0, Math.floor(top / ROW) - MARGIN);
     this.end = Math.min(this.rows.length, Math.ceil((top + height) / ROW) + MARGIN);
     this.top = this.first * ROW;
-    this.bottom = this.end * ROW + 12;
+    this.bottom = this.end * ROW + (this.end === this.rows.length ? FOOT : 12);
     this.firstNumber = this.run.numbers[this.rows[this.first]] ?? 0;
     this.lastNumber = this.run.numbers[this.rows[this.end - 1]] ?? Infinity;
     this.svg.setAttribute("width", this.right + 40);
@@ -158,7 +160,7 @@ class Diagram {
         const x = this.x.get(band.nodes[0]);
         if (x === undefined) return "";
         return `<rect class="still" x="${x - STRIP / 2 - 5}" y="${band.y1}" width="${STRIP + 10}" height="${band.y2 - band.y1}" rx="4"/>
-          <text class="caption halo small" x="${x + STRIP / 2 + 8}" y="${band.y1 + 20}">${band.kind === "pause" ? "stands still" : "timers late"}</text>`;
+          ${this.hasLabels ? `<text class="caption halo small" x="${x + STRIP / 2 + 8}" y="${band.y1 + 20}">${band.kind === "pause" ? "stands still" : "timers late"}</text>` : ""}`;
       }
       if (band.kind === "core") {
         return `<line class="edge" x1="${TIME}" x2="${this.right}" y1="${band.y1}" y2="${band.y1}"/>`;
@@ -228,8 +230,11 @@ class Diagram {
         if (other !== undefined && this.run.find(step) >= 0) drawn += `<line class="point-line" x1="${other}" x2="${x}" y1="${y}" y2="${y}"/>`;
         drawn += `<path class="point" d="M${x} ${y - 6}l6 6-6 6-6-6z"/>`;
       }
-      if (isWrong) drawn += `<text class="nowhere centre halo" x="${x}" y="${(y1 + y2) / 2 + 4}">⊘ no point</text>`;
-      else if (!call.point && this.hasLabels) drawn += `<text class="halo small end" x="${x - 10}" y="${y2 - 6}">never executed</text>`;
+      if (isWrong) drawn += `<text class="nowhere end halo" x="${x - 10}" y="${(y1 + y2) / 2 + 4}">⊘ no point</text>`;
+      else if (!call.point && y2 - y1 > 3 * ROW) {
+        const y = (Math.max(y1, this.top) + Math.min(y2, this.bottom)) / 2;
+        drawn += `<text class="halo small centre" transform="translate(${x - 10} ${y}) rotate(-90)">never executed</text>`;
+      }
       return drawn;
     }).join("");
   }
@@ -257,9 +262,9 @@ class Diagram {
     ].join(" ");
     const start = arrow.stub ? x1 : x1 + side * (STRIP / 2);
     const end = arrow.lost
-      ? message.dropped
+      ? message.dropped || message.isForNobody
         ? `<path class="cross ${group}" d="M${x2 - 5} ${y2 - 5}l10 10m0-10l-10 10"/>`
-        : `<circle class="dot ignored ${group}" cx="${x2}" cy="${y2}" r="4"/>`
+        : openEnd(group, start, y1, x2, y2)
       : head(group, start, y1, touch, y2);
     const middle = [(start + touch) / 2, (y1 + y2) / 2];
     const name = arrow.copy ? "copy" : { held: "held", late: "late" }[message.fate];
@@ -301,12 +306,12 @@ class Diagram {
   sign(step, x, y) {
     const isFact = this.run.violation?.facts.some((fact) => fact.step === step.step);
     const right = x + STRIP / 2 + (isFact ? 16 : 6);
-    const label = (text, style = "") => this.hasLabels ? `<text class="halo ${style}" x="${right}" y="${y + 4}">${escape(this.short(text))}</text>` : "";
+    const label = (text, style = "") => this.hasLabels ? `<text class="halo ${style}" x="${right}" y="${y + 4}">${escape(this.short(text, x, right))}</text>` : "";
     if (step.message !== undefined) {
       const message = this.run.messages[step.message];
       const number = SAYS_NUMBER.has(message.kindName) ? ` ${message.number}` : SAYS_VIEW.has(message.kindName) ? ` ${message.view}` : "";
       if (step.cause === "nobody") return `<path class="cross ${message.group}" d="M${x - 5} ${y - 5}l10 10m0-10l-10 10"/>${label("nobody there")}`;
-      return `<circle class="dot ${message.group} ${step.ignored ? "ignored" : ""}" cx="${x}" cy="${y}" r="5"/>${label(message.kindName + number + (step.ignored ? " (ignored)" : ""))}`;
+      return `<circle class="dot ${message.group} ${step.ignored ? "ignored" : ""}" cx="${x}" cy="${y}" r="5"/>${label(message.kindName + number)}`;
     }
     switch (step.cause) {
       case "timer": return `<g class="sign"><circle cx="${x}" cy="${y}" r="6"/><path d="M${x} ${y - 4}v4h3" fill="none"/></g>${label("timer")}`;
@@ -318,8 +323,10 @@ class Diagram {
     }
   }
 
-  short(text) {
-    const room = Math.floor((this.spacing - STRIP / 2 - 12) / 5.4);
+  /** A label, cut where the next lane begins. */
+  short(text, x, left) {
+    const next = Math.min(this.right + 4, ...[...this.x.values()].filter((other) => other > x).map((other) => other - STRIP / 2));
+    const room = Math.floor((next - left) / 5.3);
     return text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text;
   }
 
@@ -380,13 +387,16 @@ class Diagram {
       const gap = step.time - before;
       const classes = ["row", this.isFaint(index) ? "dim" : "", this.hits.has(index) ? "hit" : "",
         facts.has(index) ? "fact" : "", step.nodes.length === 0 ? "outside" : ""].join(" ").trim();
-      const badge = facts.has(index) ? `<span class="badge">${facts.get(index)}</span>` : "";
+      const jump = likelihood.jump(step.step);
+      const badge = (facts.has(index) ? `<span class="badge">${facts.get(index)}</span>` : "")
+        + (jump ? `<span class="jump" title="How likely the failure is before and after this event">⚑ ${jump}</span>` : "");
       const time = gap >= this.longGap ? `<span class="gap">+${stretch(gap)}</span>` : millis(step.time);
       const sentence = escape(this.run.sentence(step));
+      const turn = step.turn ? `<b>${escape(capital(step.turn.join("; ")))}</b>: ` : "";
       drawn.push(`<div role="option" id="step-${step.step}" class="${classes}" data-row="${row}" style="top:${row * ROW}px;height:${ROW}px;"
         aria-selected="${index === this.selected}" aria-posinset="${row + 1}" aria-setsize="${this.rows.length}" aria-label="${sentence}"
         ><span class="time" title="${millis(step.time)} ms, step ${step.step}">${time}</span>${this.hasSentences
-        ? `<span class="sentence" style="left:${this.right + 8}px" title="${sentence}">${badge}<span>${sentence}</span></span>` : ""}</div>`);
+        ? `<span class="sentence" style="left:${this.right + 8}px" title="${sentence}">${badge}<span>${turn}${escape(this.run.sentence(step, true))}</span></span>` : ""}</div>`);
     }
     return drawn.join("");
   }
@@ -434,6 +444,13 @@ function pill({ role, view }, x, y, spacing) {
   const colour = role === "recovering" || role === "down" ? "none" : `v${view % 7}`;
   return `<rect class="pill ${colour}" x="${x - width / 2}" y="${y}" width="${width}" height="14" rx="7"/>
     <text class="pill-text" x="${x}" y="${y + 10.5}">${text}</text>`;
+}
+
+/** The end of an arrow whose arrival is not shown. */
+function openEnd(group, x1, y1, x2, y2) {
+  const [dx, dy] = [x2 - x1, y2 - y1];
+  const length = Math.hypot(dx, dy) || 1;
+  return [5, 11, 17].map((far) => `<circle class="more ${group}" cx="${x2 + (dx / length) * far}" cy="${y2 + (dy / length) * far}" r="1.6"/>`).join("");
 }
 
 /** The head of an arrow. */

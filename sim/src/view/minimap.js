@@ -4,7 +4,6 @@ class Minimap {
   constructor(diagram) {
     this.canvas = document.getElementById("minimap");
     this.diagram = diagram;
-    this.likelihood = [];
     const go = (event) => {
       const share = (event.offsetY - 4) / (this.canvas.clientHeight - 8);
       const { scroll, rows } = this.diagram;
@@ -52,7 +51,7 @@ class Minimap {
   drawLanes(paper, width) {
     const { run, lanes } = this.diagram;
     const replicas = lanes.filter((node) => node < run.replicas);
-    const room = (width - 18 - (this.likelihood.length > 0 ? width * 0.35 : 4)) / Math.max(1, replicas.length);
+    const room = (width - 18 - (likelihood.points.length > 0 ? width * 0.35 : 4)) / Math.max(1, replicas.length);
     replicas.forEach((node, lane) => {
       for (const { from, to, role, view } of run.segments[node]) {
         const [y1, y2] = [this.scale(this.diagram.y(from)), this.scale(this.diagram.y(to))];
@@ -67,7 +66,7 @@ class Minimap {
 
   /** How likely the failure is from each point on: to the right is certain. */
   drawLikelihood(paper, width) {
-    if (this.likelihood.length === 0) return;
+    if (likelihood.points.length === 0) return;
     const { run } = this.diagram;
     const [left, room] = [width * 0.66, width * 0.3];
     paper.strokeStyle = this.colour("line");
@@ -75,13 +74,21 @@ class Minimap {
     paper.strokeStyle = this.colour("wrong");
     paper.lineWidth = 2;
     paper.beginPath();
-    for (const { step, failed, of } of this.likelihood) {
+    for (const { step, failed, of } of likelihood.points) {
       paper.lineTo(left + (failed / of) * room, this.scale(this.diagram.y(run.at(step))));
     }
     paper.stroke();
+    paper.fillStyle = this.colour("wrong");
+    for (const step of likelihood.decisive) {
+      paper.beginPath();
+      paper.arc(left + (likelihood.after(step) / 100) * room, this.scale(this.diagram.y(run.at(step))), 3.5, 0, 7);
+      paper.fill();
+    }
     paper.fillStyle = this.colour("soft");
     paper.font = "9px sans-serif";
-    paper.fillText("fails?", left, 14);
+    paper.strokeStyle = this.colour("paper");
+    paper.strokeText("fails?", left + 2, 15);
+    paper.fillText("fails?", left + 2, 15);
   }
 
   drawFacts(paper, width) {

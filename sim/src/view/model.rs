@@ -117,7 +117,10 @@ pub struct Row {
     pub sent: Option<(usize, usize)>,
     /// What happened, in words.
     pub what: String,
-    /// What followed, in words.
+    /// What replicas have become by it, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub turn: Vec<String>,
+    /// What else followed, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<String>,
     /// The replicas afterwards; `None` for one that is down.
@@ -364,12 +367,13 @@ impl Builder<'_> {
             message,
             sent: sent.map(|sent| (sent, count)),
             what: words::cause(chronicle, step),
+            turn: words::turns(step),
             then: words::effects(chronicle, step),
             after: step.after.iter().map(|(id, after)| (id.index(), after.as_ref().map(state))).collect(),
             appended: Vec::new(),
             cut: Vec::new(),
             executed: Vec::new(),
-            ignored: false,
+            ignored: words::is_ignored(step),
             past: source.past[index],
         };
         let mut first = first.iter();
@@ -397,7 +401,6 @@ impl Builder<'_> {
                         _ => row.executed.push((replica, *op_number, *op_number, is_first)),
                     }
                 }
-                Effect::Ignored { .. } => row.ignored = true,
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const about = JSON.parse($("about-data").textContent);
 const diagram = new Diagram();
 const minimap = new Minimap(diagram);
-minimap.likelihood = about.likelihood?.points ?? [];
+const likelihood = new Likelihood(about.likelihood);
 
 let run = new Run(JSON.parse($("start-data").textContent));
 const shown = { past: run.violation !== null, kind: "", view: "", lanes: busyLanes(), search: "" };
@@ -16,6 +16,7 @@ const KEYS = [
   ["Space", "go to where the first message that is sent arrives"],
   ["v", "go to the violation; again: to the other fact"],
   ["Page ↓ ↑, Home, End", "further"],
+  ["a", "the whole run, where only a part of it is shown"],
   ["c", "only what could have led to the violation, or everything"],
   ["/ then Enter, n N", "search; next, previous match"],
   ["f", "to the filters (Tab goes on)"],
@@ -164,7 +165,7 @@ function violation() {
 function find() {
   const wanted = shown.search.toLowerCase();
   diagram.hits = new Set(wanted === "" ? [] : diagram.rows.filter((index) => text(index).includes(wanted)));
-  $("matches").textContent = wanted === "" ? "" : diagram.hits.size === 0 ? "none" : `${diagram.hits.size.toLocaleString("en")} found`;
+  $("matches").textContent = wanted === "" ? "" : diagram.hits.size === 0 ? (run.is_whole ? "none" : "none in this part") : `${diagram.hits.size.toLocaleString("en")} found`;
 }
 
 /** All that can be searched for in a step. */
@@ -238,6 +239,7 @@ function fillLegend() {
     [line("recovery", head("recovery", 0, 9, 34, 9)), "of a recovery"],
     [line("normal", '<path class="cross normal" d="M26 4l9 9m0-9l-9 9"/>'), "lost or cut off"],
     [line("normal held", head("normal", 0, 9, 34, 9)), "late or held"], [line("normal copy", head("normal", 0, 9, 34, 9)), "copy"],
+    [icon(36, '<path class="arrow normal" d="M1 9L15 9"/>' + openEnd("normal", 1, 9, 15, 9)), "arrival not shown"],
     [icon(18, '<circle class="dot normal ignored" cx="9" cy="9" r="5"/>'), "ignored"],
     [icon(24, '<rect class="commit first" x="2" y="1" width="20" height="16" rx="8"/><text class="commit-text first" x="12" y="12">4</text>'), "op 4 committed first"],
     [icon(24, '<rect class="commit" x="2" y="1" width="20" height="16" rx="8"/><text class="commit-text" x="12" y="12">4</text>'), "then by others"],

@@ -23,16 +23,17 @@ pub fn of(chronicle: &Chronicle, targets: &[usize], replicas: usize) -> Vec<bool
     for (index, step) in chronicle.steps.iter().enumerate().rev() {
         let rows: Vec<usize> = nodes(chronicle, step).iter().map(|node| node.index(replicas)).collect();
         is_followed.resize(is_followed.len().max(rows.iter().max().map_or(0, |row| row + 1)), false);
-        let is_in = targets.contains(&index)
-            || rows.iter().any(|&row| is_followed[row])
+        // The beginning is a fact of every replica, but nothing that anybody did; what reaches nobody leads
+        // to nothing.
+        let is_nothing = matches!(step.cause, Cause::Beginning | Cause::ArrivalAtNobody(..));
+        let is_reached = rows.iter().any(|&row| is_followed[row])
             || step.sent.clone().any(|message| is_wanted[message as usize]);
-        // The beginning is a fact of every replica, but nothing that anybody did.
-        if !is_in || (step.cause == Cause::Beginning && !targets.contains(&index)) {
+        if !targets.contains(&index) && (is_nothing || !is_reached) {
             continue;
         }
         is_past[index] = true;
         rows.iter().for_each(|&row| is_followed[row] = true);
-        if let Cause::Arrival(message) | Cause::ArrivalAtNobody(message, _) = step.cause {
+        if let Cause::Arrival(message) = step.cause {
             is_wanted[message as usize] = true;
         }
     }

@@ -26,7 +26,9 @@ class Run {
     // What the steps say of messages is written only there.
     for (const step of this.steps) {
       for (const message of this.sent(step)) message.step = step.step;
-      if (step.message !== undefined) (this.messages[step.message].arrived ??= []).push(step.step);
+      if (step.message === undefined) continue;
+      (this.messages[step.message].arrived ??= []).push(step.step);
+      this.messages[step.message].isForNobody = step.cause === "nobody";
     }
     for (const message of this.messages) {
       message.arrived = (message.arrived ?? []).sort((a, b) => a - b);
@@ -131,8 +133,9 @@ class Run {
     const wanted = new Set();
     for (let index = target; index >= 0; index--) {
       const step = this.steps[index];
-      const isIn = index === target || step.nodes.some((node) => followed.has(node))
-        || (step.sent && this.sent(step).some((message) => wanted.has(message)));
+      // What reaches nobody leads to nothing.
+      const isIn = index === target || (step.cause !== "nobody" && step.nodes.some((node) => followed.has(node))
+        || (step.sent && this.sent(step).some((message) => wanted.has(message))));
       if (!isIn) continue;
       isPast[index] = 1;
       step.nodes.forEach((node) => followed.add(node));
@@ -156,13 +159,40 @@ class Run {
     return state ? state.view : step.message === undefined ? null : this.messages[step.message].view;
   }
 
-  sentence(step) {
-    const then = step.then ?? [];
+  /** What happened, as a sentence; without what a replica has become by it, if that is said elsewhere. */
+  sentence(step, isRest = false) {
+    const then = [...step.then ?? [], ...isRest ? [] : step.turn ?? []];
     if (step.cause === "fault" || step.cause === "client" || step.cause === "mend") {
       return then.length > 0 ? capital(then.join("; ")) : step.what;
     }
     return then.length > 0 ? `${step.what}; ${then.join("; ")}` : step.what;
   }
+}
+
+/** How likely the failure is along the run, where that is known. */
+class Likelihood {
+  constructor(known) {
+    this.points = known?.points ?? [];
+    this.decisive = new Set(known?.decisive ?? []);
+  }
+
+  /** In a hundred, after a step; null where nothing is known. */
+  after(number) {
+    const before = this.points.filter(({ step }) => step <= number).at(-1);
+    return before ? percent(before) : null;
+  }
+
+  /** From where to where it jumps at a step, if it does. */
+  jump(number) {
+    if (!this.decisive.has(number)) return "";
+    const before = this.points.filter(({ step }) => step < number).at(-1);
+    const after = this.points.find(({ step }) => step === number);
+    return before && after ? `${percent(before)} to ${percent(after)} %` : "";
+  }
+}
+
+function percent({ failed, of }) {
+  return Math.round((failed * 100) / of);
 }
 
 /** Reads the whole run out of the file; it is compressed there. */

@@ -92,14 +92,33 @@ fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
     }
 }
 
-/// What followed in a step, in order; repeated things are told once.
+/// What replicas have become in a step: what a reader must not miss.
+#[must_use]
+pub fn turns(step: &Step) -> Vec<String> {
+    let turn = |effect: &Effect| match effect {
+        Effect::RoleChanged { replica, role, view } => Some(role_changed(*replica, *role, *view)),
+        _ => None,
+    };
+    step.effects.iter().filter_map(turn).collect()
+}
+
+/// Whether what arrived was ignored, and nothing else came of it: a message can be of no use as such, and
+/// still move its receiver to a later view.
+#[must_use]
+pub fn is_ignored(step: &Step) -> bool {
+    let is_ignored = step.effects.iter().any(|effect| matches!(effect, Effect::Ignored { .. }));
+    is_ignored && turns(step).is_empty()
+}
+
+/// What else followed in a step, in order; repeated things are told once.
 #[must_use]
 pub fn effects(chronicle: &Chronicle, step: &Step) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     let mut rest = step.effects.as_slice();
     while let Some((first, after)) = rest.split_first() {
         let run = 1 + after.iter().zip(rest).take_while(|(next, before)| goes_on(before, next)).count();
-        told.extend(effect(first, &rest[run - 1]));
+        let is_told = !matches!(first, Effect::Ignored { .. }) || is_ignored(step);
+        told.extend(effect(first, &rest[run - 1]).filter(|_| is_told));
         rest = &rest[run..];
     }
     told.extend(sends(chronicle, step));
@@ -132,11 +151,10 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
         (Effect::ViewStarts { view, votes, op_number, .. }, _) => {
             format!("has the votes of {}: starts view {view} with a log to op {op_number}", names(votes))
         }
-        (Effect::RoleChanged { replica, role, view }, _) => role_changed(*replica, *role, *view),
         (Effect::Ignored { reason, .. }, _) => format!("ignores it ({})", plain(reason)),
         (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
         (Effect::Fault(action), _) => fault(action),
-        (Effect::Mended(links), _) => format!("{} links carry messages again", links.len()),
+        (Effect::Mended(links), _) => format!("{} again", carry(links.len(), "carries messages", "carry messages")),
         (Effect::Healed(core), _) => {
             format!("the faults stop; {} have to make progress", names(core))
         }
@@ -165,7 +183,7 @@ pub fn fault(action: &Action) -> String {
             format!("the network is cut for {}: {}", millis(*lasts), cut(links))
         }
         Action::Clog { links, lasts } => {
-            format!("{} links keep their messages back for {}", links.len(), millis(*lasts))
+            format!("{} for {}", carry(links.len(), "keeps its messages back", "keep their messages back"), millis(*lasts))
         }
         Action::Crash { replica, restart_after, .. } => {
             format!("r{replica} crashes and loses its memory; it starts again after {}", millis(*restart_after))
@@ -175,6 +193,10 @@ pub fn fault(action: &Action) -> String {
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(*lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
     }
+}
+
+fn carry(links: usize, one: &str, many: &str) -> String {
+    if links == 1 { format!("1 link {one}") } else { format!("{links} links {many}") }
 }
 
 /// Who cannot hear whom: in short where both directions are cut.
@@ -214,7 +236,7 @@ fn saying(message: &Sent) -> String {
     let identity = message.identity;
     let (kind, view, number) = (identity.kind, identity.view, identity.number);
     let said = match kind {
-        Kind::Request => "asks".to_owned(),
+        Kind::Request => "sends the request".to_owned(),
         Kind::Prepare => format!("proposes op {number}"),
         Kind::PrepareOk => format!("acknowledges op {number}"),
         Kind::Commit => format!("says that all up to op {number} is committed"),
@@ -225,7 +247,7 @@ fn saying(message: &Sent) -> String {
         Kind::RecoveryResponse => format!("answers that it is in view {view}"),
         Kind::GetState => format!("asks for what comes after op {number}"),
         Kind::NewState => format!("sends what comes after op {number}"),
-        Kind::Reply => format!("answers {}", field(message, "reply").unwrap_or_default()),
+        Kind::Reply => format!("answers “{}”", field(message, "reply").unwrap_or_default()),
     };
     if kind == Kind::Reply || kind == Kind::Request { said } else { format!("{said} ({kind:?})") }
 }
