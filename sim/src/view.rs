@@ -132,8 +132,9 @@ fn start(source: &Source<'_>, chronicle: &Chronicle) -> Vec<bool> {
     let mut wanted = vec![false; steps.len()];
     let mut room = START_STEPS;
     for index in (0..steps.len()).rev() {
-        let from_outside =
-            || steps[index].effects.iter().any(|effect| matches!(effect, Effect::Fault(_) | Effect::Mended(_)));
+        let from_outside = || {
+            steps[index].effects.iter().any(|effect| matches!(effect, Effect::Fault(_) | Effect::Mended(_)))
+        };
         let last_fact = || source.targets().last().is_some_and(|&target| index <= target);
         if room > 0 && (!has_violation || source.past[index] || (last_fact() && from_outside())) {
             wanted[index] = true;
@@ -146,7 +147,9 @@ fn start(source: &Source<'_>, chronicle: &Chronicle) -> Vec<bool> {
 // ---- The file ----------------------------------------------------------------------------------------
 
 const TEMPLATE: &str = include_str!("view/page.html");
-const STYLE: &str = include_str!("view/page.css");
+const COLOURS: &str = include_str!("view/colours.css");
+const DIAGRAM_STYLE: &str = include_str!("view/diagram.css");
+const PAGE_STYLE: &str = include_str!("view/page.css");
 const SCRIPTS: [&str; 5] = [
     include_str!("view/run.js"),
     include_str!("view/diagram.js"),
@@ -159,7 +162,7 @@ fn html(title: &str, about: &About<'_>, model: &Model, whole: Option<&Model>) ->
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
     let parts = [
         ("{{title}}", title),
-        ("{{style}}", STYLE.to_owned()),
+        ("{{style}}", [COLOURS, DIAGRAM_STYLE, PAGE_STYLE].concat()),
         ("{{about}}", json(about)),
         ("{{start}}", json(model)),
         ("{{whole}}", whole.map(packed).unwrap_or_default()),

@@ -173,7 +173,11 @@ impl Views {
         if view < member.view {
             let before = member.view;
             findings
-                .add(Property::S4, "view went back", format!("{replica} went from view {before} to view {view}"))
+                .add(
+                    Property::S4,
+                    "view went back",
+                    format!("{replica} went from view {before} to view {view}"),
+                )
                 .between([Fact::entered(replica, before), Fact::entered(replica, view)]);
         }
         if matches!(role, Role::Primary | Role::Backup) && view < member.normal_view {

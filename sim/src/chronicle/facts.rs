@@ -33,11 +33,7 @@ pub fn of(chronicle: &Chronicle, violation: &Violation) -> Vec<Found> {
         } else {
             (0..end).rev().find(|index| place(index).is_some())
         };
-        found.extend(index.map(|index| Found {
-            index,
-            node: place(&index),
-            text: fact.to_string(),
-        }));
+        found.extend(index.map(|index| Found { index, node: place(&index), text: fact.to_string() }));
     }
     if found.is_empty() && end > 0 {
         let node = chronicle.steps[end - 1].node(&chronicle.messages);
@@ -96,9 +92,7 @@ fn told(effect: &Effect, fact: &Fact) -> Option<Node> {
         (Effect::ViewStarts { replica, view, .. }, Fact::Started { view: of }) if view == of => {
             Some(Node::Replica(*replica))
         }
-        (Effect::Answered { client, op_number, .. }, Fact::Answered { op_number: of })
-            if op_number == of =>
-        {
+        (Effect::Answered { client, op_number, .. }, Fact::Answered { op_number: of }) if op_number == of => {
             Some(*client)
         }
         _ => None,
@@ -113,7 +107,8 @@ fn becomes(
     is_so: impl Fn(&ReplicaState) -> bool,
 ) -> Option<Node> {
     let Node::Replica(replica) = node else { return None };
-    let state = |step: &Step| step.after.iter().find(|(other, _)| *other == replica).map(|(_, state)| state.clone());
+    let state =
+        |step: &Step| step.after.iter().find(|(other, _)| *other == replica).map(|(_, state)| state.clone());
     let holds = |state: Option<Option<ReplicaState>>| state.flatten().is_some_and(|state| is_so(&state));
     if !holds(state(&chronicle.steps[index])) {
         return None;

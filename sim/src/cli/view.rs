@@ -161,7 +161,9 @@ fn read_likelihood(path: &Path) -> Result<Likelihood, Refused> {
     let refused = |why: String| (Exit::Usage, Some(format!("{}: {why}", path.display())));
     let text = fs::read_to_string(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
     let likelihood: Likelihood = serde_json::from_str(&text).map_err(|error| {
-        refused(format!("no likelihood: {error}; expected {{\"points\":[{{\"step\":…,\"failed\":…,\"of\":…}}]}}"))
+        refused(format!(
+            "no likelihood: {error}; expected {{\"points\":[{{\"step\":…,\"failed\":…,\"of\":…}}]}}"
+        ))
     })?;
     match likelihood.points.iter().find(|point| point.of == 0 || point.failed > point.of) {
         Some(point) => {

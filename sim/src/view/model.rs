@@ -144,6 +144,17 @@ pub struct Row {
 }
 
 impl Row {
+    /// What happened, as a sentence, but for what replicas have become by it.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let then = self.then.join("; ");
+        match self.cause {
+            _ if then.is_empty() => self.what.clone(),
+            "fault" | "client" | "mend" => then,
+            _ => format!("{}; {then}", self.what),
+        }
+    }
+
     /// Whether it is something from outside that happened up to a step: it has no lane, and is always shown.
     #[must_use]
     pub fn is_from_outside(&self, last: u64) -> bool {
@@ -436,9 +447,8 @@ impl Builder<'_> {
         for (log, known) in logs.iter().zip(states) {
             let skipped = log.len().saturating_sub(LOG_TAIL);
             let entries = log.iter().enumerate().skip(skipped);
-            let tail = entries.map(|(index, (view, request))| {
-                (index as u64 + 1, *view, self.strings.number(*request))
-            });
+            let tail = entries
+                .map(|(index, (view, request))| (index as u64 + 1, *view, self.strings.number(*request)));
             let tail = tail.collect();
             befores.push(Before { state: known.map(state), last: log.len() as u64, tail });
         }
@@ -532,7 +542,8 @@ impl Builder<'_> {
     #[allow(clippy::type_complexity, reason = "a band without its place")]
     fn lasting(&self, effect: &Effect) -> Option<(&'static str, u64, Vec<usize>, Vec<(usize, usize)>)> {
         let index = |node: Node| self.source.index(node);
-        let pairs = |links: &[(Node, Node)]| links.iter().map(|&(from, to)| (index(from), index(to))).collect();
+        let pairs =
+            |links: &[(Node, Node)]| links.iter().map(|&(from, to)| (index(from), index(to))).collect();
         Some(match effect {
             Effect::Fault(Action::Cut { links, lasts, .. }) => ("partition", *lasts, vec![], pairs(links)),
             Effect::Fault(Action::Clog { links, lasts }) => ("clog", *lasts, vec![], pairs(links)),
@@ -552,7 +563,8 @@ impl Builder<'_> {
                 _ => None,
             })
         });
-        for (step, effect) in chronicle.steps.iter().flat_map(|step| step.effects.iter().map(move |e| (step, e)))
+        for (step, effect) in
+            chronicle.steps.iter().flat_map(|step| step.effects.iter().map(move |e| (step, e)))
         {
             match effect {
                 Effect::Requests { client, operation, call, .. } => bars.push(Bar {
@@ -587,7 +599,8 @@ impl Builder<'_> {
             }
         }
         // Where only a part is shown, operations before it are of no interest.
-        let first = self.wanted.iter().position(|&wanted| wanted).map_or(0, |index| chronicle.steps[index].step);
+        let first =
+            self.wanted.iter().position(|&wanted| wanted).map_or(0, |index| chronicle.steps[index].step);
         bars.retain(|bar| bar.end.or(bar.given_up).is_none_or(|end| end >= first));
         bars
     }

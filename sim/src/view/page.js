@@ -148,6 +148,18 @@ function step(direction, holds = () => true) {
   if (row >= 0 && row < rows.length) select(rows[row]);
 }
 
+/** The next match of the search; after the last one comes the first. */
+function nextMatch(direction) {
+  const { rows, hits, selected, position } = diagram;
+  const matches = rows.filter((index) => hits.has(index));
+  if (matches.length === 0) return;
+  const row = selected < 0 ? -1 : position[selected];
+  const next = direction > 0
+    ? matches.find((index) => position[index] > row) ?? matches[0]
+    : matches.findLast((index) => position[index] < row) ?? matches.at(-1);
+  select(next);
+}
+
 function sameLane(index) {
   const nodes = diagram.selected < 0 ? [] : run.steps[diagram.selected].nodes;
   return run.steps[index].nodes[0] === nodes[0];
@@ -157,7 +169,7 @@ function violation() {
   const facts = run.violation?.facts ?? [];
   if (facts.length === 0) return;
   const at = facts.findIndex((fact) => fact.step === run.numbers[diagram.selected]);
-  goTo(facts[(at < 0 ? facts.length : at + facts.length) - 1 < 0 ? 0 : (at <= 0 ? facts.length : at) - 1].step);
+  goTo(facts.at(at <= 0 ? -1 : at - 1).step);
 }
 
 // ---- Searching -----------------------------------------------------------------------------------------
@@ -283,7 +295,7 @@ const ACTIONS = {
   " ": () => { const sent = selectedStep() && run.sent(selectedStep()).find(({ arrived }) => arrived.length > 0); if (sent) goTo(sent.arrived[0]); },
   v: violation, c: () => setPast(!shown.past), a: showAll, t: toggleTheme, s: toggleWords, x: takeFiltersBack,
   "/": () => $("search").focus(), f: () => $("kind").focus(), d: () => $("details").focus(),
-  n: () => step(1, (index) => diagram.hits.has(index)), N: () => step(-1, (index) => diagram.hits.has(index)),
+  n: () => nextMatch(1), N: () => nextMatch(-1),
   "?": () => $("help").showModal(),
   Escape: () => diagram.scroll.focus(),
 };
@@ -332,7 +344,7 @@ function listen() {
   $("search").addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
-    step(event.shiftKey ? -1 : 1, (index) => diagram.hits.has(index));
+    nextMatch(event.shiftKey ? -1 : 1);
   });
   new ResizeObserver(() => refresh()).observe(diagram.scroll);
 }

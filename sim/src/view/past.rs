@@ -8,7 +8,8 @@ use crate::node::Node;
 #[must_use]
 pub fn nodes(chronicle: &Chronicle, step: &Step) -> Vec<Node> {
     let mut nodes: Vec<Node> = step.node(&chronicle.messages).into_iter().collect();
-    nodes.extend(step.touches(chronicle).iter().filter(|&node| Some(*node) != step.node(&chronicle.messages)));
+    nodes
+        .extend(step.touches(chronicle).iter().filter(|&node| Some(*node) != step.node(&chronicle.messages)));
     nodes
 }
 

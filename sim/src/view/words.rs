@@ -154,7 +154,9 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
         (Effect::Ignored { reason, .. }, _) => format!("ignores it ({})", plain(reason)),
         (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
         (Effect::Fault(action), _) => fault(action),
-        (Effect::Mended(links), _) => format!("{} again", carry(links.len(), "carries messages", "carry messages")),
+        (Effect::Mended(links), _) => {
+            format!("{} again", carry(links.len(), "carries messages", "carry messages"))
+        }
         (Effect::Healed(core), _) => {
             format!("the faults stop; {} have to make progress", names(core))
         }
@@ -170,7 +172,7 @@ fn role_changed(replica: ReplicaId, role: Role, view: u64) -> String {
     match role {
         Role::Primary => format!("{replica} is now primary of view {view}"),
         Role::Backup => format!("{replica} is now a backup in view {view}"),
-        Role::ViewChange => format!("{replica} stops working in its old view and waits for view {view}"),
+        Role::ViewChange => format!("{replica} leaves its view and waits for view {view}"),
         Role::Recovering => format!("{replica} is now recovering"),
     }
 }
@@ -183,10 +185,17 @@ pub fn fault(action: &Action) -> String {
             format!("the network is cut for {}: {}", millis(*lasts), cut(links))
         }
         Action::Clog { links, lasts } => {
-            format!("{} for {}", carry(links.len(), "keeps its messages back", "keep their messages back"), millis(*lasts))
+            format!(
+                "{} for {}",
+                carry(links.len(), "keeps its messages back", "keep their messages back"),
+                millis(*lasts)
+            )
         }
         Action::Crash { replica, restart_after, .. } => {
-            format!("r{replica} crashes and loses its memory; it starts again after {}", millis(*restart_after))
+            format!(
+                "r{replica} crashes and loses its memory; it starts again after {}",
+                millis(*restart_after)
+            )
         }
         Action::Pause { node, lasts } => format!("{node} stands still for {}", millis(*lasts)),
         Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
