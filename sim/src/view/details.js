@@ -79,7 +79,7 @@ function logDetails(run, node, index) {
   if (!state || end === 0) return state ? `<h3>Log of ${run.nodes[node]}</h3><p>empty</p>` : "";
   const shown = entries.slice(-8).reverse();
   const rows = shown.map(({ op, view, request }) => [
-    `op ${op}`, cell(`view ${view}`, op <= state.committed ? "committed" : ""), cell(request),
+    `op ${op}`, cell(`view ${view}`, op <= state.committed ? "log-view committed" : "log-view"), cell(request),
   ]);
   const rest = end - shown.length;
   return `<h3>Log of ${run.nodes[node]} <small>(✓ committed)</small></h3>${table(rows)}${rest > 0 ? `<p>and ${rest.toLocaleString("en")} before</p>` : ""}`;

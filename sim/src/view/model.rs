@@ -2,6 +2,7 @@
 //! written here; nodes are numbers (replicas first), strings that come again and again are numbers too.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
@@ -10,6 +11,7 @@ use vr::{ReplicaId, Role};
 
 use super::past;
 use super::words;
+use crate::check::Property;
 use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step, facts};
 use crate::faults::Action;
 use crate::network::{Dropped, Fate};
@@ -254,7 +256,10 @@ impl<'a> Source<'a> {
     pub fn new(head: &Head, report: &'a Report, chronicle: &'a Chronicle) -> Self {
         let replicas = usize::from(head.setup.replicas);
         let facts = report.violation().map(|violation| facts::of(chronicle, violation)).unwrap_or_default();
-        let targets: Vec<usize> = facts.iter().map(|found| found.index).collect();
+        let mut targets: Vec<usize> = facts.iter().map(|found| found.index).collect();
+        if report.violation().is_some_and(|violation| is_about_everybody(violation.property)) {
+            targets.extend(last_steps(chronicle, replicas));
+        }
         let past = past::of(chronicle, &targets, replicas);
         Self { chronicle, report, replicas, facts, past }
     }
@@ -604,6 +609,21 @@ impl Builder<'_> {
         bars.retain(|bar| bar.end.or(bar.given_up).is_none_or(|end| end >= first));
         bars
     }
+}
+
+/// Whether a violation is that something does not happen: then what everybody did has led to it.
+const fn is_about_everybody(property: Property) -> bool {
+    use Property::{L1, L2, L3, L4, L5, L6, Stuck};
+    matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | Stuck)
+}
+
+/// The index of the last step of each node.
+fn last_steps(chronicle: &Chronicle, replicas: usize) -> Vec<usize> {
+    let mut last: BTreeMap<usize, usize> = BTreeMap::new();
+    for (index, step) in chronicle.steps.iter().enumerate() {
+        last.extend(past::nodes(chronicle, step).iter().map(|node| (node.index(replicas), index)));
+    }
+    last.into_values().collect()
 }
 
 /// For each execution of the step, whether nobody had executed the op-number before.

@@ -29,9 +29,11 @@ const KEYS = [
 
 // ---- What is shown -------------------------------------------------------------------------------------
 
-/** The lanes to begin with: where there are many clients, those that do something. */
+/** The lanes to begin with: where there are many clients, those that do something, or wait for an answer. */
 function busyLanes() {
-  const isBusy = (node) => node < run.replicas || run.nodes.length - run.replicas <= 4 || run.touched[node].length > 0;
+  const waiting = new Set(run.calls.filter((call) => call.end === null).map((call) => call.node));
+  const acts = (node) => run.touched[node].some((index) => run.steps[index].past || !run.violation);
+  const isBusy = (node) => node < run.replicas || run.nodes.length - run.replicas <= 4 || acts(node) || waiting.has(node);
   return new Set(run.nodes.map((_, node) => node).filter(isBusy));
 }
 
@@ -99,6 +101,8 @@ async function showAll() {
   }
   shown.past = false;
   $("past").setAttribute("aria-pressed", "false");
+  shown.lanes = new Set(run.nodes.keys());
+  tickLanes();
   diagram.show(run, visibleRows(), [...shown.lanes]);
   refresh();
   reveal(diagram.selected);
@@ -200,8 +204,12 @@ function takeFiltersBack() {
   [shown.kind, shown.view, shown.search] = ["", "", ""];
   shown.lanes = new Set(run.nodes.keys());
   [$("kind").value, $("view").value, $("search").value] = ["", "", ""];
-  $("nodes").querySelectorAll("input").forEach((box) => { box.checked = true; });
+  tickLanes();
   refresh();
+}
+
+function tickLanes() {
+  $("nodes").querySelectorAll("input").forEach((box) => { box.checked = shown.lanes.has(Number(box.value)); });
 }
 
 function fillFilters() {
@@ -256,6 +264,7 @@ function fillLegend() {
     [icon(24, '<rect class="commit first" x="2" y="1" width="20" height="16" rx="8"/><text class="commit-text first" x="12" y="12">4</text>'), "op 4 committed first"],
     [icon(24, '<rect class="commit" x="2" y="1" width="20" height="16" rx="8"/><text class="commit-text" x="12" y="12">4</text>'), "then by others"],
     [icon(18, '<rect class="call" x="4" y="1" width="10" height="16" rx="3"/><path class="point" d="M9 3l6 6-6 6-6-6z"/>'), "operation, ◆ takes effect"],
+    ['<b class="no-point">⊘</b> ', "fits in nowhere"],
     [icon(12, '<line class="wall" x1="6" x2="6" y1="1" y2="17"/>'), "partition"],
   ];
   $("legend").innerHTML = signs.map(([sign, text]) => `<li>${sign}${text}</li>`).join("");

@@ -40,3 +40,41 @@ pub fn of(chronicle: &Chronicle, targets: &[usize], replicas: usize) -> Vec<bool
     }
     is_past
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::replay;
+    use crate::trace::Trace;
+
+    #[test]
+    fn a_past_is_closed_and_no_larger_than_it_must_be() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/published-recovery.trace.jsonl");
+        let trace = Trace::read(path.as_ref()).expect("a kept trace");
+        let replayed = replay(&trace, true).expect("it runs");
+        let chronicle = replayed.chronicle.expect("it was asked for");
+        let target = chronicle.steps.len() - 1;
+        let is_past = of(&chronicle, &[target], usize::from(trace.head.setup.replicas));
+        // Held against the definition: one step before another, by node or by message, closed by hand.
+        let mut expected = vec![false; chronicle.steps.len()];
+        expected[target] = true;
+        loop {
+            let before = expected.clone();
+            for (index, step) in chronicle.steps.iter().enumerate().filter(|(index, _)| before[*index]) {
+                for (other, earlier) in chronicle.steps[..index].iter().enumerate() {
+                    let is_nothing = matches!(earlier.cause, Cause::Beginning | Cause::ArrivalAtNobody(..));
+                    let shares =
+                        nodes(&chronicle, step).iter().any(|node| nodes(&chronicle, earlier).contains(node));
+                    let is_sent =
+                        matches!(step.cause, Cause::Arrival(message) if earlier.sent.contains(&message));
+                    expected[other] |= !is_nothing && (shares || is_sent);
+                }
+            }
+            if expected == before {
+                break;
+            }
+        }
+        assert_eq!(is_past, expected);
+        assert!(is_past.contains(&false), "something had nothing to do with it");
+    }
+}
