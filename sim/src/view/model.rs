@@ -292,10 +292,10 @@ struct Numbered<T> {
 }
 
 impl<T: Clone + Eq + Hash> Numbered<T> {
-    fn number<Q: ?Sized>(&mut self, thing: &Q) -> usize
+    fn number<Q>(&mut self, thing: &Q) -> usize
     where
         T: Borrow<Q>,
-        Q: Eq + Hash + ToOwned<Owned = T>,
+        Q: Eq + Hash + ToOwned<Owned = T> + ?Sized,
     {
         if let Some(&number) = self.numbers.get(thing) {
             return number;
@@ -613,8 +613,8 @@ impl Builder<'_> {
 
 /// Whether a violation is that something does not happen: then what everybody did has led to it.
 const fn is_about_everybody(property: Property) -> bool {
-    use Property::{L1, L2, L3, L4, L5, L6, Stuck};
-    matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | Stuck)
+    use Property::{L1, L2, L3, L4, L5, L6, L9, Stuck};
+    matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | L9 | Stuck)
 }
 
 /// The index of the last step of each node.
