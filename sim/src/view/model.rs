@@ -492,7 +492,7 @@ impl Builder<'_> {
         let fields = message.fields.iter();
         let fate = match message.fate {
             Some(Fate::Late(_)) => Some("late"),
-            Some(Fate::Held(_)) => Some("held"),
+            Some(Fate::Held(_) | Fate::Outlasting(_)) => Some("held"),
             Some(Fate::Twice(_)) => Some("twice"),
             Some(Fate::Lost) => None,
             None => message.clogged.then_some("held"),
@@ -535,6 +535,7 @@ impl Builder<'_> {
                 let Some((kind, lasts, nodes, links)) = self.lasting(effect) else { continue };
                 let (text, until) = match effect {
                     Effect::Fault(action) => (words::fault(action), until(&lasts)),
+                    Effect::StaysCut(links) => (words::stays_cut(links), end),
                     _ => ("the faults have stopped".to_owned(), end),
                 };
                 bands.push(Band { kind, step: step.step, until, text, nodes, links });
@@ -554,6 +555,7 @@ impl Builder<'_> {
             Effect::Fault(Action::Clog { links, lasts }) => ("clog", *lasts, vec![], pairs(links)),
             Effect::Fault(Action::Pause { node, lasts }) => ("pause", *lasts, vec![index(*node)], vec![]),
             Effect::Fault(Action::FireLate { node, lasts }) => ("late", *lasts, vec![index(*node)], vec![]),
+            Effect::StaysCut(links) => ("partition", 0, vec![], pairs(links)),
             Effect::Healed(core) => ("core", 0, core.iter().map(|id| id.index()).collect(), vec![]),
             _ => return None,
         })

@@ -160,6 +160,7 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
         (Effect::Healed(core), _) => {
             format!("the faults stop; {} have to make progress", names(core))
         }
+        (Effect::StaysCut(links), _) => stays_cut(links),
         (Effect::Registers { client }, _) => format!("{client} asks for a session"),
         (Effect::Requests { client, operation, .. }, _) => format!("{client} asks for {operation}"),
         (Effect::Answered { client, response, .. }, _) => format!("{client} has its answer: {response}"),
@@ -202,6 +203,12 @@ pub fn fault(action: &Action) -> String {
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(*lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
     }
+}
+
+/// What stays when the faults stop.
+#[must_use]
+pub fn stays_cut(links: &[(Node, Node)]) -> String {
+    format!("these stay cut off: {}", cut(links))
 }
 
 fn carry(links: usize, one: &str, many: &str) -> String {
@@ -293,6 +300,10 @@ pub fn fate(fate: Fate) -> String {
         Fate::Lost => "lost".to_owned(),
         Fate::Late(delay) => format!("late: {}", millis(delay)),
         Fate::Held(delay) => format!("held back for {}", millis(delay)),
+        Fate::Outlasting(views) => {
+            let views = if views == 1 { "a later view".to_owned() } else { format!("a view {views} later") };
+            format!("held back until its receiver works in {views}")
+        }
         Fate::Twice(delay) => format!("arrives twice, the copy after {}", millis(delay)),
     }
 }
