@@ -49,20 +49,25 @@ fn selected(browser: &Browser) -> u64 {
 fn a_page_shows_a_violation_and_can_be_explored() {
     let folder = folder("page");
     let page = folder.join("page.html");
-    let likelihood = folder.join("likelihood.json");
-    fs::write(
-        &likelihood,
-        r#"{"points":[{"step":48,"failed":4,"of":20},{"step":49,"failed":19,"of":20}],"decisive":[49]}"#,
-    )
-    .unwrap();
-    let (output, curve) = (page.to_str().unwrap(), format!("--likelihood={}", likelihood.display()));
-    sim(&["view", &kept("published-recovery"), "-o", output, &curve]);
+    let output = page.to_str().unwrap();
     let browser = Browser::start(&folder.join("profile"));
 
+    let said = sim(&["view", &kept("published-recovery"), "-o", output]);
     browser.open(&page);
-    shows_the_violation(&browser);
-    selects_events(&browser);
-    filters(&browser);
+    let facts = shows_the_violation(&browser, &said);
+
+    let likelihood = folder.join("likelihood.json");
+    let points = format!(
+        r#"[{{"step":{},"failed":4,"of":20}},{{"step":{},"failed":19,"of":20}}]"#,
+        facts[0] - 1,
+        facts[0]
+    );
+    fs::write(&likelihood, format!(r#"{{"points":{points},"decisive":[{}]}}"#, facts[0])).unwrap();
+    let curve = format!("--likelihood={}", likelihood.display());
+    sim(&["view", &kept("published-recovery"), "-o", output, &curve]);
+    browser.open(&page);
+    selects_events(&browser, facts);
+    filters(&browser, steps(&said));
     searches(&browser);
     has_themes_and_help(&browser);
     assert_eq!(
@@ -95,43 +100,63 @@ fn steps(said: &str) -> u64 {
     number.replace(',', "").parse().unwrap_or_else(|_| panic!("the number of steps: {said}"))
 }
 
-fn shows_the_violation(browser: &Browser) {
+/// The steps of the two facts that contradict each other.
+fn shows_the_violation(browser: &Browser, said: &str) -> [u64; 2] {
     let finding = browser.text("#finding");
     assert!(finding.contains("S4b votes are kept"), "{finding}");
     assert!(finding.contains("r2 is normal in view 0, but view 1 has started on its vote"), "{finding}");
     assert_eq!(browser.count("#finding button"), 2, "both facts");
+    let fact = |nth: u64| {
+        let step =
+            browser.run(&format!("return document.querySelectorAll('#finding button')[{nth}].dataset.step"));
+        step.as_str().unwrap().parse().unwrap()
+    };
+    let facts = [fact(0), fact(1)];
+    assert!(facts[0] < facts[1]);
     assert!(browser.count("#drawing .ring") >= 1);
     assert_eq!(browser.count("#drawing .link"), 1);
-    assert_eq!(selected(browser), 68, "the step of the violation");
-    assert!(browser.text("#status").contains("63 of 69 steps shown"), "{}", browser.text("#status"));
+    assert_eq!(selected(browser), facts[1], "the step of the violation");
+    let status = browser.text("#status");
+    assert!(
+        status.contains(&format!("of {} steps shown", steps(said))) && status.contains("left out"),
+        "{status}"
+    );
     assert!(browser.count("#drawing .cross") > 0, "what the partition cut ends in a cross");
     assert!(browser.count("#drawing .wall") > 0, "and the partition can be seen");
+    facts
 }
 
-fn selects_events(browser: &Browser) {
+fn selects_events(browser: &Browser, [first, last]: [u64; 2]) {
     let details = browser.text("#details");
-    assert!(details.contains("Step 68") && details.contains("recovering"), "{details}");
+    assert!(details.contains(&format!("Step {last}")) && details.contains("recovering"), "{details}");
     browser.press(&UP.to_string());
-    assert_eq!(selected(browser), 66, "67 did not lead to it");
+    let before = selected(browser);
+    assert!(before < last);
     browser.press(&DOWN.to_string());
+    assert_eq!(selected(browser), last);
     browser.press(&ENTER.to_string());
-    assert_eq!(selected(browser), 66, "where the message was sent");
+    let sender = selected(browser);
+    assert!(
+        browser.text("#details").contains(&format!("step {last}")),
+        "where the message was sent: {sender}"
+    );
     browser.press("v");
-    assert_eq!(selected(browser), 68);
+    assert_eq!(selected(browser), last);
     browser.press("v");
-    assert_eq!(selected(browser), 49, "the other fact");
+    assert_eq!(selected(browser), first, "the other fact");
     assert!(browser.text("#details").contains("from 20 to 95 %"), "{}", browser.text("#details"));
-    assert_eq!(browser.text("#step-49 .jump"), "⚑ 20 to 95 %");
+    assert_eq!(browser.text(&format!("#step-{first} .jump")), "⚑ 20 to 95 %");
     assert!(browser.text("#details").contains("view 1 starts"), "{}", browser.text("#details"));
     browser.press(&RIGHT.to_string());
+    assert_ne!(selected(browser), first);
     assert!(browser.count(".row.dim") > 0, "what is not in the causal past is faint");
-    browser.click("#step-49");
-    assert_eq!(selected(browser), 49);
+    browser.click(&format!("#step-{first}"));
+    assert_eq!(selected(browser), first);
     let details = browser.text("#details").to_lowercase();
     assert!(details.contains("message: doviewchange") && details.contains("last normal view"), "{details}");
 }
 
-fn filters(browser: &Browser) {
+fn filters(browser: &Browser, steps: u64) {
     let choose = |id: &str, value: &str| {
         let script = format!(
             "const list = document.getElementById('{id}'); list.value = '{value}'; list.dispatchEvent(new Event('change', {{ bubbles: true }}))"
@@ -139,14 +164,14 @@ fn filters(browser: &Browser) {
         browser.run(&script);
     };
     browser.press("c");
-    assert!(browser.text("#status").contains("69 of 69"), "{}", browser.text("#status"));
+    assert!(browser.text("#status").contains(&format!("{steps} of {steps}")), "{}", browser.text("#status"));
     choose("kind", "DoViewChange");
     assert_eq!(browser.count("#rows .row"), 1);
     assert!(browser.text("#rows .sentence").contains("vote for view 1"));
     choose("kind", "");
     choose("view", "1");
     let in_view = browser.count("#rows .row");
-    assert!((1..69).contains(&in_view), "{in_view}");
+    assert!((1..steps).contains(&in_view), "{in_view}");
     choose("view", "");
     assert_eq!(browser.count("#lanes div"), 6);
     browser.click("#nodes input[value='0']");
