@@ -5,6 +5,7 @@
 //! that is appended or executed, and for each message; the first violation ends the run.
 
 pub mod execution;
+pub mod fact;
 pub mod ghost;
 pub mod linearizability;
 pub mod liveness;
@@ -31,6 +32,7 @@ use vr::{
 
 use crate::setup::Setup;
 use crate::workload::Workload;
+pub use fact::Fact;
 use ghost::Ghost;
 use members::Members;
 
@@ -128,9 +130,20 @@ pub struct Violation {
     pub step: u64,
     /// The virtual time, in nanoseconds.
     pub time: u64,
+    /// What contradicts each other, the earlier first; empty where there is nothing but the step itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
 }
 
 impl Violation {
+    /// Whether both say the same of the same step. The facts are left out: they follow from the rest, and
+    /// older traces do not name them.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let key = |violation: &Self| (violation.property, violation.step, violation.time);
+        key(self) == key(other) && self.kind == other.kind && self.witness == other.witness
+    }
+
     /// What makes two violations the same finding.
     #[must_use]
     pub fn signature(&self) -> String {
@@ -154,14 +167,16 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Reports a violation; only the first is kept.
+    /// Reports a violation; only the first is kept. Facts may be added to it.
     #[cold]
-    pub fn add(&mut self, property: Property, kind: &str, witness: impl Into<String>) {
-        if self.first.is_none() && !self.off.contains(property) {
-            let (step, time) = (self.step, self.time);
-            let (kind, witness) = (kind.to_owned(), witness.into());
-            self.first = Some(Violation { property, kind, witness, step, time });
+    pub fn add(&mut self, property: Property, kind: &str, witness: impl Into<String>) -> Added<'_> {
+        if self.first.is_some() || self.off.contains(property) {
+            return Added(None);
         }
+        let (step, time) = (self.step, self.time);
+        let (kind, witness) = (kind.to_owned(), witness.into());
+        let violation = Violation { property, kind, witness, step, time, facts: Vec::new() };
+        Added(Some(self.first.insert(violation)))
     }
 
     /// The first violation.
@@ -188,6 +203,19 @@ impl Findings {
     pub const fn at(&mut self, step: u64, time: u64) {
         self.step = step;
         self.time = time;
+    }
+}
+
+/// A violation that has just been reported, unless it was not the first.
+#[derive(Debug)]
+pub struct Added<'a>(Option<&'a mut Violation>);
+
+impl Added<'_> {
+    /// Says which facts contradict each other, the earlier first.
+    pub fn between(self, facts: impl IntoIterator<Item = Fact>) {
+        if let Some(violation) = self.0 {
+            violation.facts = facts.into_iter().collect();
+        }
     }
 }
 

@@ -8,11 +8,13 @@
 
 mod causality;
 pub(crate) mod describe;
+pub mod facts;
 pub mod listing;
 
 use std::ops::Range;
 
-use vr::{ReplicaId, Role};
+use rustc_hash::FxHashMap;
+use vr::{ClientAddress, ReplicaId, Role};
 
 use crate::faults::Action;
 use crate::network::{Dropped, Fate};
@@ -26,6 +28,8 @@ pub struct Chronicle {
     pub steps: Vec<Step>,
     /// The messages, in the order in which they were sent.
     pub messages: Vec<Sent>,
+    /// The place of each request in the clients' history: by the client process and the request's number.
+    calls: FxHashMap<(ClientAddress, u64), usize>,
 }
 
 /// A step: one event, and all that followed at once.
@@ -147,6 +151,11 @@ pub enum Effect {
         request: String,
         /// What came of it.
         outcome: String,
+        /// The call that it answers, by its place in the clients' history; none for a registration.
+        call: Option<usize>,
+        /// Whether the service executed it: not so a registration, a duplicate, a request of a session
+        /// that is gone.
+        takes_effect: bool,
     },
     /// A replica starts a view from these votes.
     ViewStarts {
@@ -272,6 +281,17 @@ impl Chronicle {
         let after = &mut self.current().after;
         after.retain(|(other, _)| *other != replica);
         after.push((replica, state));
+    }
+
+    /// A client process makes a request: it is the call with this place in the history.
+    pub fn call(&mut self, address: ClientAddress, number: u64, call: usize) {
+        self.calls.insert((address, number), call);
+    }
+
+    /// The place in the history of a client process's request.
+    #[must_use]
+    pub fn call_of(&self, address: ClientAddress, number: u64) -> Option<usize> {
+        self.calls.get(&(address, number)).copied()
     }
 
     fn current(&mut self) -> &mut Step {

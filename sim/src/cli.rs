@@ -21,6 +21,7 @@ mod shrink;
 mod sweep;
 mod text;
 mod trace;
+mod view;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -69,6 +70,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Say whether a history of any system is linearizable, and if not, why
     Check(check::CheckArgs),
+    /// Make a page of a trace: a diagram of all that happened, for a browser
+    View(view::ViewArgs),
     /// List, check and show scenarios
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -99,6 +102,7 @@ Examples:
   sim explain failures/swarm-42.trace.jsonl
   sim diff before.trace.jsonl after.trace.jsonl
   sim check history.jsonl --model register
+  sim view failures/swarm-42.trace.jsonl  a diagram of it, as a page for the browser
   sim scenario list
   source <(sim completions bash)          let the shell complete all of this
 
@@ -151,6 +155,7 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Check(args)) => check::run(args),
+        Some(Command::View(args)) => view::run(args),
         Some(Command::Scenario(command)) => scenario::run(command),
         Some(Command::Selftest(args)) => selftest::run(args),
         Some(Command::Merge(args)) => merge::run(args),

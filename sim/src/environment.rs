@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vr::{
-    ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, RarePath, ReplicaId,
-    Reply, Request, Role, ViewStart,
+    ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, Outcome, RarePath,
+    ReplicaId, Reply, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -376,12 +376,18 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         let digest = self.environment.checks.executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
         let replica = self.replica;
-        self.environment.tell(|| Effect::Executed {
-            replica,
-            op_number: execution.op_number.0,
-            request: describe::body(&execution.entry.request.body),
-            outcome: describe::outcome(&execution.outcome),
-        });
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            let request = &execution.entry.request;
+            let number = describe::number(&request.body);
+            chronicle.effect(Effect::Executed {
+                replica,
+                op_number: execution.op_number.0,
+                request: describe::body(&request.body),
+                outcome: describe::outcome(&execution.outcome),
+                call: number.and_then(|number| chronicle.call_of(request.address, number)),
+                takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
+            });
+        }
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {

@@ -65,6 +65,7 @@ pub mod story;
 pub mod sweep;
 pub mod timeline;
 pub mod trace;
+pub mod view;
 pub mod workload;
 pub mod world;
 

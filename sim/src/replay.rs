@@ -184,7 +184,7 @@ fn replayed(trace: &Trace, run: AnyRecorded, likeness: Likeness) -> Replayed {
 /// An exact replay must show the very violation; on changed code the same finding is enough.
 fn same(expected: &crate::check::Violation, found: &crate::check::Violation, likeness: Likeness) -> bool {
     match likeness {
-        Likeness::Exact => expected == found,
+        Likeness::Exact => expected.is_same(found),
         Likeness::ByDecisions { .. } => {
             expected.property == found.property
                 && (expected.kind == found.kind || expected.property == crate::check::Property::Panic)

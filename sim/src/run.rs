@@ -12,7 +12,7 @@ use vr::{Rules, Standard};
 
 use crate::bugs::Silence;
 use crate::check::linearizability::{self, Verdict as Judgement};
-use crate::check::{Properties, Property, Violation};
+use crate::check::{Fact, Properties, Property, Violation};
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
 use crate::environment::Environment;
@@ -269,6 +269,7 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
             witness: refusal.to_string(),
             step: environment.steps,
             time: environment.now,
+            facts: vec![Fact::Called { call: refusal.operation }],
         }),
     }
 }
@@ -368,6 +369,7 @@ fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn A
             kind: place,
             step: world.environment().steps,
             time: world.environment().now,
+            facts: Vec::new(),
         }),
     }
 }

@@ -6,7 +6,7 @@ use vr::{ClientTable, OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules,
 
 use super::ghost::Committed;
 use super::members::{Member, Members};
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 use crate::digest;
 use crate::workload::Workload;
 
@@ -22,7 +22,9 @@ pub(super) fn in_order(
     if op_number != member.executed.next() {
         let before = member.executed;
         let witness = format!("{replica} executed op {op_number} after op {before}");
-        findings.add(Property::S5, "not the next operation", witness);
+        findings
+            .add(Property::S5, "not the next operation", witness)
+            .between([Fact::executed(replica, before), Fact::executed(replica, op_number)]);
     }
     member.executed = op_number;
     let chain = member.chain(op_number);
@@ -102,12 +104,16 @@ pub(super) fn agrees(replica: ReplicaId, committed: &Committed, seen: &Committed
     if committed.outcome != seen.outcome {
         let witness =
             format!("op {op_number}: {replica} got another result than the replica that executed it first");
-        findings.add(Property::S10, "results differ", witness);
+        findings
+            .add(Property::S10, "results differ", witness)
+            .between([Fact::committed(op_number), Fact::executed(replica, op_number)]);
     }
     if committed.state != seen.state {
         let witness =
             format!("after op {op_number}: {replica}'s service is in another state than the first one's");
-        findings.add(Property::S10, "states differ", witness);
+        findings
+            .add(Property::S10, "states differ", witness)
+            .between([Fact::committed(op_number), Fact::executed(replica, op_number)]);
     }
 }
 
@@ -156,7 +162,10 @@ impl Execution {
         if *self.tables[index].get_or_insert(digest) != digest {
             let witness =
                 format!("after op {commit_number}: {replica}'s client table is not the first one's");
-            findings.add(Property::S21, "client tables differ", witness);
+            let at = OpNumber(commit_number);
+            findings
+                .add(Property::S21, "client tables differ", witness)
+                .between([Fact::committed(at), Fact::executed(replica, at)]);
         }
     }
 }

@@ -7,7 +7,7 @@ use vr::{Entry, Log, OpNumber, ReplicaId, RequestBody, Role, View};
 
 use super::ghost::Committed;
 use super::members::{Link, Member};
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 use crate::digest;
 
 /// S6: the entry goes to the next position, and its view is none before that of its predecessor.
@@ -22,17 +22,18 @@ pub(super) fn appended<O: Hash>(
     let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO });
     if op_number.0 != member.log.len() as u64 + 1 {
         let end = member.log.len();
-        findings.add(
-            Property::S6,
-            "gap",
-            format!("{replica} appended op {op_number} to a log that ends at {end}"),
-        );
+        let witness = format!("{replica} appended op {op_number} to a log that ends at {end}");
+        findings
+            .add(Property::S6, "gap", witness)
+            .between([Fact::appended(replica, OpNumber(end as u64)), Fact::appended(replica, op_number)]);
     }
     if entry.view < last.view {
         let (view, before) = (entry.view, last.view);
         let witness =
             format!("{replica} appended op {op_number} of view {view} after an entry of view {before}");
-        findings.add(Property::S6, "view order", witness);
+        findings
+            .add(Property::S6, "view order", witness)
+            .between([Fact::appended(replica, op_number.previous()), Fact::appended(replica, op_number)]);
     }
     member.log.push(Link { chain: chained(last.chain, entry), view: entry.view });
     member.changed = true;
@@ -61,7 +62,9 @@ pub(super) fn truncated(
     if last_kept < member.executed {
         let executed = member.executed;
         let witness = format!("{replica} cut its log to op {last_kept}, but has executed op {executed}");
-        findings.add(Property::S7, "committed entry dropped", witness);
+        findings
+            .add(Property::S7, "committed entry dropped", witness)
+            .between([Fact::executed(replica, executed), Fact::cut(replica)]);
     }
     member.log.truncate(last_kept.0 as usize);
     member.changed = true;
@@ -79,7 +82,9 @@ pub(super) fn agrees(replica: ReplicaId, committed: &Committed, seen: &Committed
             describe(committed),
             committed.chain
         );
-        findings.add(Property::S1, "different entries committed", witness);
+        findings
+            .add(Property::S1, "different entries committed", witness)
+            .between([Fact::committed(op_number), Fact::executed(replica, op_number)]);
     }
 }
 
@@ -144,17 +149,24 @@ impl ViewLogs {
             let base = view_log.base;
             let witness =
                 format!("{replica}'s log ends at op {end} in view {view}, which began with op {base}");
-            return findings.add(Property::S9, "log shorter than the view's", witness);
+            findings
+                .add(Property::S9, "log shorter than the view's", witness)
+                .between([Fact::started(view), Fact::normal(replica, view)]);
+            return;
         };
         match view_log.chains.get(after_base) {
             None => {
                 let witness =
                     format!("{replica} holds op {end} in view {view}, which the primary never prepared");
-                findings.add(Property::S9, "entry not from the primary", witness);
+                findings
+                    .add(Property::S9, "entry not from the primary", witness)
+                    .between([Fact::started(view), Fact::appended(replica, OpNumber(end as u64))]);
             }
             Some(&chain) if chain != whole(member) => {
                 let witness = format!("{replica}'s log up to op {end} in view {view} is not the primary's");
-                findings.add(Property::S9, "logs differ in a view", witness);
+                findings
+                    .add(Property::S9, "logs differ in a view", witness)
+                    .between([Fact::started(view), Fact::appended(replica, OpNumber(end as u64))]);
             }
             Some(_) => {}
         }

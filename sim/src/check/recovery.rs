@@ -4,7 +4,7 @@ use vr::{OpNumber, ReplicaId};
 
 use super::ghost::{Committed, Ghost};
 use super::members::{Link, Member, chain_at};
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 
 /// S19: a replica that has recovered holds, in place, every committed operation that it held before it
 /// lost its memory. Others may have counted on it.
@@ -23,7 +23,9 @@ pub(super) fn complete(member: &mut Member, replica: ReplicaId, ghost: &Ghost, f
         let witness = format!(
             "{replica} held committed op {op_number} before it crashed, and has recovered into view {view} with a log (to op {end}) without it"
         );
-        findings.add(Property::S19, "recovered without a committed operation", witness);
+        findings
+            .add(Property::S19, "recovered without a committed operation", witness)
+            .between([Fact::committed(op_number), Fact::normal(replica, view)]);
     }
 }
 

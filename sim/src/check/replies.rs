@@ -6,7 +6,7 @@ use vr::{ClientAddress, ClientId, OpNumber, ReplicaId, Reply, ReplyBody};
 
 use super::execution::response_digest;
 use super::ghost::Ghost;
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 
 /// S12, at the sender: the reply tells of a committed execution, and what it answered.
 #[inline]
@@ -79,6 +79,8 @@ pub(super) fn taken<R: Hash>(
         let witness = format!(
             "c{slot} took the reply from op {op_number} for the answer to its request {number}, which it is not"
         );
-        findings.add(Property::S12, "answer to something else", witness);
+        findings
+            .add(Property::S12, "answer to something else", witness)
+            .between([Fact::committed(op_number), Fact::answered(op_number)]);
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use vr::{ClientAddress, ClientId, Execution, OpNumber, Outcome, RequestBody, RequestNumber, Service};
 
 use super::ghost::Committed;
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 use crate::digest;
 
 /// What clients have asked for.
@@ -78,7 +78,10 @@ impl Requests {
             Outcome::Duplicate => {
                 let op_number = seen.op_number;
                 let witness = format!("op {op_number} is request {number} of session {client} once more");
-                findings.add(Property::S11, "twice in the log", witness);
+                let (_, first) = self.executed.get(client).copied().unwrap_or_default();
+                findings
+                    .add(Property::S11, "twice in the log", witness)
+                    .between([Fact::committed(first), Fact::committed(op_number)]);
             }
             Outcome::Evicted | Outcome::Registered(_) => {}
         }
@@ -122,11 +125,15 @@ impl Requests {
                 "request {number} of session {client} was executed at op {at} and again at op {op_number}"
             );
             let again = if number == last { "executed twice" } else { "executed after a later one" };
-            findings.add(Property::S11, again, witness);
+            findings
+                .add(Property::S11, again, witness)
+                .between([Fact::committed(at), Fact::committed(op_number)]);
         } else if number > last.next() {
             let witness =
                 format!("op {op_number} is request {number} of session {client}, after request {last}");
-            findings.add(Property::S13, "request skipped", witness);
+            findings
+                .add(Property::S13, "request skipped", witness)
+                .between([Fact::committed(at), Fact::committed(op_number)]);
         }
         self.executed.insert(client, (number, op_number));
     }
@@ -139,7 +146,9 @@ impl Requests {
             let witness = format!(
                 "c{slot}'s request was executed at op {op_number}, although op {floor} was acknowledged before it was made"
             );
-            findings.add(Property::S14, "executed in the past", witness);
+            findings
+                .add(Property::S14, "executed in the past", witness)
+                .between([Fact::answered(floor), Fact::answered(op_number)]);
         }
         self.acknowledged = self.acknowledged.max(op_number);
     }

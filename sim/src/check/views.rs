@@ -7,7 +7,7 @@ use vr::{Incarnation, OpNumber, ReplicaId, Role, View, ViewStart};
 
 use super::ghost::{Committed, Ghost};
 use super::members::{Link, Member, Members};
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 
 /// What is known of views.
 #[derive(Clone, Debug)]
@@ -69,7 +69,9 @@ impl Views {
         if matches!(role, Role::Primary | Role::Backup) && view < voted {
             let witness =
                 format!("{replica} is normal in view {view}, but view {voted} has started on its vote");
-            findings.add(Property::S4b, "normal before a view it voted for", witness);
+            findings
+                .add(Property::S4b, "normal before a view it voted for", witness)
+                .between([Fact::started(voted), Fact::normal(replica, view)]);
         }
     }
 
@@ -134,7 +136,9 @@ impl Views {
             let witness = format!(
                 "op {op_number} is committed in view {own}, but {by} has started view {view} without it"
             );
-            findings.add(Property::S2, "committed although a later view lacks it", witness);
+            findings
+                .add(Property::S2, "committed although a later view lacks it", witness)
+                .between([Fact::started(*view), Fact::committed(*op_number)]);
         }
     }
 
@@ -151,7 +155,9 @@ impl Views {
                 "{replica} (life {}) is primary of view {view}, and so was {other} (life {life})",
                 member.incarnation
             );
-            findings.add(Property::S3, "two primaries in a view", witness);
+            findings
+                .add(Property::S3, "two primaries in a view", witness)
+                .between([Fact::normal(other, view), Fact::normal(replica, view)]);
         }
     }
 
@@ -166,16 +172,20 @@ impl Views {
     ) {
         if view < member.view {
             let before = member.view;
-            findings.add(
-                Property::S4,
-                "view went back",
-                format!("{replica} went from view {before} to view {view}"),
-            );
+            findings
+                .add(
+                    Property::S4,
+                    "view went back",
+                    format!("{replica} went from view {before} to view {view}"),
+                )
+                .between([Fact::entered(replica, before), Fact::entered(replica, view)]);
         }
         if matches!(role, Role::Primary | Role::Backup) && view < member.normal_view {
             let before = member.normal_view;
             let witness = format!("{replica} is normal in view {view} after it was in view {before}");
-            findings.add(Property::S4, "normal view went back", witness);
+            findings
+                .add(Property::S4, "normal view went back", witness)
+                .between([Fact::normal(replica, before), Fact::normal(replica, view)]);
         }
     }
 }
@@ -184,7 +194,9 @@ fn lost(replica: ReplicaId, view: View, committed: OpNumber, end: u64, findings:
     let witness = format!(
         "op {committed} was committed, but {replica} starts view {view} with a log (to op {end}) without it"
     );
-    findings.add(Property::S2, "view starts without a committed operation", witness);
+    findings
+        .add(Property::S2, "view starts without a committed operation", witness)
+        .between([Fact::committed(committed), Fact::started(view)]);
 }
 
 /// S4b: a voter that has crashed since has not recovered into an earlier view.
@@ -201,6 +213,8 @@ fn still_kept(
         let witness = format!(
             "view {view} starts on a vote of {sender} in life {incarnation}, which is in life {life} and was normal in view {normal}"
         );
-        findings.add(Property::S4b, "vote of a forgotten life", witness);
+        findings
+            .add(Property::S4b, "vote of a forgotten life", witness)
+            .between([Fact::normal(sender, normal), Fact::started(view)]);
     }
 }

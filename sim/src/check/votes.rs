@@ -6,7 +6,7 @@ use vr::{DoViewChange, Log, Message, OpNumber, Payload, ReplicaId, View};
 
 use super::log_agreement::chained;
 use super::members::Member;
-use super::{Findings, Property};
+use super::{Fact, Findings, Property};
 
 /// What each replica has promised.
 #[derive(Clone, Debug)]
@@ -67,7 +67,9 @@ impl Promised {
             let witness = format!(
                 "{replica} votes for view {view} as last normal in view {claimed}; it was in view {normal}"
             );
-            findings.add(Property::S20, "wrong last normal view", witness);
+            findings
+                .add(Property::S20, "wrong last normal view", witness)
+                .between([Fact::normal(replica, normal), Fact::voted(replica, view)]);
         }
         let end = vote.log.last();
         let (acknowledged_in, acknowledged, chain) = self.acknowledged;
@@ -76,7 +78,9 @@ impl Promised {
             let witness = format!(
                 "{replica} votes for view {view} with a log to op {end}; it acknowledged op {acknowledged}"
             );
-            findings.add(Property::S20, "acknowledged operation missing", witness);
+            findings
+                .add(Property::S20, "acknowledged operation missing", witness)
+                .between([Fact::acknowledged(replica, acknowledged), Fact::voted(replica, view)]);
         }
         let said = (view, claimed, end, member.chain(end).unwrap_or_default());
         if let Some(before) = self.voted
@@ -84,7 +88,9 @@ impl Promised {
             && before != said
         {
             let witness = format!("{replica} votes for view {view} a second time, with another log");
-            findings.add(Property::S20, "vote changed", witness);
+            findings
+                .add(Property::S20, "vote changed", witness)
+                .between([Fact::voted(replica, view), Fact::voted(replica, view)]);
         }
         self.voted = Some(said);
     }

@@ -101,6 +101,14 @@ fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
     }
 }
 
+/// The number of a client's request; none for a registration.
+pub(crate) const fn number<O>(body: &RequestBody<O>) -> Option<u64> {
+    match body {
+        RequestBody::Register => None,
+        RequestBody::Operation { number, .. } => Some(number.0),
+    }
+}
+
 /// What came of executing an entry.
 pub(crate) fn outcome<R: Debug>(outcome: &Outcome<'_, R>) -> String {
     match outcome {

@@ -51,6 +51,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             operation: format!("{operation:?}"),
             call,
         });
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.call(address, number, call);
+        }
         self.environment.checks.requested(slot, address, number, &operation);
         let called = self.environment.tick();
         client.calling = Some(call);

@@ -1,0 +1,344 @@
+//! What happens, in words for those who have never seen the protocol: one function for each thing that can
+//! happen. A step reads as its cause, and what followed from it.
+
+use std::fmt::Write as _;
+
+use vr::{ReplicaId, Role};
+
+use crate::chronicle::{Cause, Chronicle, Effect, Sent, Step};
+use crate::faults::Action;
+use crate::network::{Dropped, Fate};
+use crate::node::Node;
+use crate::packet::Kind;
+
+/// What a step began with.
+#[must_use]
+pub fn cause(chronicle: &Chronicle, step: &Step) -> String {
+    let message = |index: u32| &chronicle.messages[index as usize];
+    match step.cause {
+        Cause::Beginning => "The run begins: all replicas are in view 0, whose primary is r0".to_owned(),
+        Cause::Arrival(index) => arrival(message(index)),
+        Cause::ArrivalAtNobody(index, why) => {
+            let identity = message(index).identity;
+            format!("A {:?} from {} reaches nobody: {why}", identity.kind, identity.from)
+        }
+        Cause::Timer(node) => timer(chronicle, step, node),
+        Cause::ClientActs(node) => format!("{node} goes on"),
+        Cause::PatienceLost(node) => format!("{node} has waited too long and gives its request up"),
+        Cause::Fault if step.effects.is_empty() => "A fault was due, and nothing to strike at".to_owned(),
+        Cause::Fault => "Fault".to_owned(),
+        Cause::Mend => "A partition ends".to_owned(),
+        Cause::Restart(node) => format!("{node} starts again without its memory"),
+    }
+}
+
+/// What a message tells its receiver.
+#[must_use]
+pub fn arrival(message: &Sent) -> String {
+    let identity = message.identity;
+    let (from, to, view, number) = (identity.from, identity.to, identity.view, identity.number);
+    let field = |name: &str| field(message, name).unwrap_or("?");
+    match identity.kind {
+        Kind::Request => format!("{to} is asked by {from}: {}", field("request")),
+        Kind::Prepare => {
+            format!("{to} is told by the primary {from} to log op {number}: {}", field("request"))
+        }
+        Kind::PrepareOk => format!("{to} hears that {from} has logged everything up to op {number}"),
+        Kind::Commit => {
+            format!("{to} hears from the primary {from} that all up to op {number} is committed")
+        }
+        Kind::StartViewChange => format!("{to} hears that {from} wants to change to view {number}"),
+        Kind::DoViewChange => format!(
+            "{to} gets {from}'s vote for view {view}: its log to op {}, last normal in view {number}",
+            field("log to op")
+        ),
+        Kind::StartView => {
+            format!("{to} hears from {from} that view {view} has started, with a log to op {number}")
+        }
+        Kind::Recovery => format!("{to} is asked for the state by {from}, which has lost its memory"),
+        Kind::RecoveryResponse if field("log to op") == "?" => {
+            format!("{to} hears that {from} is in view {view}")
+        }
+        Kind::RecoveryResponse => {
+            format!("{to} hears that {from} is in view {view}, and gets its log to op {}", field("log to op"))
+        }
+        Kind::GetState => format!("{to} is asked by {from} for what comes after op {number}"),
+        Kind::NewState => {
+            format!("{to} gets the {} operations after op {number} from {from}", field("entries"))
+        }
+        Kind::Reply => format!("{to} hears from {from}: {}", field("reply")),
+    }
+}
+
+/// Why a timer fires, as far as what is sent then shows it.
+fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
+    let sent = &chronicle.messages[step.sent.start as usize..step.sent.end as usize];
+    let sends = |kind: Kind| sent.iter().any(|message| message.identity.kind == kind);
+    if matches!(node, Node::Client(_)) {
+        return format!("{node} has waited long enough for an answer");
+    }
+    if sends(Kind::DoViewChange) {
+        format!("{node} is still waiting for the new view")
+    } else if sends(Kind::StartViewChange) {
+        format!("{node} has waited long enough for its primary")
+    } else if sends(Kind::Commit) {
+        format!("{node} shows that its view is alive")
+    } else if sends(Kind::Prepare) {
+        format!("{node} is still waiting for acknowledgements")
+    } else if sends(Kind::Recovery) || sends(Kind::GetState) {
+        format!("{node} is still waiting for the state")
+    } else {
+        format!("{node}'s timer fires")
+    }
+}
+
+/// What replicas have become in a step: what a reader must not miss.
+#[must_use]
+pub fn turns(step: &Step) -> Vec<String> {
+    let turn = |effect: &Effect| match effect {
+        Effect::RoleChanged { replica, role, view } => Some(role_changed(*replica, *role, *view)),
+        _ => None,
+    };
+    step.effects.iter().filter_map(turn).collect()
+}
+
+/// Whether what arrived was ignored, and nothing else came of it: a message can be of no use as such, and
+/// still move its receiver to a later view.
+#[must_use]
+pub fn is_ignored(step: &Step) -> bool {
+    let is_ignored = step.effects.iter().any(|effect| matches!(effect, Effect::Ignored { .. }));
+    is_ignored && turns(step).is_empty()
+}
+
+/// What else followed in a step, in order; repeated things are told once.
+#[must_use]
+pub fn effects(chronicle: &Chronicle, step: &Step) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    let mut rest = step.effects.as_slice();
+    while let Some((first, after)) = rest.split_first() {
+        let run = 1 + after.iter().zip(rest).take_while(|(next, before)| goes_on(before, next)).count();
+        let is_told = !matches!(first, Effect::Ignored { .. }) || is_ignored(step);
+        told.extend(effect(first, &rest[run - 1]).filter(|_| is_told));
+        rest = &rest[run..];
+    }
+    told.extend(sends(chronicle, step));
+    told
+}
+
+/// Whether the second effect is the first one again, one op-number later.
+fn goes_on(first: &Effect, second: &Effect) -> bool {
+    match (first, second) {
+        (Effect::Appended { op_number, .. }, Effect::Appended { op_number: next, .. })
+        | (Effect::Executed { op_number, .. }, Effect::Executed { op_number: next, .. }) => {
+            *next == op_number + 1
+        }
+        _ => false,
+    }
+}
+
+/// An effect, or several of a kind from `first` to `last`.
+fn effect(first: &Effect, last: &Effect) -> Option<String> {
+    Some(match (first, last) {
+        (Effect::Appended { op_number: from, .. }, Effect::Appended { op_number: to, .. }) => {
+            format!("logs {}", ops(*from, *to))
+        }
+        (Effect::Executed { op_number: from, .. }, Effect::Executed { op_number: to, .. }) => {
+            format!("executes {}, which {} committed", ops(*from, *to), if from == to { "is" } else { "are" })
+        }
+        (Effect::Truncated { replica, last_kept }, _) => {
+            format!("{} drops its log after op {last_kept}", Node::Replica(*replica))
+        }
+        (Effect::ViewStarts { view, votes, op_number, .. }, _) => {
+            format!("has the votes of {}: starts view {view} with a log to op {op_number}", names(votes))
+        }
+        (Effect::Ignored { reason, .. }, _) => format!("ignores it ({})", plain(reason)),
+        (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
+        (Effect::Fault(action), _) => fault(action),
+        (Effect::Mended(links), _) => {
+            format!("{} again", carry(links.len(), "carries messages", "carry messages"))
+        }
+        (Effect::Healed(core), _) => {
+            format!("the faults stop; {} have to make progress", names(core))
+        }
+        (Effect::StaysCut(links), _) => stays_cut(links),
+        (Effect::Registers { client }, _) => format!("{client} asks for a session"),
+        (Effect::Requests { client, operation, .. }, _) => format!("{client} asks for {operation}"),
+        (Effect::Answered { client, response, .. }, _) => format!("{client} has its answer: {response}"),
+        (Effect::StartsOver { client }, _) => format!("{client} starts over as a new client"),
+        _ => return None,
+    })
+}
+
+fn role_changed(replica: ReplicaId, role: Role, view: u64) -> String {
+    match role {
+        Role::Primary => format!("{replica} is now primary of view {view}"),
+        Role::Backup => format!("{replica} is now a backup in view {view}"),
+        Role::ViewChange => format!("{replica} leaves its view and waits for view {view}"),
+        Role::Recovering => format!("{replica} is now recovering"),
+    }
+}
+
+/// What is done to the system.
+#[must_use]
+pub fn fault(action: &Action) -> String {
+    match action {
+        Action::Cut { links, lasts, .. } => {
+            format!("the network is cut for {}: {}", millis(*lasts), cut(links))
+        }
+        Action::Clog { links, lasts } => {
+            format!(
+                "{} for {}",
+                carry(links.len(), "keeps its messages back", "keep their messages back"),
+                millis(*lasts)
+            )
+        }
+        Action::Crash { replica, restart_after, .. } => {
+            format!(
+                "r{replica} crashes and loses its memory; it starts again after {}",
+                millis(*restart_after)
+            )
+        }
+        Action::Pause { node, lasts } => format!("{node} stands still for {}", millis(*lasts)),
+        Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
+        Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(*lasts)),
+        Action::CrashClient { slot } => format!("c{slot} crashes"),
+    }
+}
+
+/// What stays when the faults stop.
+#[must_use]
+pub fn stays_cut(links: &[(Node, Node)]) -> String {
+    format!("these stay cut off: {}", cut(links))
+}
+
+fn carry(links: usize, one: &str, many: &str) -> String {
+    if links == 1 { format!("1 link {one}") } else { format!("{links} links {many}") }
+}
+
+/// Who cannot hear whom: in short where both directions are cut.
+#[must_use]
+pub fn cut(links: &[(Node, Node)]) -> String {
+    let mut pairs: Vec<String> = Vec::new();
+    for &(from, to) in links {
+        let is_mutual = links.contains(&(to, from));
+        if is_mutual && from < to {
+            pairs.push(format!("{from} ∤ {to}"));
+        } else if !is_mutual {
+            pairs.push(format!("{from} ↛ {to}"));
+        }
+    }
+    match pairs.len() {
+        0..=6 => pairs.join(", "),
+        more => format!("{} and {} more", pairs[..5].join(", "), more - 5),
+    }
+}
+
+/// What is sent in a step: one phrase for each thing that is said, whoever it is said to.
+fn sends(chronicle: &Chronicle, step: &Step) -> Vec<String> {
+    let sent = &chronicle.messages[step.sent.start as usize..step.sent.end as usize];
+    let mut phrases: Vec<(String, Vec<String>)> = Vec::new();
+    for message in sent {
+        let (said, to) = (saying(message), receiver(message));
+        match phrases.iter_mut().find(|(other, _)| *other == said) {
+            Some((_, receivers)) => receivers.push(to),
+            None => phrases.push((said, vec![to])),
+        }
+    }
+    phrases.into_iter().map(|(said, receivers)| format!("{said} to {}", receivers.join(", "))).collect()
+}
+
+/// What a message says, from the sender's side.
+fn saying(message: &Sent) -> String {
+    let identity = message.identity;
+    let (kind, view, number) = (identity.kind, identity.view, identity.number);
+    let said = match kind {
+        Kind::Request => "sends the request".to_owned(),
+        Kind::Prepare => format!("proposes op {number}"),
+        Kind::PrepareOk => format!("acknowledges op {number}"),
+        Kind::Commit => format!("says that all up to op {number} is committed"),
+        Kind::StartViewChange => format!("calls for view {number}"),
+        Kind::DoViewChange => format!("sends its vote and log for view {view}"),
+        Kind::StartView => format!("announces view {view} and its log"),
+        Kind::Recovery => "asks for the state".to_owned(),
+        Kind::RecoveryResponse => format!("answers that it is in view {view}"),
+        Kind::GetState => format!("asks for what comes after op {number}"),
+        Kind::NewState => format!("sends what comes after op {number}"),
+        Kind::Reply => format!("answers “{}”", field(message, "reply").unwrap_or_default()),
+    };
+    if kind == Kind::Reply || kind == Kind::Request { said } else { format!("{said} ({kind:?})") }
+}
+
+/// The receiver of a message, and what befalls the message on its way.
+fn receiver(message: &Sent) -> String {
+    let mut text = message.identity.to.to_string();
+    let befalls = match (message.dropped, message.fate) {
+        (Some(why), _) => Some(dropped(why).to_owned()),
+        (None, Some(fate)) => Some(self::fate(fate)),
+        (None, None) => message.clogged.then(|| "kept back by the link".to_owned()),
+    };
+    if let Some(befalls) = befalls {
+        let _ = write!(text, " ({befalls})");
+    }
+    text
+}
+
+/// Why a message never arrives.
+#[must_use]
+pub const fn dropped(why: Dropped) -> &'static str {
+    match why {
+        Dropped::Lost => "lost",
+        Dropped::Cut => "cut off by the partition",
+        Dropped::Overflow => "dropped: the link is full",
+        Dropped::Silenced => "never sent: the planted bug",
+    }
+}
+
+/// What befalls a message.
+#[must_use]
+pub fn fate(fate: Fate) -> String {
+    match fate {
+        Fate::Lost => "lost".to_owned(),
+        Fate::Late(delay) => format!("late: {}", millis(delay)),
+        Fate::Held(delay) => format!("held back for {}", millis(delay)),
+        Fate::Outlasting(views) => {
+            let views = if views == 1 { "a later view".to_owned() } else { format!("a view {views} later") };
+            format!("held back until its receiver works in {views}")
+        }
+        Fate::Twice(delay) => format!("arrives twice, the copy after {}", millis(delay)),
+    }
+}
+
+fn field<'a>(message: &'a Sent, name: &str) -> Option<&'a str> {
+    message.fields.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+}
+
+fn names(replicas: &[ReplicaId]) -> String {
+    replicas.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn ops(from: u64, to: u64) -> String {
+    if from == to { format!("op {from}") } else { format!("ops {from} to {to}") }
+}
+
+/// `OlderView` as `older view`.
+fn plain(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}
+
+/// A time in milliseconds with as many places as matter.
+#[must_use]
+pub fn millis(nanoseconds: u64) -> String {
+    let (whole, micros) = (nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000);
+    match whole {
+        0..10 => format!("{whole}.{micros:03} ms"),
+        10..1_000 => format!("{whole}.{} ms", micros / 100),
+        _ => format!("{}.{:02} s", whole / 1_000, whole % 1_000 / 10),
+    }
+}
