@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use vr::{Rules, Standard};
 
-use crate::bugs::{Bug, Planted, Silence};
+use crate::bugs::{Bug, Silence};
 use crate::decisions::{Decisions, Script};
 use crate::environment::Line;
 use crate::run::{Manner, Recorded, Report, run_with};
@@ -119,8 +119,34 @@ fn run_workload<W: Workload>(
 ) -> Result<AnyRecorded, Unrunnable> {
     match bug {
         None => run_typed::<W, Standard>(setup, Standard, None, manner, progress),
-        Some(bug) => run_typed::<W, Planted>(setup, Planted::new(bug), bug.silence, manner, progress),
+        Some(bug) => run_planted::<W>(setup, bug, manner, progress),
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn run_planted<W: Workload>(
+    setup: &Arc<Setup>,
+    bug: &'static Bug,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    run_typed::<W, crate::bugs::Planted>(
+        setup,
+        crate::bugs::Planted::new(bug),
+        bug.silence,
+        manner,
+        progress,
+    )
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn run_planted<W: Workload>(
+    _: &Arc<Setup>,
+    bug: &'static Bug,
+    _: &AnyManner<'_>,
+    _: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    Err(Unrunnable::Misfit(format!("{}: this build has no planted bugs (feature `planted-bugs`)", bug.name)))
 }
 
 fn run_typed<W: Workload, R: Rules + Clone>(
