@@ -130,13 +130,7 @@ fn run_planted<W: Workload>(
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
-    run_typed::<W, crate::bugs::Planted>(
-        setup,
-        crate::bugs::Planted::new(bug),
-        bug.silence,
-        manner,
-        progress,
-    )
+    run_typed::<W, crate::bugs::Planted>(setup, crate::bugs::Planted::new(bug), bug.silence, manner, progress)
 }
 
 #[cfg(not(feature = "planted-bugs"))]

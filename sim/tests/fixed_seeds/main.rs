@@ -4,6 +4,8 @@
 //! what it was before: a change of behaviour is not a fault. What counts is what the checks say, what was
 //! reached, and what the paper promises of a group that is left in peace.
 
+mod promises;
+
 use std::num::NonZeroUsize;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +20,8 @@ const SEEDS: u64 = 2_000;
 /// A run takes milliseconds. One that takes this long will not end.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What honest replicas in a group of fixed members never do to each other.
-const NEVER: [&str; 3] = ["ignored:not-from-a-member", "ignored:not-from-primary", "ignored:new-state-with-gap"];
+const NEVER: [&str; 3] =
+    ["ignored:not-from-a-member", "ignored:not-from-primary", "ignored:new-state-with-gap"];
 
 #[test]
 fn everything_holds_and_everything_rare_is_reached() {
