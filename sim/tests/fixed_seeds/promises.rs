@@ -37,6 +37,10 @@ struct Peace {
 impl Peace {
     /// `think_us` is the mean pause of a client between two requests, in microseconds.
     fn new(seed: u64, replicas: u8, steps: u64, think_us: u64) -> Self {
+        Self::adjusted(seed, replicas, steps, think_us, |_| {})
+    }
+
+    fn adjusted(seed: u64, replicas: u8, steps: u64, think_us: u64, adjust: impl FnOnce(&mut Setup)) -> Self {
         let calm = Scenario::find("calm").expect("built in");
         let overrides = Overrides {
             steps: Some(steps),
@@ -58,6 +62,7 @@ impl Peace {
         protocol.pipeline_max = 64;
         protocol.sessions_max = 64;
         protocol.request_timeout_us = 60_000;
+        adjust(&mut setup);
         let setup = Arc::new(setup);
         let (report, trace) = registry::record(&setup, None).expect("a known workload");
         assert_eq!(report.verdict, Verdict::Held);
@@ -66,12 +71,17 @@ impl Peace {
 
     /// The same again, with `action` done to it. In the end everybody is to agree.
     fn but(&self, actions: impl IntoIterator<Item = Action>) -> Report {
-        let at = |(delay, action)| Done { at: THEN + delay, when_sent: None, action };
+        self.but_at(actions.into_iter().map(|action| (THEN, action)))
+    }
+
+    /// The same again, with actions done to it at their times.
+    fn but_at(&self, actions: impl IntoIterator<Item = (u64, Action)>) -> Report {
+        let done = |(at, action)| Done { at, when_sent: None, action };
         let healed = self.decisions.healed.as_ref().expect("the faults stopped");
         assert!(healed.at > 2 * THEN, "there is time for it");
         let everybody = Healed { at: healed.at, core: (0..self.setup.replicas).collect() };
         let script = Decisions {
-            actions: (0..).zip(actions).map(at).collect(),
+            actions: actions.into_iter().map(done).collect(),
             healed: Some(everybody),
             ..self.decisions.clone()
         };
@@ -98,13 +108,20 @@ fn crash(replica: u8, restart_after: u64) -> Action {
     Action::Crash { replica, target: CrashTarget::Random, restart_after }
 }
 
+/// These links carry nothing for a while.
+fn cut(links: impl IntoIterator<Item = (Node, Node)>, lasts: u64) -> Action {
+    Action::Cut { shape: PartitionShape::OneWay, links: links.into_iter().collect(), lasts }
+}
+
+fn replica(name: u8) -> Node {
+    Node::Replica(ReplicaId(name))
+}
+
 /// One replica hears nobody and is heard by nobody, clients included.
-fn isolate(replica: u8, replicas: u8, lasts: u64) -> Action {
-    let alone = Node::Replica(ReplicaId(replica));
-    let others = (0..replicas).filter(|&other| other != replica).map(|other| Node::Replica(ReplicaId(other)));
+fn isolate(alone: u8, replicas: u8, lasts: u64) -> Action {
+    let others = (0..replicas).filter(|&other| other != alone).map(replica);
     let others = others.chain((0..CLIENTS).map(Node::Client));
-    let links = others.flat_map(|other| [(alone, other), (other, alone)]).collect();
-    Action::Cut { shape: PartitionShape::IsolateOne, links, lasts }
+    cut(others.flat_map(|other| [(replica(alone), other), (other, replica(alone))]), lasts)
 }
 
 /// Normal operation (paper, section 4.1): four message delays for each request; of messages, the request, the
@@ -163,6 +180,20 @@ fn a_primary_that_lost_its_memory_is_replaced_sooner() {
         let recoveries = count(&report.marks, "sent:recovery");
         assert!(recoveries <= 2 * (u64::from(replicas) - 1), "{recoveries} Recoveries sent");
     }
+}
+
+/// A client that was silent while the primary was replaced asks the old one, which tells it where to go: two more
+/// message delays, and no timeout.
+#[test]
+fn a_client_follows_to_the_new_primary() {
+    let retried = |seed| {
+        let peace = Peace::new(seed, 3, 5_000, 500_000);
+        let report = peace.but([crash(0, MILLISECOND)]);
+        assert_eq!(report.views, 1);
+        count(&report.marks, "moment:request-retried")
+    };
+    let retried: u64 = SEEDS.map(retried).sum();
+    assert!(retried <= 5, "{retried} of 20 clients had to send a request again");
 }
 
 /// The primary of the next view is dead too. The backups wait for up to 125 ms and then up to 188 ms, and the
@@ -229,4 +260,78 @@ fn a_primary_that_was_cut_off_comes_back_as_a_backup() {
 fn is_patient(marks: &Marks, backups: u64) {
     let (sent, most) = (count(marks, "sent:start-view-change"), backups * (CUT / (100 * MILLISECOND) + 8));
     assert!(sent <= most, "{sent} StartViewChanges, not {most}");
+}
+
+/// A view change that comes to nothing makes everybody more patient, a view that lasts makes them as quick as
+/// before.
+#[test]
+fn patience_is_lost_again() {
+    for seed in SEEDS {
+        let peace = Peace::new(seed, 5, 250_000, 0);
+        let back = SECOND / 2;
+        let before = [(THEN, crash(0, back)), (THEN, crash(1, back)), (2 * THEN, crash(2, back))];
+        let last = (3 * THEN, crash(3, back));
+        let [before, after] = [peace.but_at(before.clone()), peace.but_at(before.into_iter().chain([last]))];
+        assert_eq!([before.views, after.views], [2, 3]);
+        let outage = peace.outage(&after) - peace.outage(&before);
+        assert!(outage < 230 * MILLISECOND, "{outage} ns");
+    }
+}
+
+/// Where messages take longer than the timeout of a view change allows for, none would ever come to its end;
+/// but patience grows.
+#[test]
+fn slow_links_are_overcome_with_patience() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::adjusted(seed, replicas, 60_000, 0, |setup| {
+            setup.network.delay_min_us = 25_000;
+            setup.protocol.request_timeout_us = 500_000;
+            setup.protocol.view_change_timeout_us = 30_000;
+        });
+        let report = peace.but([crash(0, NEVER)]);
+        let marks = &report.marks;
+        eprintln!(
+            "slow {} {} {} {:?}",
+            report.views,
+            peace.report.marks.answered,
+            report.marks.answered,
+            report.marks.all().iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        );
+    }
+}
+
+/// A primary whose backups cannot answer it gives up after 200 ms, and comes back as a backup. The backups wait
+/// for up to 125 ms; the clients try again after up to 75 ms, 150 ms and 300 ms.
+#[test]
+fn a_primary_that_hears_nobody_gives_up() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let report = peace.but([cut((1..replicas).map(|other| (replica(other), replica(0))), SECOND)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        assert_eq!(count(marks, "path:abdicated"), 1);
+        assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        let outage = peace.outage(&report);
+        assert!(outage < 530 * MILLISECOND, "{outage} ns");
+        let retried = count(marks, "moment:request-retried");
+        assert!(retried <= 3 * u64::from(CLIENTS), "{retried} requests sent again");
+    }
+}
+
+/// A client that does not reach the primary, nor the primary it, is served by the backups: they pass its requests
+/// on, and answer when it tries again. Nobody else notices.
+#[test]
+fn a_client_without_the_primary_is_served_by_backups() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let links = [(Node::Client(0), replica(0)), (replica(0), Node::Client(0))];
+        let report = peace.but([cut(links, SECOND)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 0);
+        let outage = peace.outage(&report);
+        assert!(outage < SECOND / u64::from(CLIENTS) + 20 * MILLISECOND, "{outage} ns");
+        let retried = count(marks, "moment:request-retried");
+        // Each of its requests takes two retries: after 60 to 75 ms, and after 120 to 150 ms.
+        assert!((8..=12).contains(&retried), "{retried} requests sent again");
+    }
 }
