@@ -289,14 +289,8 @@ fn slow_links_are_overcome_with_patience() {
             setup.protocol.view_change_timeout_us = 30_000;
         });
         let report = peace.but([crash(0, NEVER)]);
-        let marks = &report.marks;
-        eprintln!(
-            "slow {} {} {} {:?}",
-            report.views,
-            peace.report.marks.answered,
-            report.marks.answered,
-            report.marks.all().iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>()
-        );
+        assert!((1..=2 * u64::from(replicas)).contains(&report.views), "{} views", report.views);
+        assert!(report.marks.answered > peace.report.marks.answered * 9 / 10);
     }
 }
 
