@@ -76,7 +76,7 @@ impl Requests {
                 findings.add(Property::S28, "registration never asked for", witness);
             }
             if let Outcome::Registered(opened) = execution.outcome {
-                self.has_one_session(seen.address, opened, findings);
+                self.has_one_session(seen, opened, findings);
             }
             return;
         };
@@ -93,7 +93,9 @@ impl Requests {
     }
 
     /// S11: a registration that is executed once more opens no other session.
-    fn has_one_session(&mut self, address: ClientAddress, opened: Registration, findings: &mut Findings) {
+    /// Nor does a primary give one two positions.
+    fn has_one_session(&mut self, seen: &Committed, opened: Registration, findings: &mut Findings) {
+        let (address, op_number) = (seen.address, seen.op_number);
         if let Some(evicted) = opened.evicted {
             self.sessions.retain(|_, session| *session != evicted);
         }
@@ -101,6 +103,10 @@ impl Requests {
         if session != opened.client {
             let witness = format!("client {address} has session {session} and is given {}", opened.client);
             findings.add(Property::S11, "two sessions", witness);
+        } else if opened.client.0 != op_number.0 {
+            let witness =
+                format!("op {op_number} registers client {address} once more: it has session {session}");
+            findings.add(Property::S11, "registered twice in the log", witness);
         }
     }
 
