@@ -332,7 +332,8 @@ impl Checks {
         if member.changed || !is_same || self.views.is_starting() {
             self.look_at(replica, state.role(), state.view());
         }
-        self.messages.after_step(replica, state.role(), state.view(), &mut self.findings);
+        votes::knows_normal_view(replica, state, &mut self.findings);
+        self.messages.after_step(replica, state, &mut self.findings);
     }
 
     fn look_at(&mut self, replica: ReplicaId, role: vr::Role, view: View) {

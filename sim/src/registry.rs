@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vr::{Rules, Standard};
 
-use crate::bugs::{Bug, Planted, Silence};
+#[cfg(feature = "planted-bugs")]
+use crate::bugs::Planted;
+use crate::bugs::{Bug, Silence};
 use crate::check::Properties;
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
@@ -146,8 +148,28 @@ fn run_workload<W: Workload>(
 ) -> Result<AnyRecorded, Unrunnable> {
     match bug {
         None => run_typed::<W, Standard>(setup, Standard, None, manner, progress),
-        Some(bug) => run_typed::<W, Planted>(setup, Planted::new(bug), bug.silence, manner, progress),
+        Some(bug) => run_planted::<W>(setup, bug, manner, progress),
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn run_planted<W: Workload>(
+    setup: &Arc<Setup>,
+    bug: &'static Bug,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    run_typed::<W, Planted>(setup, Planted::new(bug), bug.silence, manner, progress)
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn run_planted<W: Workload>(
+    _: &Arc<Setup>,
+    bug: &'static Bug,
+    _: &AnyManner<'_>,
+    _: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    Err(Unrunnable::Misfit(format!("{}: this build has no planted bugs (feature `planted-bugs`)", bug.name)))
 }
 
 fn run_typed<W: Workload, R: Rules + Clone>(
@@ -214,10 +236,12 @@ fn explore_workload<W: Workload>(
     changes: &[Change],
     branching: Option<&Branching>,
 ) -> Vec<Explored> {
-    match bug {
-        None => run::explore::<W, Standard>(setup, Standard, None, changes, branching),
-        Some(bug) => run::explore::<W, Planted>(setup, Planted::new(bug), bug.silence, changes, branching),
+    #[cfg(feature = "planted-bugs")]
+    if let Some(bug) = bug {
+        return run::explore::<W, Planted>(setup, Planted::new(bug), bug.silence, changes, branching);
     }
+    assert!(bug.is_none(), "this build has no planted bugs");
+    run::explore::<W, Standard>(setup, Standard, None, changes, branching)
 }
 
 /// Runs `setup` as fast as possible.

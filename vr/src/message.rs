@@ -258,18 +258,3 @@ impl<O> Payload<O> {
         }
     }
 }
-
-impl<O> Request<O> {
-    /// Whether both ask for the same thing: the same registration, or the same request of a session.
-    #[must_use]
-    pub fn is_same_request(&self, other: &Self) -> bool {
-        match (&self.body, &other.body) {
-            (RequestBody::Register, RequestBody::Register) => self.address == other.address,
-            (
-                RequestBody::Operation { client, number, .. },
-                RequestBody::Operation { client: other_client, number: other_number, .. },
-            ) => client == other_client && number == other_number,
-            _ => false,
-        }
-    }
-}

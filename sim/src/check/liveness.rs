@@ -85,6 +85,17 @@ impl Liveness {
         })
     }
 
+    /// L4: the core has settled, and nobody waits for state that will never be needed.
+    pub fn settled(core: &[Seen], findings: &mut Findings) {
+        let fetching: Vec<u16> =
+            core.iter().filter(|seen| seen.fetching).map(|seen| seen.replica.into()).collect();
+        if !fetching.is_empty() {
+            let witness =
+                format!("{} waits for state that everybody has: {}", names('r', &fetching), describe(core));
+            findings.add(Property::L4, "state transfer without need", witness);
+        }
+    }
+
     /// Looks at the core at `now`; `waiting` are the clients without an answer.
     pub fn look(&mut self, now: u64, core: &[Seen], waiting: &[u16], views: usize, findings: &mut Findings) {
         let changes = views - self.views_before;

@@ -1,6 +1,9 @@
 //! Sanity of messages: S23.
 
-use vr::{CommitNumber, Incarnation, Message, MessageKind, OpNumber, Payload, ReplicaId, Role, View};
+use vr::{
+    CommitNumber, Incarnation, Message, MessageKind, OpNumber, Payload, Replica, ReplicaId, Role, Rules,
+    Service, View,
+};
 
 use super::members::Member;
 use super::{Findings, Property};
@@ -10,6 +13,7 @@ use super::{Findings, Property};
 pub struct Messages {
     last: Option<(MessageKind, View)>,
     other_than_recovery: bool,
+    asked_for_state: bool,
     /// A message of an earlier view than its sender was in.
     earlier_view: Option<(MessageKind, View, View)>,
     /// The last attempt at a recovery of each replica.
@@ -21,6 +25,7 @@ impl Messages {
         Self {
             last: None,
             other_than_recovery: false,
+            asked_for_state: false,
             earlier_view: None,
             attempts: vec![(Incarnation::ZERO, 0); replicas],
         }
@@ -77,11 +82,23 @@ impl Messages {
         }
         self.last = Some((kind, message.view));
         self.other_than_recovery |= kind != MessageKind::Recovery;
+        self.asked_for_state |= kind == MessageKind::GetState;
     }
 
-    /// S23: messages carry the view that their sender is in, and recovering replicas only ask.
+    /// S23: messages carry the view that their sender is in, recovering replicas only ask, and who asks for
+    /// state waits for it.
     #[inline]
-    pub(super) fn after_step(&mut self, replica: ReplicaId, role: Role, view: View, findings: &mut Findings) {
+    pub(super) fn after_step<S: Service, R: Rules>(
+        &mut self,
+        replica: ReplicaId,
+        state: &Replica<S, R>,
+        findings: &mut Findings,
+    ) {
+        let (role, view) = (state.role(), state.view());
+        if std::mem::take(&mut self.asked_for_state) && !state.is_fetching() {
+            let witness = format!("{replica} asked for state, but does not wait for it");
+            findings.add(Property::S23, "asked without waiting", witness);
+        }
         let Some((kind, sent_in)) = self.last.take() else { return };
         let other_than_recovery = std::mem::take(&mut self.other_than_recovery);
         if let Some((kind, sent_in, own)) = self.earlier_view.take() {

@@ -3,7 +3,9 @@
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
-use vr::{ClientAddress, ClientId, Execution, OpNumber, Outcome, RequestBody, RequestNumber, Service};
+use vr::{
+    ClientAddress, ClientId, Execution, OpNumber, Outcome, Registration, RequestBody, RequestNumber, Service,
+};
 
 use super::ghost::Committed;
 use super::{Fact, Findings, Property};
@@ -16,6 +18,8 @@ pub struct Requests {
     addresses: Vec<ClientAddress>,
     /// The last request of each client process: its number and the digest of the operation.
     made: FxHashMap<ClientAddress, (u64, u64)>,
+    /// The open session of each client process.
+    sessions: FxHashMap<ClientAddress, ClientId>,
     /// The last executed request of each session, and where.
     executed: FxHashMap<ClientId, (RequestNumber, OpNumber)>,
     /// The last operation that any client knows to be executed.
@@ -29,6 +33,7 @@ impl Requests {
         Self {
             addresses: vec![ClientAddress::ZERO; clients],
             made: FxHashMap::default(),
+            sessions: FxHashMap::default(),
             executed: FxHashMap::default(),
             acknowledged: OpNumber::ZERO,
             floors: vec![OpNumber::ZERO; clients],
@@ -70,6 +75,9 @@ impl Requests {
                 let witness = format!("op {} registers a client that there is not", seen.op_number);
                 findings.add(Property::S28, "registration never asked for", witness);
             }
+            if let Outcome::Registered(opened) = execution.outcome {
+                self.has_one_session(seen, opened, findings);
+            }
             return;
         };
         self.was_made(seen, *number, operation, findings);
@@ -84,6 +92,24 @@ impl Requests {
                     .between([Fact::committed(first), Fact::committed(op_number)]);
             }
             Outcome::Evicted | Outcome::Registered(_) => {}
+        }
+    }
+
+    /// S11: a registration that is executed once more opens no other session.
+    /// Nor does a primary give one two positions.
+    fn has_one_session(&mut self, seen: &Committed, opened: Registration, findings: &mut Findings) {
+        let (address, op_number) = (seen.address, seen.op_number);
+        if let Some(evicted) = opened.evicted {
+            self.sessions.retain(|_, session| *session != evicted);
+        }
+        let session = *self.sessions.entry(address).or_insert(opened.client);
+        if session != opened.client {
+            let witness = format!("client {address} has session {session} and is given {}", opened.client);
+            findings.add(Property::S11, "two sessions", witness);
+        } else if opened.client.0 != op_number.0 {
+            let witness =
+                format!("op {op_number} registers client {address} once more: it has session {session}");
+            findings.add(Property::S11, "registered twice in the log", witness);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use vr::{DoViewChange, Log, Message, OpNumber, Payload, ReplicaId, View};
+use vr::{DoViewChange, Log, Message, OpNumber, Payload, Replica, ReplicaId, Role, Rules, Service, View};
 
 use super::log_agreement::chained;
 use super::members::Member;
@@ -48,6 +48,21 @@ impl Votes {
             Payload::DoViewChange(vote) => promised.vote(member, replica, message.view, vote, findings),
             _ => {}
         }
+    }
+}
+
+/// S20: a normal replica knows that it is.
+#[inline]
+pub(super) fn knows_normal_view<S: Service, R: Rules>(
+    replica: ReplicaId,
+    state: &Replica<S, R>,
+    findings: &mut Findings,
+) {
+    let (view, known) = (state.view(), state.last_normal_view());
+    if matches!(state.role(), Role::Primary | Role::Backup) && known != view {
+        let witness =
+            format!("{replica} is normal in view {view}, but takes view {known} for its last normal one");
+        findings.add(Property::S20, "last normal view forgotten", witness);
     }
 }
 

@@ -220,6 +220,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 });
                 let calm = STABLE_TIMEOUTS * self.setup.protocol.primary_timeout_us * 1_000;
                 if stable.is_some_and(|stable| now - stable.since >= calm) {
+                    Liveness::settled(&seen, &mut self.environment.checks.findings);
                     self.phase = Phase::Over;
                     return;
                 }

@@ -1,0 +1,74 @@
+//! A sweep of fixed seeds over all built-in scenarios: everything holds, and everything rare is reached.
+//!
+//! It is also the only test that `cargo mutants` runs (see `vr/mutants.md`), so no result of a run is compared with
+//! what it was before: a change of behaviour is not a fault. What counts is what the checks say, what was
+//! reached, and what the paper promises of a group that is left in peace.
+
+mod promises;
+
+use std::num::NonZeroUsize;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use sim::scenario::{Overrides, Scenario};
+use sim::sweep::{Outcome, Plan, Progress, Shard, sweep};
+
+/// How many seeds: enough that each mark is reached several times.
+const SEEDS: u64 = 2_000;
+/// A run takes milliseconds. One that takes this long will not end.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What honest replicas in a group of fixed members never do to each other.
+const NEVER: [&str; 3] =
+    ["ignored:not-from-a-member", "ignored:not-from-primary", "ignored:new-state-with-gap"];
+
+#[test]
+fn everything_holds_and_everything_rare_is_reached() {
+    let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let plan = Plan {
+        scenarios: Scenario::builtin().collect(),
+        overrides: Overrides::default(),
+        bug: None,
+        first: 0,
+        count: Some(SEEDS),
+        shard: Shard::WHOLE,
+        jobs: cores,
+        recheck_percent: 2,
+    };
+    let outcome = watched(&plan);
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+    assert_eq!(outcome.inconclusive.count, 0, "{:?}", outcome.inconclusive);
+    assert_eq!(outcome.harness_failed.count, 0, "{:?}", outcome.harness_failed);
+    assert_eq!(outcome.unequal.count, 0, "{:?}", outcome.unequal);
+    assert_eq!(outcome.totals.runs, SEEDS);
+    assert_eq!(outcome.totals.empty, 0);
+    for (name, count) in outcome.totals.marks.all() {
+        assert_eq!(count == 0, NEVER.contains(&name.as_str()), "{name} was reached {count} times");
+    }
+}
+
+/// Sweeps until the first run that does not hold. Ends the process if a run does not end: a replica in an
+/// endless loop cannot be stopped in any other way.
+fn watched(plan: &Plan) -> Outcome {
+    let (progress, over) = (Progress::default(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut runs, mut waited) = (0, Duration::ZERO);
+            while !over.load(Ordering::Relaxed) {
+                let interval = Duration::from_millis(10);
+                thread::sleep(interval);
+                let now = progress.runs.load(Ordering::Relaxed);
+                waited = if now == runs { waited + interval } else { Duration::ZERO };
+                runs = now;
+                if waited >= PATIENCE {
+                    eprintln!("a run has not ended within {PATIENCE:?}; {runs} runs had");
+                    process::exit(101);
+                }
+            }
+        });
+        let outcome = sweep(plan, &progress, &|| progress.failures.load(Ordering::Relaxed) > 0);
+        over.store(true, Ordering::Relaxed);
+        outcome
+    })
+}

@@ -1,0 +1,331 @@
+//! What the protocol promises of a group to which nothing happens, or one thing: how many messages and how
+//! much time that takes. Every message takes the same time here, so most of it can be said exactly.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use sim::decisions::{Decisions, Done, Healed};
+use sim::faults::Action;
+use sim::marks::Marks;
+use sim::node::Node;
+use sim::registry::{self, AnyManner};
+use sim::run::{Report, Verdict};
+use sim::scenario::{Overrides, Scenario};
+use sim::setup::{CrashTarget, PartitionShape, Setup};
+use vr::ReplicaId;
+
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+/// How long every message travels.
+const DELAY: u64 = MILLISECOND / 2;
+/// When the one thing happens.
+const THEN: u64 = SECOND;
+const CLIENTS: u16 = 4;
+/// After everything else.
+const NEVER: u64 = 1_000 * SECOND;
+/// How long a replica is cut off.
+const CUT: u64 = 5 * SECOND;
+const SEEDS: std::ops::Range<u64> = 0..5;
+
+/// A group that is left in peace, with what its clients ask for.
+struct Peace {
+    setup: Arc<Setup>,
+    report: Report,
+    decisions: Decisions<Value>,
+}
+
+impl Peace {
+    /// `think_us` is the mean pause of a client between two requests, in microseconds.
+    fn new(seed: u64, replicas: u8, steps: u64, think_us: u64) -> Self {
+        Self::adjusted(seed, replicas, steps, think_us, |_| {})
+    }
+
+    fn adjusted(seed: u64, replicas: u8, steps: u64, think_us: u64, adjust: impl FnOnce(&mut Setup)) -> Self {
+        let calm = Scenario::find("calm").expect("built in");
+        let overrides = Overrides {
+            steps: Some(steps),
+            replicas: Some(replicas),
+            clients: Some(CLIENTS),
+            workload: Some("key-value"),
+        };
+        let mut setup = calm.resolve(seed, &overrides);
+        setup.network.delay_min_us = DELAY / 1_000;
+        setup.network.delay_mean_us = 0;
+        setup.traffic.think_mean_us = think_us;
+        let protocol = &mut setup.protocol;
+        protocol.heartbeat_us = 20_000;
+        protocol.primary_timeout_us = 100_000;
+        protocol.view_change_timeout_us = 150_000;
+        protocol.resend_us = 25_000;
+        protocol.abdication_us = 200_000;
+        protocol.backoff_limit = 4;
+        protocol.pipeline_max = 64;
+        protocol.sessions_max = 64;
+        protocol.request_timeout_us = 60_000;
+        adjust(&mut setup);
+        let setup = Arc::new(setup);
+        let (report, trace) = registry::record(&setup, None).expect("a known workload");
+        assert_eq!(report.verdict, Verdict::Held);
+        Self { setup, report, decisions: trace.decisions }
+    }
+
+    /// The same again, with `action` done to it. In the end everybody is to agree.
+    fn but(&self, actions: impl IntoIterator<Item = Action>) -> Report {
+        self.but_at(actions.into_iter().map(|action| (THEN, action)))
+    }
+
+    /// The same again, with actions done to it at their times.
+    fn but_at(&self, actions: impl IntoIterator<Item = (u64, Action)>) -> Report {
+        let done = |(at, action)| Done { at, when_sent: None, action };
+        let healed = self.decisions.healed.as_ref().expect("the faults stopped");
+        assert!(healed.at > 2 * THEN, "there is time for it");
+        let everybody = Healed { at: healed.at, core: (0..self.setup.replicas).collect() };
+        let script = Decisions {
+            actions: actions.into_iter().map(done).collect(),
+            healed: Some(everybody),
+            ..self.decisions.clone()
+        };
+        let manner = AnyManner { script: Some(&script), ..AnyManner::default() };
+        let recorded = registry::run_any(&self.setup, None, &manner, &mut |_| {}).expect("a known workload");
+        let report = recorded.report;
+        assert_eq!(report.verdict, Verdict::Held, "{report:#?}");
+        report
+    }
+
+    /// How many more operations were answered in peace than in `report`, as time that clients waited.
+    fn outage(&self, report: &Report) -> u64 {
+        let missing = self.report.marks.answered.saturating_sub(report.marks.answered);
+        missing * 4 * DELAY / u64::from(CLIENTS)
+    }
+}
+
+fn count(marks: &Marks, name: &str) -> u64 {
+    let found = marks.all().into_iter().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("no mark {name}")).1
+}
+
+fn crash(replica: u8, restart_after: u64) -> Action {
+    Action::Crash { replica, target: CrashTarget::Random, restart_after }
+}
+
+/// These links carry nothing for a while.
+fn cut(links: impl IntoIterator<Item = (Node, Node)>, lasts: u64) -> Action {
+    Action::Cut { shape: PartitionShape::OneWay, links: links.into_iter().collect(), lasts }
+}
+
+fn replica(name: u8) -> Node {
+    Node::Replica(ReplicaId(name))
+}
+
+/// One replica hears nobody and is heard by nobody, clients included.
+fn isolate(alone: u8, replicas: u8, lasts: u64) -> Action {
+    let others = (0..replicas).filter(|&other| other != alone).map(replica);
+    let others = others.chain((0..CLIENTS).map(Node::Client));
+    cut(others.flat_map(|other| [(replica(alone), other), (other, replica(alone))]), lasts)
+}
+
+/// Normal operation (paper, section 4.1): four message delays for each request; of messages, the request, the
+/// reply, and two for each backup. Nothing is sent twice, nothing goes to waste.
+#[test]
+fn a_group_in_peace_does_what_is_needed_and_nothing_else() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 2]) {
+        let peace = Peace::new(seed, replicas, 30_000 * u64::from(replicas), 0);
+        let report = peace.but([]);
+        let marks = &report.marks;
+        let backups = u64::from(replicas) - 1;
+        assert_eq!(report.views, 0);
+        assert_eq!(report.committed, marks.answered + u64::from(CLIENTS), "each client registers");
+        assert_eq!(count(marks, "sent:request"), report.committed);
+        assert_eq!(count(marks, "sent:reply"), report.committed);
+        assert_eq!(count(marks, "sent:prepare"), backups * report.committed);
+        assert_eq!(count(marks, "sent:prepare-ok"), backups * report.committed);
+        let heartbeats = count(marks, "sent:commit");
+        let expected = backups * (report.time / (20 * MILLISECOND));
+        assert!(heartbeats.abs_diff(expected) <= 2 * backups, "{heartbeats} heartbeats, not {expected}");
+        for (name, count) in marks.all() {
+            let is_needed = ["sent:request", "sent:reply", "sent:prepare", "sent:prepare-ok", "sent:commit"]
+                .contains(&name.as_str());
+            assert!(is_needed || count == 0, "{name} was reached {count} times");
+        }
+        let faults_stop = peace.decisions.healed.as_ref().expect("they did").at;
+        let possible = u64::from(CLIENTS) * faults_stop / (4 * DELAY);
+        assert!(marks.answered + 4 * u64::from(CLIENTS) >= possible, "{} of {possible}", marks.answered);
+    }
+}
+
+/// A dead primary costs one view change. The backups wait for up to 125 ms, and the clients, which have sent their
+/// requests to all for the first time before that, try again after up to 75 ms and 150 ms more.
+#[test]
+fn a_dead_primary_is_replaced_at_once() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let report = peace.but([crash(0, NEVER)]);
+        assert_eq!(report.views, 1);
+        let outage = peace.outage(&report);
+        assert!(outage < 230 * MILLISECOND, "{outage} ns");
+        assert!(count(&report.marks, "moment:request-retried") <= 2 * u64::from(CLIENTS));
+    }
+}
+
+/// A primary that is back at once has lost its memory: nobody waits for a timeout but the clients, whose first
+/// retry comes after up to 75 ms.
+#[test]
+fn a_primary_that_lost_its_memory_is_replaced_sooner() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let report = peace.but([crash(0, MILLISECOND)]);
+        assert_eq!(report.views, 1);
+        let outage = peace.outage(&report);
+        assert!(outage < 80 * MILLISECOND, "{outage} ns");
+        let recoveries = count(&report.marks, "sent:recovery");
+        assert!(recoveries <= 2 * (u64::from(replicas) - 1), "{recoveries} Recoveries sent");
+    }
+}
+
+/// A client that was silent while the primary was replaced asks the old one, which tells it where to go: two more
+/// message delays, and no timeout.
+#[test]
+fn a_client_follows_to_the_new_primary() {
+    let retried = |seed| {
+        let peace = Peace::new(seed, 3, 5_000, 500_000);
+        let report = peace.but([crash(0, MILLISECOND)]);
+        assert_eq!(report.views, 1);
+        count(&report.marks, "moment:request-retried")
+    };
+    let retried: u64 = SEEDS.map(retried).sum();
+    assert!(retried <= 5, "{retried} of 20 clients had to send a request again");
+}
+
+/// The primary of the next view is dead too. The backups wait for up to 125 ms and then up to 188 ms, and the
+/// clients try again after up to 75 ms, 150 ms and 300 ms.
+#[test]
+fn two_dead_primaries_in_a_row_are_replaced() {
+    for seed in SEEDS {
+        let peace = Peace::new(seed, 5, 60_000, 0);
+        let report = peace.but([crash(0, NEVER), crash(1, NEVER)]);
+        assert_eq!(report.views, 1);
+        let outage = peace.outage(&report);
+        assert!(outage < 530 * MILLISECOND, "{outage} ns");
+    }
+}
+
+/// A backup that restarts recovers from the first answers, and nobody else notices.
+#[test]
+fn a_backup_recovers_in_one_round() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let report = peace.but([crash(1, MILLISECOND)]);
+        assert_eq!(report.views, 0);
+        assert_eq!(count(&report.marks, "sent:recovery"), u64::from(replicas) - 1);
+        assert_eq!(count(&report.marks, "sent:recovery-response"), u64::from(replicas) - 1);
+        assert_eq!(count(&report.marks, "moment:recovery"), 1);
+        assert_eq!(count(&report.marks, "moment:request-retried"), 0);
+        assert!(report.marks.answered + u64::from(CLIENTS) >= peace.report.marks.answered);
+    }
+}
+
+/// A backup that was cut off deposes nobody, also when it is back; and it has not flooded the network.
+#[test]
+fn a_backup_that_was_cut_off_comes_back_quietly() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 30_000, 10_000);
+        let report = peace.but([isolate(1, replicas, CUT)]);
+        let marks = &report.marks;
+        let backups = u64::from(replicas) - 1;
+        assert_eq!(report.views, 0);
+        assert_eq!(count(marks, "moment:request-retried"), 0);
+        assert_eq!(count(marks, "sent:prepare"), backups * report.committed, "nothing is sent in vain");
+        assert_eq!(count(marks, "sent:get-state"), 1, "all that was missed is fetched at once");
+        assert_eq!(count(marks, "sent:new-state"), 1);
+        is_patient(marks, backups);
+    }
+}
+
+/// A primary that was cut off is replaced once, and comes back as a backup.
+#[test]
+fn a_primary_that_was_cut_off_comes_back_as_a_backup() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 30_000, 10_000);
+        let report = peace.but([isolate(0, replicas, CUT)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        assert!(count(marks, "moment:request-retried") <= 2 * u64::from(CLIENTS));
+        is_patient(marks, u64::from(replicas) - 1);
+    }
+}
+
+/// Who waits for the next view alone says so once in each primary timeout, after a few times in quick succession.
+/// The others say so a few times.
+fn is_patient(marks: &Marks, backups: u64) {
+    let (sent, most) = (count(marks, "sent:start-view-change"), backups * (CUT / (100 * MILLISECOND) + 8));
+    assert!(sent <= most, "{sent} StartViewChanges, not {most}");
+}
+
+/// A view change that comes to nothing makes everybody more patient, a view that lasts makes them as quick as
+/// before.
+#[test]
+fn patience_is_lost_again() {
+    for seed in SEEDS {
+        let peace = Peace::new(seed, 5, 250_000, 0);
+        let back = SECOND / 2;
+        let before = [(THEN, crash(0, back)), (THEN, crash(1, back)), (2 * THEN, crash(2, back))];
+        let last = (3 * THEN, crash(3, back));
+        let [before, after] = [peace.but_at(before.clone()), peace.but_at(before.into_iter().chain([last]))];
+        assert_eq!([before.views, after.views], [2, 3]);
+        let outage = peace.outage(&after) - peace.outage(&before);
+        assert!(outage < 230 * MILLISECOND, "{outage} ns");
+    }
+}
+
+/// Where messages take longer than the timeout of a view change allows for, none would ever come to its end;
+/// but patience grows.
+#[test]
+fn slow_links_are_overcome_with_patience() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::adjusted(seed, replicas, 60_000, 0, |setup| {
+            setup.network.delay_min_us = 25_000;
+            setup.protocol.request_timeout_us = 500_000;
+            setup.protocol.view_change_timeout_us = 30_000;
+        });
+        let report = peace.but([crash(0, NEVER)]);
+        assert!((1..=2 * u64::from(replicas)).contains(&report.views), "{} views", report.views);
+        assert!(report.marks.answered > peace.report.marks.answered * 9 / 10);
+    }
+}
+
+/// A primary whose backups cannot answer it gives up after 200 ms, and comes back as a backup. The backups wait
+/// for up to 125 ms; the clients try again after up to 75 ms, 150 ms and 300 ms.
+#[test]
+fn a_primary_that_hears_nobody_gives_up() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let report = peace.but([cut((1..replicas).map(|other| (replica(other), replica(0))), SECOND)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        assert_eq!(count(marks, "path:abdicated"), 1);
+        assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        let outage = peace.outage(&report);
+        assert!(outage < 530 * MILLISECOND, "{outage} ns");
+        let retried = count(marks, "moment:request-retried");
+        assert!(retried <= 3 * u64::from(CLIENTS), "{retried} requests sent again");
+    }
+}
+
+/// A client that does not reach the primary, nor the primary it, is served by the backups: they pass its requests
+/// on, and answer when it tries again. Nobody else notices.
+#[test]
+fn a_client_without_the_primary_is_served_by_backups() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 60_000, 0);
+        let links = [(Node::Client(0), replica(0)), (replica(0), Node::Client(0))];
+        let report = peace.but([cut(links, SECOND)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 0);
+        let outage = peace.outage(&report);
+        assert!(outage < SECOND / u64::from(CLIENTS) + 20 * MILLISECOND, "{outage} ns");
+        let retried = count(marks, "moment:request-retried");
+        // Each of its requests takes two retries: after 60 to 75 ms, and after 120 to 150 ms.
+        assert!((8..=12).contains(&retried), "{retried} requests sent again");
+    }
+}
