@@ -79,7 +79,7 @@ impl Peace {
         let done = |(at, action)| Done { at, when_sent: None, action };
         let healed = self.decisions.healed.as_ref().expect("the faults stopped");
         assert!(healed.at > 2 * THEN, "there is time for it");
-        let everybody = Healed { at: healed.at, core: (0..self.setup.replicas).collect() };
+        let everybody = Healed { at: healed.at, core: (0..self.setup.replicas).collect(), cut: Vec::new() };
         let script = Decisions {
             actions: actions.into_iter().map(done).collect(),
             healed: Some(everybody),
