@@ -172,15 +172,16 @@ fn parts_that_do_not_fit_together_are_refused() {
     write(&folder, "shard.jsonl", &part.replacen("\"2/4\"", "\"5/4\"", 1));
     write(&folder, "text.jsonl", "seeds\n");
     write(&folder, "empty.jsonl", "");
-    let wrong = [
+    let end = lines.len();
+    let wrong: [(&str, &str); 17] = [
         ("3.jsonl", "part 2 of 4 is missing"),
         ("1.jsonl", "1.jsonl: part 1 of 4, as 1.jsonl is: expected each part once"),
-        ("short.jsonl", "short.jsonl: ends after line 19: expected seed"),
+        ("short.jsonl", &format!("short.jsonl: ends after line {}: expected seed", end - 1)),
         ("gap.jsonl", "gap.jsonl:6: seed"),
         ("twice.jsonl", "twice.jsonl:7: seed"),
-        ("cut.jsonl", "cut.jsonl:20: cut in the middle of the line: expected seed"),
-        ("longer.jsonl", "longer.jsonl:21: seed"),
-        ("tail.jsonl", "tail.jsonl:21: something follows the last seed"),
+        ("cut.jsonl", &format!("cut.jsonl:{end}: cut in the middle of the line: expected seed")),
+        ("longer.jsonl", &format!("longer.jsonl:{}: seed", end + 1)),
+        ("tail.jsonl", &format!("tail.jsonl:{}: something follows the last seed", end + 1)),
         ("newer.jsonl", "newer.jsonl: written by newer code: records version 2, expected 1"),
         ("code.jsonl", "code.jsonl: made by code x"),
         ("bug.jsonl", "bug.jsonl: not a part of the same sweep as 1.jsonl: bug is \"M-Q2\", not null"),
@@ -207,7 +208,12 @@ fn a_seed_with_two_results_is_told() {
     write(&folder, "again.jsonl", &format!("{}{other}{}", &part[..at], &part[at + 1..]));
     let told = "gave two results: digest";
     refused(&folder, "merge 2.jsonl again.jsonl", 5, told);
-    refused(&folder, "merge 1.jsonl 2.jsonl 3.jsonl 4.jsonl again.jsonl", 5, "in again.jsonl:21");
+    refused(
+        &folder,
+        "merge 1.jsonl 2.jsonl 3.jsonl 4.jsonl again.jsonl",
+        5,
+        &format!("in again.jsonl:{}", part.lines().count()),
+    );
 }
 
 #[test]

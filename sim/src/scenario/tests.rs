@@ -79,7 +79,7 @@ fn values_of_another_type_have_a_position() {
     );
     assert_eq!(
         refusal(r#""expect": "luck""#),
-        "test.json:1:43: unknown variant `luck`, expected `progress` or `stuck`"
+        "test.json:1:43: unknown variant `luck`, expected one of `progress`, `stuck`, `steady`"
     );
 }
 

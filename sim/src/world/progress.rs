@@ -49,7 +49,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if !cut.is_empty() {
             self.environment.tell(|| Effect::StaysCut(cut.clone()));
         }
-        let healed = || Healed { at: now, core: core.iter().map(|id| id.0).collect(), cut: cut.clone() };
+        // A script's heal comes a moment after the time that it says.
+        let at = self.environment.script.as_ref().and_then(|script| Some(script.healed.as_ref()?.at));
+        let at = at.unwrap_or(now);
+        let healed = || Healed { at, core: core.iter().map(|id| id.0).collect(), cut: cut.clone() };
         if let Some(record) = &mut self.environment.record {
             record.healed = Some(healed());
         }
