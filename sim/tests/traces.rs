@@ -203,7 +203,7 @@ fn a_story_is_told_and_two_runs_are_compared() {
     let (list, _) = out(&["trace", "show", &recovery, "--list"]);
     assert!(list.lines().count() > story.lines().count());
     let (same, code) = out(&["diff", &recovery, &recovery]);
-    assert_eq!((same.as_str(), code), ("the same 68 events happen in both\n", Some(0)));
+    assert_eq!((same.as_str(), code), ("the same 77 events happen in both\n", Some(0)));
     let (parts, code) = out(&["diff", &recovery, &transfer]);
     assert_eq!(code, Some(1));
     assert!(parts.contains("planted bug: M-R0 in A, M-S1 in B") && parts.contains("\nB "), "{parts}");
@@ -223,7 +223,7 @@ fn a_failure_is_explained() {
     let (json, _, code) = out(&["explain", &kept("published-recovery"), "--json", "--branches", "20"]);
     assert_eq!(code, Some(0));
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(json["points"].as_array().unwrap().last().unwrap()["step"], 68);
+    assert_eq!(json["points"].as_array().unwrap().last().unwrap()["step"], 77);
     let (page, complaint, code) = out(&["explain", &kept("new-state-of-another-view")]);
     assert_eq!((page.as_str(), code), ("", Some(6)));
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
