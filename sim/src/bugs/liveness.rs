@@ -45,7 +45,7 @@ wrong! {
 }
 wrong! {
     /// A replica that hears of a later view change goes one view further.
-    OneViewFurther { fn view_joined(&self, _: View, own: View) -> View { own.next() } }
+    OneViewFurther { fn view_joined(&self, heard: View, _: View) -> View { heard.next() } }
 }
 wrong! {
     /// A replica does not join a view change that others have entered.
@@ -119,7 +119,7 @@ pub const BUGS: &[Bug] = &[
         "whoever hears of a later view goes one view further",
         &OneViewFurther,
         1_000,
-        &[L5, L1, L9],
+        &[L5, L1, L2, L3, L6, L9],
     ),
     Bug::new(
         "M-T17",
@@ -127,5 +127,6 @@ pub const BUGS: &[Bug] = &[
         &JoinsNobody,
         1_000,
         &[L2, L1, L6, L9],
-    ),
+    )
+    .in_scenario("rotating-primaries"),
 ];

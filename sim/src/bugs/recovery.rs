@@ -37,10 +37,6 @@ wrong! {
     }
 }
 wrong! {
-    /// An answer counts although its sender has crashed since.
-    StaleAnswersCount { fn answer_still_counts(&self, _: Incarnation, _: Incarnation) -> bool { true } }
-}
-wrong! {
     /// A recovering replica votes.
     VotesWhileRecovering {
         fn takes_part_while_recovering(&self, kind: MessageKind) -> bool {
@@ -105,14 +101,6 @@ pub const BUGS: &[Bug] = &[
     .in_scenario("quick-restarts"),
     Bug::new("M-R4", "one answer too few ends a recovery", &SmallRecoveryQuorum, 10_000, &[S19, S4b, S2])
         .in_scenario("quick-restarts"),
-    Bug::new(
-        "M-R5",
-        "an answer to a recovery counts although its sender has crashed since",
-        &StaleAnswersCount,
-        400_000,
-        &[S4b, S2, S19],
-    )
-    .in_scenario("overlapping-recoveries"),
     Bug::new(
         "M-R6",
         "a recovering replica votes",

@@ -161,17 +161,18 @@ fn guided(args: &SelftestArgs, outcomes: &[Outcome]) -> Vec<Outcome> {
     selftest::guided(outcomes, args.jobs(), &|hunt| progress.over(hunt.bug))
 }
 
-/// How far it is: on a terminal a bar, elsewhere nothing.
-struct Progress(Mutex<ProgressBar>);
+/// How far it is: on a terminal a bar, elsewhere a line for each tenth.
+struct Progress {
+    what: &'static str,
+    bar: Mutex<ProgressBar>,
+}
 
 impl Progress {
-    fn new(what: &str, length: usize) -> Self {
-        if !io::stderr().is_terminal() {
-            return Self(Mutex::new(ProgressBar::hidden()));
-        }
+    fn new(what: &'static str, length: usize) -> Self {
         let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}");
         let style = style.expect("the template is valid");
-        Self(Mutex::new(ProgressBar::new(length as u64).with_style(style).with_prefix(what.to_owned())))
+        let bar = ProgressBar::new(length as u64).with_style(style).with_prefix(what);
+        Self { what, bar: Mutex::new(bar) }
     }
 
     fn over(&self, bug: &'static Bug) {
@@ -179,15 +180,19 @@ impl Progress {
     }
 
     fn tell(&self, name: &str) {
-        let bar = self.0.lock().expect("nobody panics while it is held");
+        let bar = self.bar.lock().expect("nobody panics while it is held");
         bar.set_message(name.to_owned());
         bar.inc(1);
+        let (done, all) = (bar.position(), bar.length().unwrap_or(0).max(1));
+        if !io::stderr().is_terminal() && done * 10 / all > (done - 1) * 10 / all {
+            remark(&format!("{}: {done} of {all}", self.what));
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Ok(bar) = self.0.lock() {
+        if let Ok(bar) = self.bar.lock() {
             bar.finish_and_clear();
         }
     }

@@ -75,6 +75,11 @@ impl Primary {
 }
 
 impl<O> Backup<O> {
+    /// Whether a client still waits for whom the next view was proposed.
+    pub(super) const fn is_discontent(&self) -> bool {
+        self.discontent
+    }
+
     pub(super) fn starting(now: Instant, patience: Duration) -> Self {
         Self {
             proven_at: now + patience.doubled(PROVEN_AFTER),
@@ -256,6 +261,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.rules.prepare_follows(op_number, self.log.last()) {
             self.append(entry, outbox);
             self.append_kept(outbox);
+            self.forget_filled_gap();
         } else if op_number > self.log.last() {
             outbox.took(RarePath::PrepareKept);
             let bound = self.options.pipeline_max;

@@ -155,13 +155,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.append(entry.clone(), outbox);
         }
         self.append_kept(outbox);
+        self.forget_filled_gap();
         let last = self.log.last();
-        if self.transfer.is_some_and(|transfer| transfer.view == self.view && transfer.up_to <= last) {
-            self.transfer = None;
-        }
         let primary = self.primary_of(self.view);
         self.send(primary, Payload::PrepareOk(PrepareOk { op_number: last }), outbox);
         self.advance_commit(self.rules.learned_commit(state.commit_number, last), outbox);
+    }
+
+    /// Nothing is waited for any more if the log reaches as far as is known in this view.
+    pub(super) fn forget_filled_gap(&mut self) {
+        let (view, last) = (self.view, self.log.last());
+        self.transfer = self.transfer.filter(|transfer| transfer.view != view || transfer.up_to > last);
     }
 
     /// Replaces everything above the commit-number by the later view's log, and becomes normal there.

@@ -80,9 +80,11 @@ impl Proposals {
         resend_interval.doubled(self.repeated.min(4)).min(primary_timeout)
     }
 
-    fn count(&self, now: Instant, window: Duration) -> usize {
-        let fresh = |heard: &&Option<Instant>| heard.is_some_and(|heard| now.since(heard) <= window);
-        self.heard_at.iter().chain([&self.made_at]).filter(fresh).count()
+    /// How many want the next view. `own_stands` says that the own proposal does not lapse.
+    fn count(&self, now: Instant, window: Duration, own_stands: bool) -> usize {
+        let fresh = |made: &Option<Instant>| made.is_some_and(|made| now.since(made) <= window);
+        let own = fresh(&self.made_at) || (own_stands && self.made_at.is_some());
+        usize::from(own) + self.heard_at.iter().filter(|heard| fresh(heard)).count()
     }
 }
 
@@ -104,9 +106,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn enter_proposed_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        // Proposals are repeated at least once in each primary timeout.
+        // Proposals are repeated at least once in each primary timeout; but one for a client that waits only
+        // when the client asks again, if the primary is heard meanwhile.
         let window = self.options.primary_timeout.doubled(1);
-        if self.proposals.count(now, window) >= self.rules.proposal_quorum(self.group) {
+        let own_stands = matches!(&self.phase, Phase::Backup(backup) if backup.is_discontent());
+        if self.proposals.count(now, window, own_stands) >= self.rules.proposal_quorum(self.group) {
             self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
         }
     }
