@@ -86,6 +86,7 @@ pub struct Sprung {
 #[derive(Clone, Debug)]
 pub struct Parked<O, R> {
     view: u64,
+    delay: u64,
     from: Node,
     to: Node,
     life: u32,
@@ -206,7 +207,7 @@ impl<W: Workload> Environment<W> {
         let Some(chronicle) = &mut self.chronicle else { return 0 };
         let dropped = match routed.route {
             Route::Dropped(why) => Some(why),
-            Route::Once(_) | Route::Twice(..) | Route::Parked(_) => None,
+            Route::Once(_) | Route::Twice(..) | Route::Parked(..) => None,
         };
         chronicle.sent(Sent {
             identity: routed.identity,
@@ -255,7 +256,9 @@ impl<W: Workload> Environment<W> {
             Route::Dropped(Dropped::Cut) => self.marks.cut += 1,
             Route::Dropped(Dropped::Overflow) => self.marks.fault(Fault::Overflow),
             Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
-            Route::Parked(view) => self.parked.push(Parked { view, from, to, life, message, packet }),
+            Route::Parked(view, delay) => {
+                self.parked.push(Parked { view, delay, from, to, life, message, packet });
+            }
             Route::Twice(first, second) => {
                 let copy = packet.clone();
                 self.queue.push(first, Event::Deliver { from, to, life, message, packet });
@@ -281,8 +284,8 @@ impl<W: Workload> Environment<W> {
     fn send_on(&mut self, is_due: impl Fn(&Parked<W::Operation, W::Response>) -> bool) {
         let (due, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_due);
         self.parked = parked;
-        for Parked { from, to, life, message, packet, .. } in due {
-            let at = self.now + self.network.least_delay();
+        for Parked { delay, from, to, life, message, packet, .. } in due {
+            let at = self.now + delay;
             self.queue.push(at, Event::Deliver { from, to, life, message, packet });
         }
     }

@@ -34,6 +34,10 @@ pub enum Fate {
     Outlasting(u64),
 }
 
+/// How long after its receiver's view has started a message arrives at the latest that was to outlast views,
+/// in nanoseconds.
+const AFTER_THE_START: u64 = 50_000_000;
+
 /// Why a message was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
@@ -56,8 +60,8 @@ pub enum Route {
     Once(u64),
     /// To its receiver, at both times.
     Twice(u64, u64),
-    /// To its receiver, once that is normal in this view or a later one.
-    Parked(u64),
+    /// To its receiver, once that is normal in this view or a later one, and so long after that.
+    Parked(u64, u64),
 }
 
 /// A message's route, and the fate that led to it if it was unusual.
@@ -173,7 +177,7 @@ impl Network {
         let (route, fate) = self.route_on(now, link, bits, &identity);
         match route {
             Route::Dropped(_) => {}
-            Route::Once(_) | Route::Parked(_) => self.links[link].in_flight += 1,
+            Route::Once(_) | Route::Parked(..) => self.links[link].in_flight += 1,
             Route::Twice(..) => self.links[link].in_flight += 2,
         }
         Routed { identity, route, fate, clogged }
@@ -200,7 +204,11 @@ impl Network {
             Some(Fate::Lost) => Route::Dropped(Dropped::Lost),
             Some(Fate::Late(delay) | Fate::Held(delay)) => Route::Once(usual.max(now + delay)),
             Some(Fate::Twice(delay)) => Route::Twice(usual, now + delay),
-            Some(Fate::Outlasting(views)) => Route::Parked(identity.view + views),
+            Some(Fate::Outlasting(views)) => {
+                // Not at once: what it can do harm to has to be there first.
+                let delay = random::log_uniform(digest::mix(bits, 4), usual - now, AFTER_THE_START);
+                Route::Parked(identity.view + views, delay)
+            }
         };
         (route, fate)
     }
@@ -234,7 +242,7 @@ impl Network {
         let link = self.link_index(routed.identity.from, routed.identity.to);
         self.links[link].in_flight -= match routed.route {
             Route::Dropped(_) => 0,
-            Route::Once(_) | Route::Parked(_) => 1,
+            Route::Once(_) | Route::Parked(..) => 1,
             Route::Twice(..) => 2,
         };
         routed.route = Route::Dropped(Dropped::Silenced);
@@ -246,12 +254,6 @@ impl Network {
     pub fn arrived(&mut self, from: Node, to: Node) {
         let link = self.link_index(from, to);
         self.links[link].in_flight -= 1;
-    }
-
-    /// The least time that a message takes, in nanoseconds.
-    #[must_use]
-    pub const fn least_delay(&self) -> u64 {
-        self.setup.delay_min_us * 1_000
     }
 
     /// Cuts these links; each cut must be mended.

@@ -47,6 +47,10 @@ wrong! {
     /// safe.
     NoProposals { fn proposal_quorum(&self, _: Configuration) -> usize { 1 } }
 }
+wrong! {
+    /// A replica that has nothing new does not answer.
+    SilentWithoutEntries { fn answers_without_entries(&self) -> bool { false } }
+}
 
 /// All controls.
 pub const CONTROLS: &[Bug] = &[
@@ -72,4 +76,7 @@ pub const CONTROLS: &[Bug] = &[
     Bug::new("C-6", "only the last Prepare is sent again", &LastPrepareOnly, 2_000, &[]),
     // The Commit with which a primary begins makes the others ask for the view's log.
     Bug::silent("C-7", "no StartView is ever sent", Silence::All(Kind::StartView), 2_000, &[]),
+    // The half of M-T9 that costs a moment only: who gets no answer asks the next one.
+    Bug::new("C-8", "who has nothing new does not answer", &SilentWithoutEntries, 2_000, &[])
+        .in_scenario("one-fault-stays"),
 ];

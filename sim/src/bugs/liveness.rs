@@ -28,10 +28,6 @@ wrong! {
     SamePeer { fn state_source_after(&self, _: Configuration, _: ReplicaId, peer: ReplicaId) -> ReplicaId { peer } }
 }
 wrong! {
-    /// A replica that has nothing new does not answer.
-    SilentWithoutEntries { fn answers_without_entries(&self) -> bool { false } }
-}
-wrong! {
     /// A replica moves as soon as one has proposed the next view.
     OneProposalSuffices { fn proposal_quorum(&self, _: Configuration) -> usize { 1 } }
 }
@@ -90,14 +86,6 @@ pub const BUGS: &[Bug] = &[
         "M-T9a",
         "the same replica is asked for state again and again",
         &SamePeer,
-        10_000,
-        &[L2, L4, L6, L9],
-    )
-    .in_scenario("one-fault-stays"),
-    Bug::new(
-        "M-T9b",
-        "who has nothing new does not answer",
-        &SilentWithoutEntries,
         10_000,
         &[L2, L4, L6, L9],
     )

@@ -3,7 +3,9 @@
 use vr::{CommitNumber, Configuration, HeldState, MessageKind, OpNumber, ReplicaId, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L3, Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20};
+use crate::check::Property::{
+    L1, L3, L6, Panic, S1, S2, S3, S4b, S5, S6, S7, S8, S9, S10, S12, S14, S19, S20,
+};
 
 wrong! {
     /// A backup takes a Prepare although earlier ones are missing.
@@ -111,7 +113,7 @@ pub const BUGS: &[Bug] = &[
         "M-N3",
         "an acknowledgement given in an earlier view counts",
         &OldAcknowledgements,
-        40_000,
+        100_000,
         &[S8, S2, S1],
     )
     .in_scenario("rotating-primaries"),
@@ -174,13 +176,13 @@ pub const BUGS: &[Bug] = &[
         "votes for a view are counted, whoever sent them",
         &VotesCounted,
         1_000,
-        &[S2, S3, S7, S9, S1, S4b, L3],
+        &[S2, S3, S7, S9, S1, S4b, L3, L1, L6],
     ),
     Bug::new(
         "M-Q6",
         "the new primary's own vote counts each time that it is repeated",
         &OwnVoteCountedAgain,
         1_000,
-        &[S2, S3, S7, S9, S1, S4b, L3],
+        &[S2, S3, S7, S9, S1, S4b, L3, L1, L6],
     ),
 ];

@@ -3,7 +3,7 @@
 use vr::{CommitNumber, HeldState, OpNumber, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{Panic, S1, S2, S3, S4, S7, S9, S20};
+use crate::check::Property::{L6, Panic, S1, S2, S3, S4, S7, S9, S20};
 
 wrong! {
     /// The published rule: cut the log to the commit-number and move to the later view at once.
@@ -57,6 +57,6 @@ pub const BUGS: &[Bug] = &[
         "a replica answers in the middle of a view change",
         &AnyoneAnswers,
         20_000,
-        &[S9, S1, S3, Panic],
+        &[S9, S1, S3, Panic, L6],
     ),
 ];
