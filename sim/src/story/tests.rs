@@ -1,8 +1,11 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
+use crate::registry::{AnyManner, run_any};
 use crate::replay::replay;
 use crate::run::Verdict;
+use crate::scenario::{Overrides, Scenario};
 use crate::trace::Trace;
 
 /// The chronicle of a kept trace, and its violation.
@@ -36,8 +39,17 @@ fn a_view_change_is_told_in_the_protocols_words() {
 
 #[test]
 fn crashes_are_told_after_the_message_at_which_they_come() {
-    let (story, _) = told("published-recovery.trace.jsonl", Scope::Relevant);
-    let crash = story.sentences.iter().find(|sentence| sentence.text.contains("crashes")).expect("one crash");
+    let scenario = Scenario::find("primary-hunt").expect("built in");
+    let manner = AnyManner { chronicle: true, ..AnyManner::default() };
+    let told = |seed: u64| {
+        let setup = Arc::new(scenario.resolve(seed, &Overrides::default()));
+        let ran = run_any(&setup, None, &manner, &mut |_| {}).expect("a known workload");
+        tell(&ran.chronicle.expect("it was asked for"), None, Scope::Eventful)
+    };
+    let is_after_vote = |sentence: &&Sentence| sentence.text.contains("crashes (after-do-view-change)");
+    let has_one = |story: &Story| story.sentences.iter().any(|sentence| is_after_vote(&sentence));
+    let story = (0..200).map(told).find(has_one).expect("a crash after a DoViewChange");
+    let crash = story.sentences.iter().find(is_after_vote).expect("one crash");
     let sends = crash.text.find("sends DoViewChange").expect("a crash after a DoViewChange");
     assert!(sends < crash.text.find("crashes").unwrap(), "{}", crash.text);
     assert!(has(&story, &["starts again without its memory", "sends Recovery"]));
