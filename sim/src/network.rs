@@ -16,6 +16,7 @@ use crate::random::{self, Purpose};
 use crate::setup;
 use crate::timeline::{Befallen, Burst};
 use rand::RngExt;
+use vr::ReplicaId;
 
 /// What befalls a message that does not simply arrive after its link's usual delay. Times are in
 /// nanoseconds.
@@ -213,6 +214,15 @@ impl Network {
         (route, fate)
     }
 
+    /// Up to one round of the primaries, and one view more; half of what is meant for a primary arrives when it
+    /// is primary again.
+    fn views_outlasted(&self, bits: u64, identity: &Identity) -> u64 {
+        let round = self.replicas as u64;
+        let is_for_primary = identity.to == Node::Replica(ReplicaId((identity.view % round) as u8));
+        let choice = digest::mix(bits, 3);
+        if is_for_primary && choice.is_multiple_of(2) { round } else { 1 + (choice >> 1) % (round + 1) }
+    }
+
     #[inline]
     fn draw_fate(&self, bits: u64, identity: &Identity) -> Option<Fate> {
         let setup = &self.setup;
@@ -232,8 +242,7 @@ impl Network {
             roll if roll < twice => Fate::Twice(until(setup.tail_max_us)),
             roll if roll < late => Fate::Late(until(setup.tail_max_us)),
             roll if roll < held => Fate::Held(until(setup.hold_max_us)),
-            // Up to one round of the primaries, and one view more.
-            _ => Fate::Outlasting(1 + digest::mix(bits, 3) % (self.replicas as u64 + 1)),
+            _ => Fate::Outlasting(self.views_outlasted(bits, identity)),
         })
     }
 

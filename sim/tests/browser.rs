@@ -104,7 +104,7 @@ fn steps(said: &str) -> u64 {
 fn shows_the_violation(browser: &Browser, said: &str) -> [u64; 2] {
     let finding = browser.text("#finding");
     assert!(finding.contains("S4b votes are kept"), "{finding}");
-    assert!(finding.contains("r2 is normal in view 0, but view 1 has started on its vote"), "{finding}");
+    assert!(finding.contains("view 1 starts on a vote of r2 in life 0"), "{finding}");
     assert_eq!(browser.count("#finding button"), 2, "both facts");
     let fact = |nth: u64| {
         let step =

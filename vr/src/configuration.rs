@@ -89,7 +89,8 @@ pub struct Options {
     /// How often the primary sends Commit, whether or not there is anything new. A fraction of the primary
     /// timeout, so that a few may be lost.
     pub heartbeat_interval: Duration,
-    /// How long a backup hears nothing from the primary until it proposes the next view.
+    /// How long a backup hears nothing from the primary until it proposes the next view. This one and the next
+    /// ones double with view changes that lead to nothing, up to [`backoff_limit`](Self::backoff_limit) times.
     pub primary_timeout: Duration,
     /// How long a view change may take until the view after it is proposed.
     pub view_change_timeout: Duration,

@@ -71,7 +71,7 @@ pub struct Replica<S: Service, R: Rules = Standard> {
     /// View changes that led to nothing, less one for each time that a view has lasted: each doubles the
     /// timeouts.
     failed_views: u32,
-    /// Whether the current view has been of use: something was committed in it, or it has lasted.
+    /// Whether the current view has been of use: it has lasted or, to its primary, something was committed in it.
     view_has_worked: bool,
     entropy: Entropy,
 }
@@ -421,7 +421,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
-    /// `span`, made longer for each view change in a row that led to nothing, and by up to a quarter at
+    /// `span`, made longer for the view changes that led to nothing, and by up to a quarter at
     /// random, so that replicas do not time out in step.
     pub(crate) fn backed_off(&mut self, span: Duration) -> Duration {
         let doublings = self.doublings();

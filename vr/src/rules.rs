@@ -187,8 +187,8 @@ pub trait Rules {
         true
     }
 
-    /// How often the timeouts are doubled after `failed_views` view changes in a row came to nothing. Without
-    /// it, a group whose view changes take longer than the timeout never completes one.
+    /// How often the timeouts are doubled where `failed_views` view changes came to nothing, less those made up
+    /// for by views that lasted. Without it, a group whose view changes take longer than the timeout never completes one.
     fn doublings(&self, failed_views: u32, limit: u32) -> u32 {
         failed_views.min(limit)
     }

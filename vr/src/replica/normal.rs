@@ -22,6 +22,10 @@ const RESENT_AT_ONCE: u64 = 16;
 /// timeouts are.
 const PROVEN_AFTER: u32 = 3;
 
+/// How often the time that a primary has to take a request is doubled until a proposal lapses that was made for
+/// a client: longer than a client waits before it asks again.
+const PROPOSED_FOR_CLIENTS: u32 = 3;
+
 /// What a primary remembers while its view lasts.
 #[derive(Clone, Debug)]
 pub(crate) struct Primary {
@@ -52,9 +56,19 @@ pub(crate) struct Backup<O> {
     heard: Option<Incarnation>,
     /// A request that a client had to send to everybody, and until when the primary should take it.
     waiting: Option<(Arc<Request<O>>, Instant)>,
-    /// Whether the primary has taken nothing since a client's wait was a reason to propose the next view.
-    /// Then its being alive is no reason to forget who else does.
-    discontent: bool,
+    /// Until when the primary's being alive is no reason to forget who wants the next view: a client's wait was
+    /// a reason to propose it, and the primary has taken nothing since. It ends by itself, as the client may
+    /// have given up.
+    discontent: Option<Discontent>,
+}
+
+/// A backup's, with a primary that takes no requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Discontent {
+    until: Instant,
+    /// For how long proposals are remembered meanwhile: they are made when clients ask again, and clients ask
+    /// less and less often.
+    window: Duration,
 }
 
 impl Primary {
@@ -75,9 +89,9 @@ impl Primary {
 }
 
 impl<O> Backup<O> {
-    /// Whether a client still waits for whom the next view was proposed.
-    pub(super) const fn is_discontent(&self) -> bool {
-        self.discontent
+    /// For how long proposals count, if a client waits for whom the next view was proposed.
+    pub(super) fn discontent_window(&self, now: Instant) -> Option<Duration> {
+        self.discontent.filter(|discontent| now < discontent.until).map(|discontent| discontent.window)
     }
 
     pub(super) fn starting(now: Instant, patience: Duration) -> Self {
@@ -88,7 +102,7 @@ impl<O> Backup<O> {
             kept: Vec::new(),
             heard: None,
             waiting: None,
-            discontent: false,
+            discontent: None,
         }
     }
 
@@ -260,6 +274,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Prepare { op_number, commit_number, entry } = prepare;
         if self.rules.prepare_follows(op_number, self.log.last()) {
             self.append(entry, outbox);
+            self.primary_took_something();
             self.append_kept(outbox);
             self.forget_filled_gap();
         } else if op_number > self.log.last() {
@@ -274,11 +289,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.learn_commit(now, commit_number, outbox);
     }
 
+    /// The primary takes requests: no client's wait speaks against it.
+    pub(super) fn primary_took_something(&mut self) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        backup.waiting = None;
+        if backup.discontent.take().is_some() {
+            self.proposals.clear();
+        }
+    }
+
     /// Appends the kept Prepares that have become the next.
     pub(super) fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
         let Phase::Backup(backup) = &mut self.phase else { return };
-        backup.waiting = None;
-        backup.discontent = false;
         if backup.kept.is_empty() {
             return;
         }
@@ -336,7 +358,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         backup.suspect_at = now + backup.patience;
         backup.heard = Some(self.incarnations[from.index()]);
         let is_proven = now >= backup.proven_at;
-        if !backup.discontent {
+        if backup.discontent_window(now).is_none() {
             self.proposals.clear();
         }
         if is_proven {
@@ -381,10 +403,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return;
         }
         let again = now + self.proposals.interval(resend_interval, self.options.primary_timeout);
+        let window = self.options.abdication_timeout.doubled(self.doublings() + PROPOSED_FOR_CLIENTS);
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.suspect_at = again;
         if client_waits {
-            backup.discontent = true;
+            backup.discontent = Some(Discontent { until: now + window, window });
             outbox.took(RarePath::ProposedForClient);
         }
         self.propose_next_view(now, outbox);

@@ -153,6 +153,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         for entry in state.entries.iter().skip(known) {
             outbox.took(RarePath::GapFetched);
             self.append(entry.clone(), outbox);
+            self.primary_took_something();
         }
         self.append_kept(outbox);
         self.forget_filled_gap();
@@ -178,6 +179,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     ) {
         outbox.took(RarePath::CaughtUpWithLaterView);
         self.replace_log_after(state, outbox);
+        self.view_has_worked &= view == self.view;
         self.view = view;
         self.last_normal_view = view;
         self.enter_normal(now);

@@ -80,11 +80,9 @@ impl Proposals {
         resend_interval.doubled(self.repeated.min(4)).min(primary_timeout)
     }
 
-    /// How many want the next view. `own_stands` says that the own proposal does not lapse.
-    fn count(&self, now: Instant, window: Duration, own_stands: bool) -> usize {
-        let fresh = |made: &Option<Instant>| made.is_some_and(|made| now.since(made) <= window);
-        let own = fresh(&self.made_at) || (own_stands && self.made_at.is_some());
-        usize::from(own) + self.heard_at.iter().filter(|heard| fresh(heard)).count()
+    fn count(&self, now: Instant, window: Duration) -> usize {
+        let fresh = |made: &&Option<Instant>| made.is_some_and(|made| now.since(made) <= window);
+        self.heard_at.iter().chain([&self.made_at]).filter(fresh).count()
     }
 }
 
@@ -109,8 +107,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         // Proposals are repeated at least once in each primary timeout; but one for a client that waits only
         // when the client asks again, if the primary is heard meanwhile.
         let window = self.options.primary_timeout.doubled(1);
-        let own_stands = matches!(&self.phase, Phase::Backup(backup) if backup.is_discontent());
-        if self.proposals.count(now, window, own_stands) >= self.rules.proposal_quorum(self.group) {
+        let longer = match &self.phase {
+            Phase::Backup(backup) => backup.discontent_window(now),
+            _ => None,
+        };
+        let window = longer.map_or(window, |longer| longer.max(window));
+        if self.proposals.count(now, window) >= self.rules.proposal_quorum(self.group) {
             self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
         }
     }
@@ -354,6 +356,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.log.entries_after(end).for_each(|(_, entry)| _ = log.append(entry.clone()));
         }
         self.adopt_log(log, outbox);
+        self.view_has_worked &= view == self.view;
         self.view = view;
         self.last_normal_view = view;
         self.enter_normal(now);
