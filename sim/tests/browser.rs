@@ -52,7 +52,7 @@ fn a_page_shows_a_violation_and_can_be_explored() {
     let output = page.to_str().unwrap();
     let browser = Browser::start(&folder.join("profile"));
 
-    let said = sim(&["view", &kept("published-recovery"), "-o", output]);
+    let said = sim(&["view", &kept("recovered-into-an-older-view"), "-o", output]);
     browser.open(&page);
     let facts = shows_the_violation(&browser, &said);
 
@@ -64,7 +64,7 @@ fn a_page_shows_a_violation_and_can_be_explored() {
     );
     fs::write(&likelihood, format!(r#"{{"points":{points},"decisive":[{}]}}"#, facts[0])).unwrap();
     let curve = format!("--likelihood={}", likelihood.display());
-    sim(&["view", &kept("published-recovery"), "-o", output, &curve]);
+    sim(&["view", &kept("recovered-into-an-older-view"), "-o", output, &curve]);
     browser.open(&page);
     selects_events(&browser, facts);
     filters(&browser, steps(&said));
@@ -104,7 +104,7 @@ fn steps(said: &str) -> u64 {
 fn shows_the_violation(browser: &Browser, said: &str) -> [u64; 2] {
     let finding = browser.text("#finding");
     assert!(finding.contains("S4b votes are kept"), "{finding}");
-    assert!(finding.contains("view 1 starts on a vote of r2 in life 0"), "{finding}");
+    assert!(finding.contains("r2 is normal in view 0, but view 1 has started on its vote"), "{finding}");
     assert_eq!(browser.count("#finding button"), 2, "both facts");
     let fact = |nth: u64| {
         let step =
