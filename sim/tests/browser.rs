@@ -3,13 +3,15 @@
 //!     apt-get install chromium chromium-driver
 //!     cargo test -p sim --test browser -- --ignored
 
+mod common;
+
 #[path = "browser/webdriver.rs"]
 mod webdriver;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::{folder, kept};
 use webdriver::Browser;
 
 const DOWN: char = '\u{E015}';
@@ -19,24 +21,10 @@ const ENTER: char = '\u{E007}';
 const ESCAPE: char = '\u{E00C}';
 const END: char = '\u{E010}';
 
-/// A new empty folder.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 fn sim(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-fn kept(name: &str) -> String {
-    format!("{}/../traces/{name}.trace.jsonl", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn selected(browser: &Browser) -> u64 {
@@ -47,7 +35,7 @@ fn selected(browser: &Browser) -> u64 {
 #[test]
 #[ignore = "needs Chromium: cargo test -p sim --test browser -- --ignored"]
 fn a_page_shows_a_violation_and_can_be_explored() {
-    let folder = folder("page");
+    let folder = folder("browser/page");
     let page = folder.join("page.html");
     let output = page.to_str().unwrap();
     let browser = Browser::start(&folder.join("profile"));

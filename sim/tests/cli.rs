@@ -1,52 +1,12 @@
 //! The command line as scripts see it: exit codes, output that is the same every time, clear complaints.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use common::{code, command, err, folder, json, out, sim};
 use serde_json::Value;
-
-/// An empty folder for a test, in which failures may be written.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn command(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-    command.args(arguments.split_whitespace()).current_dir(folder);
-    // Where the tests themselves are one of several jobs, what they start must not become a part of something.
-    for index in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "CI_NODE_INDEX", "CIRCLE_NODE_INDEX"] {
-        command.env_remove(index);
-    }
-    command.env_remove("BUILDKITE_PARALLEL_JOB").env_remove("GITHUB_STEP_SUMMARY");
-    command
-}
-
-fn sim(folder: &Path, arguments: &str) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    assert_eq!(out(output).lines().count(), 1);
-    serde_json::from_str(out(output)).unwrap()
-}
 
 // ---- One seed ----------------------------------------------------------------------------------------
 

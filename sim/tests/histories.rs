@@ -1,45 +1,11 @@
 //! `sim check` and the histories that runs export, as scripts see them.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use common::{code, err, folder, json, out, sim};
 use serde_json::Value;
-
-/// An empty folder for a test.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("histories").join(test);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn sim(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).current_dir(folder).output().unwrap()
-}
-
-fn words(folder: &Path, arguments: &str) -> Output {
-    sim(folder, &arguments.split_whitespace().collect::<Vec<_>>())
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn out(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    assert_eq!(out(output).lines().count(), 1, "{}", err(output));
-    serde_json::from_str(out(output)).unwrap()
-}
 
 const GOOD: &str = r#"{"client":0,"call":1,"return":4,"op":{"type":"write","key":"r","value":"1"},"result":null}
 {"client":1,"call":2,"return":3,"op":{"type":"read","key":"r"},"result":"1"}
@@ -53,12 +19,12 @@ const BAD: &str = r#"{"client":0,"call":1,"return":9,"op":{"type":"write","key":
 
 #[test]
 fn exit_codes_tell_the_verdict() {
-    let folder = folder("verdicts");
+    let folder = folder("histories/verdicts");
     fs::write(folder.join("good.jsonl"), GOOD).unwrap();
     fs::write(folder.join("bad.jsonl"), BAD).unwrap();
-    let good = words(&folder, "check good.jsonl --model register");
+    let good = sim(&folder, "check good.jsonl --model register");
     assert_eq!((code(&good), out(&good).starts_with("LINEARIZABLE good.jsonl")), (0, true), "{}", out(&good));
-    let bad = words(&folder, "check bad.jsonl --model register");
+    let bad = sim(&folder, "check bad.jsonl --model register");
     assert_eq!(code(&bad), 1);
     for expected in [
         "NOT LINEARIZABLE",
@@ -68,24 +34,24 @@ fn exit_codes_tell_the_verdict() {
     ] {
         assert!(out(&bad).contains(expected), "{expected}:\n{}", out(&bad));
     }
-    let bad = json(&words(&folder, "check bad.jsonl --model register --json"));
+    let bad = json(&sim(&folder, "check bad.jsonl --model register --json"));
     assert_eq!(bad["verdict"], "not-linearizable");
     assert_eq!(bad["operation"]["line"], 4);
     assert_eq!(bad["placed"], 1);
     assert_eq!(bad["prefix"], serde_json::json!([1, 2]));
     assert_eq!(
-        json(&words(&folder, "check good.jsonl --model register --json"))["order"],
+        json(&sim(&folder, "check good.jsonl --model register --json"))["order"],
         serde_json::json!([1, 2])
     );
     // From standard input, and with another beginning.
-    assert_eq!(code(&words(&folder, "check good.jsonl --model register --init 1")), 0);
-    assert_eq!(code(&words(&folder, "check bad.jsonl --model register --init 1")), 1);
+    assert_eq!(code(&sim(&folder, "check good.jsonl --model register --init 1")), 0);
+    assert_eq!(code(&sim(&folder, "check bad.jsonl --model register --init 1")), 1);
 }
 
 /// Many insertions of few values at the same time: no monitor helps, and there are too many orders.
 #[test]
 fn what_takes_too_long_is_given_up() {
-    let folder = folder("time");
+    let folder = folder("histories/time");
     let line = |call: u32, returned: u32, op: &str, result: &str| {
         format!("{{\"call\":{call},\"return\":{returned},\"op\":{{\"type\":{op}}},\"result\":{result}}}\n")
     };
@@ -95,19 +61,19 @@ fn what_takes_too_long_is_given_up() {
     lines.extend((0..38).map(|turn| enq(5 + turn, 50 + turn, turn % 2)));
     lines += &line(100, 101, "\"deq\"", "\"1\"");
     fs::write(folder.join("hard.jsonl"), lines).unwrap();
-    let memory = words(&folder, "check hard.jsonl --model queue --memory 4");
+    let memory = sim(&folder, "check hard.jsonl --model queue --memory 4");
     assert_eq!(code(&memory), 3, "{}", out(&memory));
     assert!(out(&memory).starts_with("GAVE UP hard.jsonl"), "{}", out(&memory));
-    let time = words(&folder, "check hard.jsonl --model queue --time 0s");
+    let time = sim(&folder, "check hard.jsonl --model queue --time 0s");
     assert_eq!(code(&time), 3, "{}", out(&time));
     assert!(out(&time).contains("--time 0s, --memory 1024: more may decide it"), "{}", out(&time));
-    let time = json(&words(&folder, "check hard.jsonl --model queue --time 0s --json"));
+    let time = json(&sim(&folder, "check hard.jsonl --model queue --time 0s --json"));
     assert_eq!((&time["verdict"], &time["completed"]), (&"gave-up".into(), &41.into()));
 }
 
 #[test]
 fn bad_input_is_one_clear_line() {
-    let folder = folder("input");
+    let folder = folder("histories/input");
     fs::write(folder.join("broken.jsonl"), format!("{GOOD}{{\"call\":5,")).unwrap();
     fs::write(folder.join("stack.jsonl"), GOOD.replace("write", "push")).unwrap();
     fs::write(folder.join("good.jsonl"), GOOD).unwrap();
@@ -121,7 +87,7 @@ fn bad_input_is_one_clear_line() {
         ("check good.jsonl --model semaphore --init x", "--init: expected the number of permits"),
         ("check --index good.jsonl", "good.jsonl: "),
     ] {
-        let output = words(&folder, arguments);
+        let output = sim(&folder, arguments);
         assert_eq!(code(&output), 2, "{arguments}: {}", err(&output));
         assert!(err(&output).contains(expected), "{arguments}: {}", err(&output));
         assert_eq!(err(&output).lines().count(), 1, "{arguments}: {}", err(&output));
@@ -131,7 +97,7 @@ fn bad_input_is_one_clear_line() {
 
 #[test]
 fn indices_are_checked_and_give_defaults() {
-    let folder = folder("index");
+    let folder = folder("histories/index");
     fs::write(folder.join("bad.jsonl"), BAD).unwrap();
     fs::write(folder.join("one.jsonl"), GOOD.replace("\"result\":\"1\"", "\"result\":\"7\"")).unwrap();
     let index = |verdict| {
@@ -141,26 +107,26 @@ fn indices_are_checked_and_give_defaults() {
         )
     };
     fs::write(folder.join("index.json"), index(true)).unwrap();
-    let all = words(&folder, "check --index index.json");
+    let all = sim(&folder, "check --index index.json");
     assert_eq!(code(&all), 0, "{}{}", out(&all), err(&all));
     assert!(out(&all).ends_with("2 of 2 as listed, 0 otherwise, 0 uncertain\n"), "{}", out(&all));
     // The model and the initial value of a single one.
-    let one = words(&folder, "check one.jsonl");
+    let one = sim(&folder, "check one.jsonl");
     assert_eq!(code(&one), 0, "{}", err(&one));
-    assert_eq!(code(&words(&folder, "check one.jsonl --init null")), 1);
+    assert_eq!(code(&sim(&folder, "check one.jsonl --init null")), 1);
     fs::write(folder.join("index.json"), index(false)).unwrap();
-    let all = words(&folder, "check --index index.json");
+    let all = sim(&folder, "check --index index.json");
     assert_eq!(code(&all), 1);
     assert!(out(&all).contains("WRONG  linearizable     register  one.jsonl"), "{}", out(&all));
     fs::write(folder.join("index.json"), "[]").unwrap();
-    assert_eq!(code(&words(&folder, "check --index index.json")), 4);
+    assert_eq!(code(&sim(&folder, "check --index index.json")), 4);
 }
 
 #[test]
 fn pages_are_written_whole() {
-    let folder = folder("page");
+    let folder = folder("histories/page");
     fs::write(folder.join("bad.jsonl"), BAD).unwrap();
-    let checked = words(&folder, "check bad.jsonl --model register -o pages/bad.html");
+    let checked = sim(&folder, "check bad.jsonl --model register -o pages/bad.html");
     assert_eq!(code(&checked), 1);
     let page = fs::read_to_string(folder.join("pages/bad.html")).unwrap();
     assert!(page.contains("\"not linearizable\"") && page.trim_end().ends_with("</html>"));
@@ -172,17 +138,17 @@ fn pages_are_written_whole() {
 /// says of the order left out, so that the search has to find one.
 #[test]
 fn runs_export_histories_that_are_judged_alike() {
-    let folder = folder("runs");
+    let folder = folder("histories/runs");
     for scenario in ["swarm", "calm", "busy-clients"] {
         for seed in 0..6 {
-            let run = words(
+            let run = sim(
                 &folder,
                 &format!("--scenario {scenario} --seed {seed} --steps 3000 --history run.jsonl"),
             );
             assert_eq!(code(&run), 0, "{}", err(&run));
             let hint =
                 err(&run).lines().find_map(|line| line.strip_prefix("history: sim ")).unwrap().to_owned();
-            let checked = words(&folder, &hint);
+            let checked = sim(&folder, &hint);
             assert_eq!(code(&checked), 0, "{scenario} {seed}: {}", out(&checked));
             let lines = fs::read_to_string(folder.join("run.jsonl")).unwrap();
             let blind: String = lines
@@ -194,7 +160,7 @@ fn runs_export_histories_that_are_judged_alike() {
                 })
                 .collect();
             fs::write(folder.join("run.jsonl"), blind).unwrap();
-            let checked = words(&folder, &format!("{hint} --time 5s"));
+            let checked = sim(&folder, &format!("{hint} --time 5s"));
             assert_ne!(code(&checked), 1, "{scenario} {seed}: {}", out(&checked));
         }
     }
@@ -202,10 +168,10 @@ fn runs_export_histories_that_are_judged_alike() {
 
 #[test]
 fn replays_export_what_runs_export() {
-    let folder = folder("replay");
-    let run = words(&folder, "--seed 3 --steps 2000 --history run.jsonl --trace run.trace.jsonl");
+    let folder = folder("histories/replay");
+    let run = sim(&folder, "--seed 3 --steps 2000 --history run.jsonl --trace run.trace.jsonl");
     assert_eq!(code(&run), 0, "{}", err(&run));
-    assert_eq!(code(&words(&folder, "replay run.trace.jsonl --history again.jsonl")), 0);
+    assert_eq!(code(&sim(&folder, "replay run.trace.jsonl --history again.jsonl")), 0);
     let read = |name| fs::read_to_string(folder.join(name)).unwrap();
     assert_eq!(read("run.jsonl"), read("again.jsonl"));
     assert!(read("run.jsonl").lines().count() > 20);

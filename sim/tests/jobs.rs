@@ -1,38 +1,18 @@
 //! Sweeps in several jobs: records, parts that are merged, sweeps that go on after a stop, and what engines for
 //! CI are told.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use common::{command, err, folder, sim};
+
 /// A few runs of all scenarios.
 const SWEEP: &str = "sweep --seeds 7..87 --steps 300 --recheck 20";
-
-/// An empty folder for a test.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jobs").join(test);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn command(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-    command.args(arguments.split_whitespace()).current_dir(folder);
-    for index in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "CI_NODE_INDEX", "CIRCLE_NODE_INDEX"] {
-        command.env_remove(index);
-    }
-    command.env_remove("BUILDKITE_PARALLEL_JOB").env_remove("GITHUB_STEP_SUMMARY");
-    command
-}
-
-fn sim(folder: &Path, arguments: &str) -> Output {
-    command(folder, arguments).output().unwrap()
-}
 
 /// Runs a command that must end with `code`; gives what it printed.
 fn expect(folder: &Path, arguments: &str, code: i32) -> String {
@@ -49,10 +29,6 @@ fn refused(folder: &Path, arguments: &str, code: i32, expected: &str) {
     assert!(complaint.starts_with("error: ") && complaint.contains(expected), "{arguments}: {complaint}");
     assert_eq!(complaint.lines().count(), 1, "{arguments}: {complaint}");
     assert!(output.stdout.is_empty(), "{arguments}");
-}
-
-fn err(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
 }
 
 fn read(folder: &Path, file: &str) -> String {
@@ -75,7 +51,7 @@ fn four_parts(folder: &Path) -> &'static str {
 
 #[test]
 fn records_are_the_same_for_any_number_of_threads() {
-    let folder = folder("threads");
+    let folder = folder("jobs/threads");
     expect(&folder, &format!("{SWEEP} --jobs 1 --jsonl one.jsonl"), 0);
     expect(&folder, &format!("{SWEEP} --jobs 4 --jsonl four.jsonl"), 0);
     assert_eq!(read(&folder, "one.jsonl"), read(&folder, "four.jsonl"));
@@ -84,7 +60,7 @@ fn records_are_the_same_for_any_number_of_threads() {
 
 #[test]
 fn a_file_that_is_there_is_left_alone() {
-    let folder = folder("left");
+    let folder = folder("jobs/left");
     write(&folder, "a.jsonl", "precious\n");
     refused(&folder, &format!("{SWEEP} --jsonl a.jsonl"), 2, "a.jsonl: is there already");
     refused(&folder, &format!("{SWEEP} --jsonl a.jsonl --resume"), 2, "a.jsonl: no sweep's records");
@@ -102,7 +78,7 @@ fn a_file_that_is_there_is_left_alone() {
 
 #[test]
 fn four_parts_merged_are_the_whole_to_the_byte() {
-    let folder = folder("merged");
+    let folder = folder("jobs/merged");
     let parts = four_parts(&folder);
     for form in ["", "--json", "--require-marks", "--github"] {
         let code = if form == "--require-marks" { 7 } else { 0 };
@@ -119,7 +95,7 @@ fn four_parts_merged_are_the_whole_to_the_byte() {
 
 #[test]
 fn findings_are_merged_and_recorded() {
-    let folder = folder("findings");
+    let folder = folder("jobs/findings");
     let sweep = "sweep --bug M-S1 --all-scenarios --count 90 --steps 2000";
     for part in 1..=2 {
         expect(&folder, &format!("{sweep} --shard {part}/2 --jsonl {part}.jsonl"), 1);
@@ -134,7 +110,7 @@ fn findings_are_merged_and_recorded() {
 
 #[test]
 fn a_scenario_file_goes_along_with_the_records() {
-    let folder = folder("file");
+    let folder = folder("jobs/file");
     let text = r#"{ "description": "Small.", "replicas": 3, "steps": 200 }"#;
     write(&folder, "mine.json", text);
     let sweep = "sweep --scenario mine.json calm --count 12";
@@ -153,7 +129,7 @@ fn a_scenario_file_goes_along_with_the_records() {
 
 #[test]
 fn parts_that_do_not_fit_together_are_refused() {
-    let folder = folder("misfits");
+    let folder = folder("jobs/misfits");
     four_parts(&folder);
     let part = read(&folder, "2.jsonl");
     let lines: Vec<&str> = part.lines().collect();
@@ -200,7 +176,7 @@ fn parts_that_do_not_fit_together_are_refused() {
 
 #[test]
 fn a_seed_with_two_results_is_told() {
-    let folder = folder("unequal");
+    let folder = folder("jobs/unequal");
     four_parts(&folder);
     let part = read(&folder, "2.jsonl");
     let at = part.match_indices("\"digest\":\"").last().unwrap().0 + 10;
@@ -218,7 +194,7 @@ fn a_seed_with_two_results_is_told() {
 
 #[test]
 fn parts_without_an_end_are_merged_as_far_as_they_went() {
-    let folder = folder("endless");
+    let folder = folder("jobs/endless");
     for part in 1..=2 {
         expect(&folder, &format!("sweep --time 1s --steps 300 --shard {part}/2 --jsonl {part}.jsonl"), 0);
     }
@@ -265,7 +241,7 @@ const LONG: &str = "sweep --count 1000 --steps 1000";
 
 #[test]
 fn a_sweep_that_was_killed_goes_on() {
-    let folder = folder("killed");
+    let folder = folder("jobs/killed");
     let mut child = started(&folder, LONG);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -279,7 +255,7 @@ fn a_sweep_that_was_killed_goes_on() {
 #[cfg(unix)]
 #[test]
 fn a_sweep_that_was_interrupted_goes_on() {
-    let folder = folder("interrupted");
+    let folder = folder("jobs/interrupted");
     let mut child = started(&folder, LONG);
     let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
@@ -290,7 +266,7 @@ fn a_sweep_that_was_interrupted_goes_on() {
 
 #[test]
 fn a_sweep_goes_on_with_the_same_settings_only() {
-    let folder = folder("settings");
+    let folder = folder("jobs/settings");
     expect(&folder, &format!("{SWEEP} --shard 1/2 --jsonl a.jsonl"), 0);
     let other = [
         ("--shard 2/2", "another sweep: shard is 1/2, not 2/2"),
@@ -313,7 +289,7 @@ fn a_sweep_goes_on_with_the_same_settings_only() {
 
 #[test]
 fn the_part_is_taken_from_the_environment_and_said() {
-    let folder = folder("environment");
+    let folder = folder("jobs/environment");
     let second = expect(&folder, &format!("{SWEEP} --shard 2/4"), 0);
     let in_job = |arguments: &str, index: &str| {
         let mut command = command(&folder, arguments);
@@ -337,7 +313,7 @@ fn elements(xml: &str, name: &str) -> usize {
 
 #[test]
 fn junit_has_a_case_for_each_scenario_and_property() {
-    let folder = folder("junit");
+    let folder = folder("jobs/junit");
     expect(&folder, "sweep --scenario calm lossy --count 20 --steps 300 --junit deep/held.xml", 0);
     let held = read(&folder, "deep/held.xml");
     let cases_each = elements(&held, "testcase");
@@ -366,7 +342,7 @@ fn junit_has_a_case_for_each_scenario_and_property() {
 
 #[test]
 fn github_gets_annotations_and_a_summary() {
-    let folder = folder("github");
+    let folder = folder("jobs/github");
     let sweep = "sweep --bug M-S1 --scenario swarm crash-storm --count 40";
     let with_summary = |arguments: &str| {
         command(&folder, arguments).env("GITHUB_STEP_SUMMARY", "summary.md").output().unwrap()
@@ -401,7 +377,7 @@ fn has(program: &str) -> bool {
 
 #[test]
 fn shells_complete_the_command_line() {
-    let folder = folder("completions");
+    let folder = folder("jobs/completions");
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = expect(&folder, &format!("completions {shell}"), 0);
         assert!(script.contains("sweep") && script.contains("jsonl"), "{shell}");
@@ -427,7 +403,7 @@ fn shells_complete_the_command_line() {
 
 #[test]
 fn every_command_has_a_manual_page() {
-    let folder = folder("man");
+    let folder = folder("jobs/man");
     assert!(expect(&folder, "man", 0).contains(".SH SYNOPSIS"));
     expect(&folder, "man -o deep/man", 0);
     let pages: Vec<PathBuf> =

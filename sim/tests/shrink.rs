@@ -1,11 +1,14 @@
 //! Shrinking, on planted bugs.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{folder, sim};
 use sim::bugs::{self, Bug};
 use sim::decisions::Decisions;
 use sim::registry;
@@ -162,28 +165,13 @@ fn what_does_not_fail_is_refused() {
 
 // ---- The command -------------------------------------------------------------------------------------
 
-/// A folder for a test.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shrink").join(test);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).expect("removed");
-    }
-    fs::create_dir_all(&folder).expect("made");
-    folder
-}
-
-fn sim(folder: &Path, arguments: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-    command.args(arguments.split_whitespace()).current_dir(folder).output().expect("sim runs")
-}
-
 fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
 fn the_command_writes_the_smallest_beside_the_trace() {
-    let folder = folder("beside");
+    let folder = folder("shrink/beside");
     let bug = bugs::find("M-V2").expect("planted");
     let seed = found(bug, 0);
     let next = found(bug, seed + 1);
@@ -205,7 +193,7 @@ fn the_command_writes_the_smallest_beside_the_trace() {
 
 #[test]
 fn bad_input_is_told_in_one_line() {
-    let folder = folder("bad");
+    let folder = folder("shrink/bad");
     first("M-V2").write(&folder.join("good.trace.jsonl")).expect("written");
     first("M-V4").write(&folder.join("other.trace.jsonl")).expect("written");
     let text = fs::read_to_string(folder.join("good.trace.jsonl")).expect("written");
@@ -235,7 +223,7 @@ fn bad_input_is_told_in_one_line() {
 /// What cannot be written leaves what is there as it was.
 #[test]
 fn a_result_that_cannot_be_written_leaves_the_old_one() {
-    let folder = folder("unwritable");
+    let folder = folder("shrink/unwritable");
     first("M-Q1").write(&folder.join("a.trace.jsonl")).expect("written");
     fs::write(folder.join("file"), "in the way").expect("written");
     let output = sim(&folder, "shrink a.trace.jsonl -o file/small.jsonl");
@@ -246,7 +234,7 @@ fn a_result_that_cannot_be_written_leaves_the_old_one() {
 /// The time limit ends it with what was found so far, which says so.
 #[test]
 fn without_time_the_result_says_so() {
-    let folder = folder("time");
+    let folder = folder("shrink/time");
     first("M-S1").write(&folder.join("a.trace.jsonl")).expect("written");
     let output = sim(&folder, "shrink a.trace.jsonl --time 0s");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -256,7 +244,7 @@ fn without_time_the_result_says_so() {
 
 #[test]
 fn a_sweep_that_fails_shrinks_what_it_found() {
-    let folder = folder("sweep");
+    let folder = folder("shrink/sweep");
     let arguments = "sweep --bug M-Q2 --scenario swarm --count 40";
     let (one, two) =
         (sim(&folder, &format!("{arguments} --jobs 1")), sim(&folder, &format!("{arguments} --jobs 2")));

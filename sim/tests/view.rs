@@ -1,22 +1,11 @@
 //! `sim view` writes pages and pictures, and refuses what it cannot show.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A new empty folder.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("view").join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn kept(name: &str) -> String {
-    format!("{}/../traces/{name}.trace.jsonl", env!("CARGO_MANIFEST_DIR"))
-}
+use common::{folder, kept};
 
 fn sim(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().unwrap()
@@ -39,7 +28,7 @@ fn refused(arguments: &[&str], code: i32) -> String {
 
 #[test]
 fn a_page_is_one_file_that_needs_nothing() {
-    let folder = folder("page");
+    let folder = folder("view/page");
     let page = folder.join("page.html");
     let said = written(&["view", &kept("published-state-transfer"), "-o", page.to_str().unwrap()]);
     assert!(said.contains("steps at first, those that led to the violation"), "{said}");
@@ -53,7 +42,7 @@ fn a_page_is_one_file_that_needs_nothing() {
 
 #[test]
 fn likelihoods_are_found_on_the_way() {
-    let page = folder("likelihood").join("page.html");
+    let page = folder("view/likelihood").join("page.html");
     let page = page.to_str().unwrap();
     written(&["view", &kept("published-state-transfer"), "-o", page, "--likelihood"]);
     let text = fs::read_to_string(page).unwrap();
@@ -63,7 +52,7 @@ fn likelihoods_are_found_on_the_way() {
 
 #[test]
 fn the_kept_picture_is_what_the_tool_draws() {
-    let picture = folder("picture").join("picture.svg");
+    let picture = folder("view/picture").join("picture.svg");
     written(&["view", &kept("published-state-transfer"), "--svg", picture.to_str().unwrap()]);
     let kept_picture = concat!(env!("CARGO_MANIFEST_DIR"), "/published-state-transfer.svg");
     let is_same = fs::read_to_string(picture).unwrap() == fs::read_to_string(kept_picture).unwrap();
@@ -75,7 +64,7 @@ fn the_kept_picture_is_what_the_tool_draws() {
 
 #[test]
 fn a_picture_shows_the_steps_that_are_asked_for() {
-    let picture = folder("range").join("picture.svg");
+    let picture = folder("view/range").join("picture.svg");
     let path = picture.to_str().unwrap();
     let said =
         written(&["view", &kept("new-state-of-another-view"), "--svg", path, "--from", "100", "--to", "119"]);
@@ -90,7 +79,7 @@ fn a_picture_shows_the_steps_that_are_asked_for() {
 
 #[test]
 fn bad_input_is_refused_in_one_line() {
-    let folder = folder("refused");
+    let folder = folder("view/refused");
     let page = folder.join("page.html");
     let page = page.to_str().unwrap();
     let missing = refused(&["view", "there-is-no-such-trace", "-o", page], 2);

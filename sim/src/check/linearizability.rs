@@ -42,7 +42,7 @@ mod zones;
 #[cfg(test)]
 mod brute_force;
 #[cfg(test)]
-mod small_histories;
+pub(crate) mod small_histories;
 #[cfg(test)]
 mod tests;
 

@@ -350,6 +350,29 @@ impl Step {
     }
 }
 
+/// A part of a history of values that come and go once, where operations that find nothing separate parts.
+enum Part {
+    /// Only these items.
+    Items(Vec<usize>),
+    /// Only an operation that finds nothing: its index, if it is not made up.
+    Empty(Option<usize>),
+    /// Items that cannot be separated from an operation that finds nothing: there is no order.
+    Mixed(Vec<usize>),
+}
+
+/// The parts, in an order in which they can follow one another.
+fn parts(distinct: &Distinct) -> impl Iterator<Item = Part> {
+    let items = distinct.items.iter().enumerate().map(|(index, item)| (Ok(index), item.span()));
+    let empties = distinct.empties.iter().map(|step| (Err(step.index), step.span()));
+    components(items.chain(empties).collect()).into_iter().map(|part| {
+        if let [(Err(index), _)] = part[..] {
+            return Part::Empty(index);
+        }
+        let items: Vec<usize> = part.iter().filter_map(|(group, _)| group.ok()).collect();
+        if items.len() < part.len() { Part::Mixed(items) } else { Part::Items(items) }
+    })
+}
+
 /// Splits groups into the smallest parts that can follow one another, in an order in which they can.
 ///
 /// A group whose `first` lies before its `last` is there between the two, whatever the order. Those that

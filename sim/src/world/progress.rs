@@ -43,8 +43,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let spared =
             |id: &&ReplicaId| lingering.as_ref().is_none_or(|lingering| lingering.lame != Some(**id));
         let able: Vec<ReplicaId> = holders.iter().filter(spared).copied().collect();
-        let core = self.choose_core(quorum, &able, &amnesiacs, lingering.is_some());
-        let cut = self.what_stays_cut(quorum, &holders, lingering.as_ref());
+        let (core, cut) = match self.scripted_end(quorum, &holders) {
+            Some(end) => end,
+            None => {
+                let core = self.choose_core(quorum, &able, &amnesiacs, lingering.is_some());
+                (core, self.what_stays_cut(lingering))
+            }
+        };
         self.environment.tell(|| Effect::Healed(core.clone()));
         if !cut.is_empty() {
             self.environment.tell(|| Effect::StaysCut(cut.clone()));
@@ -114,32 +119,21 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         Some(((0..self.setup.replicas).map(ReplicaId).collect(), Vec::new()))
     }
 
-    fn what_stays_cut(
-        &mut self,
-        quorum: usize,
-        holders: &[ReplicaId],
-        lingering: Option<&Lingering>,
-    ) -> Vec<(Node, Node)> {
-        if let Some((_, cut)) = self.scripted_end(quorum, holders) {
-            return cut;
-        }
-        let Some(lingering) = lingering else { return Vec::new() };
+    fn what_stays_cut(&mut self, lingering: Option<Lingering>) -> Links {
+        let Some(lingering) = lingering else { return Links::new() };
         self.environment.marks.lingers(lingering.shape);
-        lingering.links.clone()
+        lingering.links
     }
 
     /// Everybody, or a quorum of those who have their memory and some of those who have not. Everybody, too,
     /// where a fault stays: all that can be spared is taken up by it.
-    pub(super) fn choose_core(
+    fn choose_core(
         &mut self,
         quorum: usize,
         holders: &[ReplicaId],
         amnesiacs: &[ReplicaId],
         fault_stays: bool,
     ) -> Vec<ReplicaId> {
-        if let Some((core, _)) = self.scripted_end(quorum, holders) {
-            return core;
-        }
         let mut random = random::stream(self.setup.seed, Purpose::Heal);
         let everybody = random.chance(500_000) || holders.len() < quorum || fault_stays;
         let mut core = holders.to_vec();

@@ -1,6 +1,6 @@
 //! A sweep of fixed seeds over all built-in scenarios: everything holds, and everything rare is reached.
 //!
-//! It is also the only test that `cargo mutants` runs (see `vr/mutants.md`), so no result of a run is compared with
+//! It is also the only test that `cargo mutants` runs (see `.cargo/mutants.toml`), so no result of a run is compared with
 //! what it was before: a change of behaviour is not a fault. What counts is what the checks say, what was
 //! reached, and what the paper promises of a group that is left in peace.
 

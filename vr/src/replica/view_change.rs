@@ -104,17 +104,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn enter_proposed_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        // Proposals are repeated at least once in each primary timeout; but one for a client that waits only
-        // when the client asks again, if the primary is heard meanwhile.
-        let window = self.options.primary_timeout.doubled(1);
-        let longer = match &self.phase {
-            Phase::Backup(backup) => backup.discontent_window(now),
-            _ => None,
-        };
-        let window = longer.map_or(window, |longer| longer.max(window));
-        if self.proposals.count(now, window) >= self.rules.proposal_quorum(self.group) {
+        if self.proposals.count(now, self.proposals_window(now)) >= self.rules.proposal_quorum(self.group) {
             self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
         }
+    }
+
+    /// For how long a proposal counts. Proposals are repeated at least once in each primary timeout; but one for
+    /// a client that waits only when the client asks again, if the primary is heard meanwhile.
+    fn proposals_window(&self, now: Instant) -> Duration {
+        let usual = self.options.primary_timeout.doubled(1);
+        let Phase::Backup(backup) = &self.phase else { return usual };
+        backup.discontent_window(now).map_or(usual, |longer| longer.max(usual))
     }
 
     pub(super) fn on_start_view_change(

@@ -18,11 +18,11 @@ type History<M> = Vec<Call<<M as Model>::Operation, <M as Model>::Response>>;
 type Alphabet<M> = Vec<(<M as Model>::Operation, <M as Model>::Response)>;
 
 /// When each operation is called, and when it returns if its outcome is known.
-type Shape = Vec<(u64, Option<u64>)>;
+pub(crate) type Shape = Vec<(u64, Option<u64>)>;
 
 /// All shapes of a number of operations, numbered in the order of their calls: at any moment the next is
 /// called or an open one returns.
-fn shapes(operations: usize) -> Vec<Shape> {
+pub(crate) fn shapes(operations: usize) -> Vec<Shape> {
     fn extend(shape: &mut Shape, now: u64, operations: usize, shapes: &mut Vec<Shape>) {
         if shape.len() == operations {
             shapes.push(shape.clone());

@@ -11,7 +11,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Core, Distinct, Item, Outcome, Span, Step, components};
+use super::{Core, Distinct, Item, Outcome, Part, Step, parts};
 use crate::history::models::container::End;
 
 /// How many points of a part are visited before it is given up.
@@ -19,19 +19,16 @@ const MOST_VISITED: usize = 100_000;
 
 /// Searches each part that can be separated.
 pub(super) fn linearize(distinct: &Distinct, interrupted: &dyn Fn() -> bool) -> Outcome {
-    let mut groups: Vec<(Group, Span)> =
-        (0..distinct.items.len()).map(|item| (Group::Item(item), distinct.items[item].span())).collect();
-    groups.extend(distinct.empties.iter().map(|step| (Group::Empty(*step), step.span())));
     let mut order = Vec::new();
-    for part in components(groups) {
-        if let [(Group::Empty(step), _)] = part[..] {
-            order.extend(step.index);
-            continue;
-        }
-        let items: Vec<usize> = part.iter().filter_map(|(group, _)| group.item()).collect();
-        if items.len() < part.len() {
-            return Outcome::Stuck(Core { items, with_empties: true });
-        }
+    for part in parts(distinct) {
+        let items = match part {
+            Part::Empty(index) => {
+                order.extend(index);
+                continue;
+            }
+            Part::Mixed(items) => return Outcome::Stuck(Core { items, with_empties: true }),
+            Part::Items(items) => items,
+        };
         let search = Search::new(items.iter().map(|&item| &distinct.items[item]).collect());
         match search.run(interrupted) {
             Outcome::Order(steps) => order.extend(steps),
@@ -40,21 +37,6 @@ pub(super) fn linearize(distinct: &Distinct, interrupted: &dyn Fn() -> bool) -> 
         }
     }
     Outcome::Order(order)
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Group {
-    Item(usize),
-    Empty(Step),
-}
-
-impl Group {
-    const fn item(self) -> Option<usize> {
-        match self {
-            Self::Item(item) => Some(item),
-            Self::Empty(_) => None,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

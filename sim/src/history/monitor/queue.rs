@@ -9,30 +9,20 @@
 //!
 //! That is also enough: [`place`] puts every operation as early as it can be in that order.
 
-use super::{Core, Distinct, Item, NEVER, Outcome, Span, Step, components};
-
-/// What has to be put in order.
-#[derive(Clone, Copy, Debug)]
-enum Group {
-    Item(usize),
-    Empty(Step),
-}
+use super::{Core, Distinct, Item, NEVER, Outcome, Part, Span, Step, parts};
 
 /// Looks for an order of the values in each part.
 pub(super) fn linearize(distinct: &Distinct) -> Outcome {
-    let mut groups: Vec<(Group, Span)> =
-        (0..distinct.items.len()).map(|item| (Group::Item(item), distinct.items[item].span())).collect();
-    groups.extend(distinct.empties.iter().map(|step| (Group::Empty(*step), step.span())));
     let mut order = Vec::new();
-    for part in components(groups) {
-        if let [(Group::Empty(step), _)] = part[..] {
-            order.extend(step.index);
-            continue;
-        }
-        let items: Vec<usize> = part.iter().filter_map(|(group, _)| item(group)).collect();
-        if items.len() < part.len() {
-            return Outcome::Stuck(Core { items, with_empties: true });
-        }
+    for part in parts(distinct) {
+        let items = match part {
+            Part::Empty(index) => {
+                order.extend(index);
+                continue;
+            }
+            Part::Mixed(items) => return Outcome::Stuck(Core { items, with_empties: true }),
+            Part::Items(items) => items,
+        };
         match arrange(distinct, &items) {
             Err(left) => return Outcome::Stuck(Core { items: left, with_empties: false }),
             Ok(items) => match place(items.iter().map(|&item| &distinct.items[item])) {
@@ -42,13 +32,6 @@ pub(super) fn linearize(distinct: &Distinct) -> Outcome {
         }
     }
     Outcome::Order(order)
-}
-
-const fn item(group: &Group) -> Option<usize> {
-    match group {
-        Group::Item(item) => Some(*item),
-        Group::Empty(_) => None,
-    }
 }
 
 /// What of a value bears on its place in the order.

@@ -1,6 +1,7 @@
 //! The monitors against trying every order.
 
 use super::*;
+use crate::check::linearizability::small_histories::shapes;
 use crate::random::{Draw, Purpose, stream};
 use crate::workload::Model;
 use rand_chacha::ChaCha8Rng;
@@ -138,35 +139,6 @@ fn monitors_agree_with_trying_every_order() {
         }
         assert!(counts.iter().all(|&count| count > 5_000), "{discipline:?}: {counts:?}");
     }
-}
-
-/// All shapes of a number of operations in the order of their calls: when each is called, and when it returns
-/// if it does.
-fn shapes(operations: usize) -> Vec<Vec<(u64, Option<u64>)>> {
-    fn extend(
-        shape: &mut Vec<(u64, Option<u64>)>,
-        now: u64,
-        operations: usize,
-        shapes: &mut Vec<Vec<(u64, Option<u64>)>>,
-    ) {
-        if shape.len() == operations {
-            shapes.push(shape.clone());
-        } else {
-            shape.push((now, None));
-            extend(shape, now + 1, operations, shapes);
-            shape.pop();
-        }
-        for open in 0..shape.len() {
-            if shape[open].1.is_none() {
-                shape[open].1 = Some(now);
-                extend(shape, now + 1, operations, shapes);
-                shape[open].1 = None;
-            }
-        }
-    }
-    let mut shapes = Vec::new();
-    extend(&mut Vec::new(), 0, operations, &mut shapes);
-    shapes
 }
 
 /// What clients can ask and be told where values differ: they are inserted in the order of their numbers but
