@@ -2,7 +2,7 @@
 //! so these are kept as source patches. The self test applies each to a copy of the sources; see
 //! [`crate::patched`].
 
-use crate::check::Property::{self, L1, L3, L6, L9, Panic, S2, S3, S5, S8, S9, S10, S11, S12, S21, S23};
+use crate::check::Property::{self, L1, L3, L4, L6, L9, Panic, S2, S3, S5, S8, S9, S10, S11, S12, S21, S23};
 
 /// A bug as a change of the sources.
 #[derive(Clone, Copy, Debug)]
@@ -68,5 +68,21 @@ pub const PATCHES: &[Patch] = &[
         scenario: "swarm",
         seeds: 40,
         caught_by: &[S11, S12, S10, S21, S2],
+    },
+    Patch {
+        name: "M-T7",
+        what: "a Recovery of the primary counts as a sign of its life",
+        diff: diff!("m-t7"),
+        scenario: "crash-storm",
+        seeds: 400,
+        caught_by: &[L1, L3, L6, L9],
+    },
+    Patch {
+        name: "M-T10",
+        what: "a replica that waits for a later view's state hears of nothing else",
+        diff: diff!("m-t10"),
+        scenario: "primary-hunt",
+        seeds: 400,
+        caught_by: &[L1, L3, L4, L6, L9],
     },
 ];
