@@ -302,8 +302,10 @@ fn new_replica<W: Workload, R: Rules + Clone>(
     let clock = draw_clock(setup, clocks);
     let mut jitter = random::stream(setup.seed, Purpose::Jitter(Node::Replica(id).number()));
     let member = member(setup, id, jitter.random());
+    let replica = Replica::new(clock.read(0), member, rules.clone(), W::service());
+    assert_eq!(replica.id(), id, "the replica's own name");
     ReplicaSlot {
-        replica: Some(Replica::new(clock.read(0), member, rules.clone(), W::service())),
+        replica: Some(replica),
         clock,
         paused_until: 0,
         timers_late_until: 0,

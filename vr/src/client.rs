@@ -178,10 +178,10 @@ impl<O: Clone, R: Rules> Client<O, R> {
         reply: Reply<T>,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Option<ClientEvent<T>> {
-        let Reply { from, view, body } = reply;
+        let Reply { view, body, .. } = reply;
         match body {
             ReplyBody::Registered { client } if self.session == Session::None => {
-                self.answered(from, view);
+                self.answered(view);
                 self.session = Session::Open(client);
                 Some(ClientEvent::Registered(client))
             }
@@ -190,11 +190,11 @@ impl<O: Clone, R: Rules> Client<O, R> {
                     && self.outstanding.is_some()
                     && self.rules.reply_is_for(number, self.number) =>
             {
-                self.answered(from, view);
+                self.answered(view);
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
             }
             ReplyBody::Evicted { client } if self.session == Session::Open(client) => {
-                self.answered(from, view);
+                self.answered(view);
                 self.session = Session::Evicted;
                 Some(ClientEvent::Evicted)
             }
@@ -207,12 +207,10 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
-    /// The primary's own word says where it is, also if an earlier hint said otherwise; what others say is
-    /// a hint to later views only.
-    fn answered(&mut self, from: ReplicaId, view: View) {
-        if view > self.view || from == self.rules.primary(self.group, view) {
-            self.view = view;
-        }
+    /// Who answers has executed what was asked, so its view is the best word there is on who is primary, also
+    /// if an earlier hint was to a later view: that view may never have started.
+    fn answered(&mut self, view: View) {
+        self.view = view;
         self.outstanding = None;
         self.retry_at = Instant::NEVER;
     }

@@ -156,6 +156,11 @@ impl<R> ClientTable<R> {
         }
     }
 
+    /// How many rows are kept of what is in flight: at most one for each entry that is not executed.
+    pub(crate) fn in_flight_rows(&self) -> usize {
+        self.in_flight.len() + self.registrations_in_flight.len()
+    }
+
     fn in_flight(&self, client: ClientId) -> RequestNumber {
         let found = self.in_flight.binary_search_by_key(&client, |&(session, _)| session);
         found.map_or(RequestNumber::ZERO, |index| self.in_flight[index].1)

@@ -154,6 +154,14 @@ impl Execution {
         table: &ClientTable<R>,
         findings: &mut Findings,
     ) {
+        // Only a session's operations are taken, and a session makes room for another only.
+        if commit_number > 0 && table.sessions().is_empty() {
+            let witness = format!("after op {commit_number}: there is no session in {replica}'s client table");
+            let at = OpNumber(commit_number);
+            findings
+                .add(Property::S21, "client table without a session", witness)
+                .between([Fact::executed(replica, at)]);
+        }
         let index = commit_number as usize;
         if self.tables.len() <= index {
             self.tables.resize(index + 1, None);
@@ -177,4 +185,19 @@ pub fn table_digest<R: Hash>(table: &ClientTable<R>) -> u64 {
         let numbers = digest::mix(digest::mix(digest, session.client.0), session.executed.0);
         digest::mix(digest::mix(numbers, session.last_used.0), digest::of(&session.response))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_without_a_session_is_found() {
+        let (mut execution, mut findings) = (Execution::new(1), Findings::default());
+        let empty = ClientTable::<u64>::default();
+        execution.compare(ReplicaId(0), 0, &empty, &mut findings);
+        assert!(findings.first().is_none());
+        execution.compare(ReplicaId(0), 1, &empty, &mut findings);
+        assert_eq!(findings.first().map(|found| found.property), Some(Property::S21));
+    }
 }

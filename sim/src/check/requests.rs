@@ -100,6 +100,7 @@ impl Requests {
     fn has_one_session(&mut self, seen: &Committed, opened: Registration, findings: &mut Findings) {
         let (address, op_number) = (seen.address, seen.op_number);
         if let Some(evicted) = opened.evicted {
+            self.was_idle_longest(evicted, op_number, findings);
             self.sessions.retain(|_, session| *session != evicted);
         }
         let session = *self.sessions.entry(address).or_insert(opened.client);
@@ -110,6 +111,21 @@ impl Requests {
             let witness =
                 format!("op {op_number} registers client {address} once more: it has session {session}");
             findings.add(Property::S11, "registered twice in the log", witness);
+        }
+    }
+
+    /// S21: the session that makes room for another is the one that was used longest ago.
+    fn was_idle_longest(&self, evicted: ClientId, op_number: OpNumber, findings: &mut Findings) {
+        // A session's id is the op-number of its registration.
+        let used = |session: ClientId| self.executed.get(&session).map_or(OpNumber(session.0), |&(_, at)| at);
+        let Some(&idle) = self.sessions.values().min_by_key(|&&session| used(session)) else { return };
+        if used(evicted) > used(idle) {
+            let witness = format!(
+                "op {op_number} evicts session {evicted}, used at op {}, and not {idle}, used at op {}",
+                used(evicted),
+                used(idle)
+            );
+            findings.add(Property::S21, "another session makes room", witness);
         }
     }
 

@@ -480,3 +480,25 @@ fn l6_a_standstill_with_somebody_waiting() {
     assert_eq!(look(&[1]), Some(Property::L6));
     assert_eq!(look(&[]), None);
 }
+
+#[test]
+fn s21_a_session_that_is_in_use_makes_room() {
+    let (other, third) = (ClientAddress(78), ClientAddress(79));
+    let mut checks = with_session();
+    for (op_number, address) in [(2, other), (4, third)] {
+        checks.registers(1, address);
+        let request = Request { address, body: RequestBody::Register };
+        let entry = Entry { view: View(0), request: Arc::new(request) };
+        append_everywhere(&mut checks, op_number, &entry);
+        if op_number == 2 {
+            execute(&mut checks, R0, 2, &entry);
+            append_everywhere(&mut checks, 3, &get(1, 5));
+            execute(&mut checks, R0, 3, &get(1, 5));
+            assert_eq!(found(&checks), None);
+        } else {
+            let registered = Registration { client: ClientId(4), evicted: Some(ClientId(1)) };
+            execute_with(&mut checks, R0, 4, &entry, Outcome::Registered(registered));
+        }
+    }
+    assert_eq!(found(&checks), Some(Property::S21));
+}

@@ -196,6 +196,21 @@ fn a_client_follows_to_the_new_primary() {
     assert!(retried <= 5, "{retried} of 20 clients had to send a request again");
 }
 
+/// The old primary passes requests on to the new one; also where that is in vain, nobody waits for a timeout.
+#[test]
+fn a_client_follows_although_the_old_primary_cannot() {
+    let retried = |seed| {
+        let peace = Peace::new(seed, 3, 5_000, 500_000);
+        let restart = (THEN, crash(0, MILLISECOND));
+        let deaf = (THEN + 100 * MILLISECOND, cut([(replica(0), replica(1))], CUT));
+        let report = peace.but_at([restart, deaf]);
+        assert_eq!(report.views, 1);
+        count(&report.marks, "moment:request-retried")
+    };
+    let retried: u64 = SEEDS.map(retried).sum();
+    assert!(retried <= 5, "{retried} of 20 clients had to send a request again");
+}
+
 /// The primary of the next view is dead too. The backups wait for up to 125 ms and then up to 188 ms, and the
 /// clients try again after up to 75 ms, 150 ms and 300 ms.
 #[test]

@@ -547,6 +547,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
             }
         };
         self.commit_number = self.commit_number.next();
+        let not_executed = self.log.last().0 - op_number.0;
+        assert!(
+            self.client_table.in_flight_rows() as u64 <= not_executed || !self.rules.rebuilds_in_flight(),
+            "more is in flight than the {not_executed} operations that are in the log and not executed"
+        );
         if matches!(self.phase, Phase::Primary(_))
             && let Some((address, body)) = answer
         {
