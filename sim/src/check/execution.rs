@@ -156,7 +156,8 @@ impl Execution {
     ) {
         // Only a session's operations are taken, and a session makes room for another only.
         if commit_number > 0 && table.sessions().is_empty() {
-            let witness = format!("after op {commit_number}: there is no session in {replica}'s client table");
+            let witness =
+                format!("after op {commit_number}: there is no session in {replica}'s client table");
             let at = OpNumber(commit_number);
             findings
                 .add(Property::S21, "client table without a session", witness)

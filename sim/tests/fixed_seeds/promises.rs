@@ -178,7 +178,29 @@ fn a_primary_that_lost_its_memory_is_replaced_sooner() {
         let outage = peace.outage(&report);
         assert!(outage < 80 * MILLISECOND, "{outage} ns");
         let recoveries = count(&report.marks, "sent:recovery");
-        assert!(recoveries <= 2 * (u64::from(replicas) - 1), "{recoveries} Recoveries sent");
+        let backups = u64::from(replicas) - 1;
+        assert!(recoveries <= 2 * backups, "{recoveries} Recoveries sent");
+        let prepares = count(&report.marks, "sent:prepare");
+        let needed = backups * report.committed;
+        assert!(
+            prepares <= needed,
+            "{prepares} Prepares, not {needed}: what the new view began with was sent again"
+        );
+    }
+}
+
+/// A backup that nobody tells of the start of a view hears of it with the next heartbeat, and fetches its log.
+#[test]
+fn a_backup_that_missed_the_start_catches_up() {
+    for (seed, replicas) in SEEDS.zip([5, 7, 6, 5, 8]) {
+        let peace = Peace::new(seed, replicas, 30_000 * u64::from(replicas), 0);
+        let last = replicas - 1;
+        let report = peace.but([crash(0, MILLISECOND), cut([(replica(1), replica(last))], 5 * MILLISECOND)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        assert_eq!(count(marks, "sent:get-state"), 1);
+        assert_eq!(count(marks, "sent:new-state"), 1);
     }
 }
 
