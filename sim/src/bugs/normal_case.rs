@@ -128,7 +128,7 @@ pub const BUGS: &[Bug] = &[
         "M-N6",
         "acknowledgements are carried over into the next view",
         &AcknowledgementsCarriedOver,
-        4_000,
+        100_000,
         &[S1, S8, S2],
     )
     .in_scenario("rotating-primaries"),

@@ -82,8 +82,8 @@ pub const BUGS: &[Bug] = &[
         "M-V3",
         "the new primary goes by the view of the last entry",
         &LastEntryView,
-        40_000,
-        &[S1, S2, S7],
+        200_000,
+        &[S1, S2, S6, S7],
     ),
     Bug::new(
         "M-V4",

@@ -152,7 +152,8 @@ fn markdown(outcomes: &[Outcome], times: bool) -> String {
     let mut columns = vec![
         ("bug", Side::Left),
         ("what is wrong", Side::Left),
-        ("found by", Side::Left),
+        ("found", Side::Right),
+        ("by", Side::Left),
         ("seeds", Side::Right),
         ("steps", Side::Right),
     ];
@@ -160,8 +161,8 @@ fn markdown(outcomes: &[Outcome], times: bool) -> String {
     columns.push(("faults", Side::Left));
     let mut table = Table::new(columns);
     for outcome in outcomes {
-        let mut cells = vec![outcome.bug.name.to_owned(), outcome.bug.what.to_owned(), finders_of(outcome)];
-        cells.extend([number(outcome.seeds()), number(outcome.steps())]);
+        let mut cells = vec![outcome.bug.name.to_owned(), outcome.bug.what.to_owned(), found(outcome)];
+        cells.extend([finders_of(outcome), number(outcome.seeds()), number(outcome.steps())]);
         cells.extend(times.then(|| seconds(outcome.cpu())));
         cells.push(faults_in_short(outcome.faults()));
         table.row(cells);
