@@ -16,8 +16,9 @@
 //!
 //! An insertion of unknown outcome has taken effect if its value was seen, and need not have if it was not.
 //! A removal of unknown outcome may have taken any value that is never seen to be removed: where there are
-//! such, a monitor answers if the answer does not depend on them, or if all of the few ways can be tried.
+//! such, [`attribution`] finds out which values they must have taken.
 
+mod attribution;
 mod deque;
 mod minimal;
 mod priority_queue;
@@ -127,7 +128,10 @@ fn judge(task: Task<'_>, distinct: &Distinct) -> Opinion {
     if let Outcome::Stuck(core) = linearize(task, &removed) {
         return refuse(task, removed.only(&core));
     }
-    try_all_ways(task, distinct)
+    match task.discipline {
+        Discipline::Deque => try_all_ways(task, distinct),
+        _ => attribution::judge(task, distinct),
+    }
 }
 
 fn refuse(task: Task<'_>, core: Distinct) -> Opinion {
