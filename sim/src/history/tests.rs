@@ -340,6 +340,18 @@ fn every_spelling_is_understood() {
     assert_eq!(verdict(ModelName::Register, json!(""), line), Ok(true));
     let line = r#"{"call":1,"return":2,"op":{"type":"get","key":"a"},"result":""}"#;
     assert_eq!(verdict(ModelName::Kv, json!(""), line), Ok(true));
+    // What a store keeps its lists by may be in a string, too.
+    let line = r#"{"call":1,"return":2,"op":{"type":"append","key":"a","value":"a\u001f"},"result":null}
+{"call":3,"return":4,"op":{"type":"get","key":"a"},"result":["a"]}"#;
+    assert_eq!(verdict(ModelName::Kv, json!(""), line), Ok(false));
+    assert_eq!(verdict(ModelName::Kv, json!(""), &line.replace("[\"a\"]", "\"a\\u001f\"")), Ok(true));
+    // Decimals by what they are worth.
+    let line = r#"{"call":1,"return":2,"op":{"type":"insert","value":"10.5"},"result":null}
+{"call":3,"return":4,"op":{"type":"insert","value":9.50},"result":null}
+{"call":5,"return":6,"op":{"type":"poll"},"result":"10.50"}
+{"call":7,"return":8,"op":{"type":"poll"},"result":"9.5"}"#;
+    assert_eq!(verdict(ModelName::Pqueue, json!([]), line), Ok(true));
+    assert_eq!(verdict(ModelName::Pqueue, json!(["9.7"]), line), Ok(false));
     // Nothing at all.
     assert_eq!(verdict(ModelName::Set, json!([]), "\n\n"), Ok(true));
     // What another model has.
