@@ -79,7 +79,7 @@ at any time after its call, once, or never.
   queue      enq(value) null; deq, peek the oldest value, null where empty
   stack      push(value) null; pop, peek the youngest value, null where empty
   deque      push_front, push_back(value) null; pop_front, pop_back, peek_front, peek_back
-  pqueue     insert(value) null; poll, peek the greatest value (or --priority smallest), null where empty
+  pqueue     insert(value) null; poll, peek the greatest value, null where empty; --priority turns it
   set        insert, remove(value) true if that changed the set; contains(value)
   mutex      acquire true if it was free, release true if it was taken; with owner and key where they matter
   semaphore  incr true; decr true, or false at zero
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &CheckArgs) -> u8 {
 }
 
 fn check_one(args: &CheckArgs, path: &Path) -> Result<Exit, String> {
-    if let Some(problem) = args.output.as_deref().and_then(|output| files::no_place("--output", output)) {
+    if let Some(problem) = args.output.as_deref().and_then(no_place) {
         return Err(problem);
     }
     let subject = subject(args, path)?;
@@ -131,6 +131,15 @@ fn check_one(args: &CheckArgs, path: &Path) -> Result<Exit, String> {
     let exit = exit(&case.judgement);
     let page = if args.json { json(path, &case, &subject, exit) } else { text(args, path, &case, &subject) };
     Ok(print(&page, exit))
+}
+
+/// Why there can be no page at `output`. A folder that is missing is more likely misspelt than wanted.
+fn no_place(output: &Path) -> Option<String> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    files::no_place("--output", output).or_else(|| {
+        let folder = folder?.display();
+        Some(format!("--output {}: there is no folder {folder}", output.display()))
+    })
 }
 
 /// What the history is about: what the command line says, else what an index beside the history says.

@@ -401,47 +401,47 @@ fn first_refused<D: Datatype>(initial: &D, whole: &Part<D>, limits: Limits<'_>) 
     returns.sort_unstable();
     let (mut good, mut bad) = (0, returns.len());
     let mut prefix = None;
-    let mut is_certain = true;
+    // The earliest return by which all orders fail for certain.
+    let mut impossible = None;
     while good < bad {
         // The first question is about the end: the whole is known to be bad, without its last return.
         let middle = good.midpoint(bad);
         let end = returns[middle];
         match explained_up_to(initial, whole, end, limits) {
-            Some(order) => {
+            Opinion::Linearizable(order) => {
                 prefix = Some(order);
                 good = middle + 1;
             }
-            None => bad = middle,
+            Opinion::NotLinearizable(_) => {
+                bad = middle;
+                impossible = Some(middle);
+            }
+            Opinion::Unknown => bad = middle,
         }
     }
     let place = good.min(returns.len() - 1);
     let cut = whole.cut_at(returns[place]);
-    is_certain &= is_explained(initial, &cut.calls, QUESTION_BUDGET, limits) == Some(false);
+    let is_certain = impossible == Some(place)
+        || is_explained(initial, &cut.calls, QUESTION_BUDGET, limits) == Some(false);
     First { operation: returns[place].1, placed: place, is_certain, prefix }
 }
 
-/// An order that explains everything up to a return, if one is found.
+/// An order that explains everything up to a return; not linearizable, without a core, if there is none for
+/// certain.
 fn explained_up_to<D: Datatype>(
     initial: &D,
     whole: &Part<D>,
     end: (u64, usize),
     limits: Limits<'_>,
-) -> Option<Vec<usize>> {
+) -> Opinion {
     /// Of how many operations with a later return every choice is tried.
     const MOST_LATE: usize = 6;
     /// After all other times.
     const LAST: u64 = u64::MAX >> 1;
     let cut = whole.cut_at(end);
-    let order_of = |calls: &Calls<D>| {
-        let (container, calls) = initial.as_container(calls)?;
-        match monitor(container, calls, limits) {
-            Opinion::Linearizable(order) => Some(order),
-            _ => None,
-        }
-    };
     // What returned later may have had its effect, with the answer that it got then, or not. An insertion is
     // answered nothing, and so may stay one of unknown outcome.
-    let (_, operations) = initial.as_container(&cut.calls)?;
+    let Some((_, operations)) = initial.as_container(&cut.calls) else { return Opinion::Unknown };
     let is_late = |&place: &usize| {
         let is_insertion = matches!(operations[place].operation, container::Operation::Insert(..));
         let has_returned = whole.calls[cut.indices[place]].returned.is_some();
@@ -449,9 +449,10 @@ fn explained_up_to<D: Datatype>(
     };
     let late: Vec<usize> = (0..cut.calls.len()).filter(is_late).collect();
     let choices = late.len().min(MOST_LATE);
+    let mut is_certain = late.len() <= MOST_LATE;
     for choice in (0..1_usize << choices).rev() {
         if (limits.interrupted)() {
-            return None;
+            return Opinion::Unknown;
         }
         let takes_part = |place: &usize| match late.iter().position(|late| late == place) {
             Some(bit) => bit < choices && choice >> bit & 1 == 1,
@@ -465,9 +466,14 @@ fn explained_up_to<D: Datatype>(
                 call.returned = answer.map(|(_, answer)| (LAST, answer));
             }
         }
-        if let Some(order) = order_of(&part.calls) {
-            return Some(order.into_iter().map(|place| part.indices[place]).collect());
+        let Some((container, calls)) = initial.as_container(&part.calls) else { return Opinion::Unknown };
+        match monitor(container, calls, limits) {
+            Opinion::Linearizable(order) => {
+                return Opinion::Linearizable(order.into_iter().map(|place| part.indices[place]).collect());
+            }
+            Opinion::NotLinearizable(_) => {}
+            Opinion::Unknown => is_certain = false,
         }
     }
-    None
+    if is_certain { Opinion::NotLinearizable(Vec::new()) } else { Opinion::Unknown }
 }
