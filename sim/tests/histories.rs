@@ -121,7 +121,7 @@ fn indices_are_checked_and_give_defaults() {
     assert!(out(&all).contains("WRONG  linearizable     register  one.jsonl"), "{}", out(&all));
     // One that cannot be read does not keep the others from being checked.
     let listed = r#"[{"file":"gone.jsonl","model":"register","linearizable":true},
-        {"file":"one.jsonl","model":"register","init":"1","linearizable":true}]"#;
+        {"file":"one.jsonl","model":"register","init":7,"linearizable":true}]"#;
     fs::write(folder.join("index.json"), listed).unwrap();
     let all = sim(&folder, "check --index index.json");
     assert_eq!(code(&all), 2);
