@@ -84,6 +84,7 @@ fn bad_input_is_one_clear_line() {
         ("check . --model kv", ".: this is a folder"),
         ("check good.jsonl", "--model is needed: expected one of register, kv"),
         ("check good.jsonl --model register -o good.jsonl/page.html", "good.jsonl is no folder"),
+        ("check good.jsonl --model register -o no/x.html", "--output no/x.html: there is no folder no"),
         ("check good.jsonl --model semaphore --init x", "--init: expected the number of permits"),
         ("check --index good.jsonl", "good.jsonl: "),
     ] {
@@ -118,6 +119,15 @@ fn indices_are_checked_and_give_defaults() {
     let all = sim(&folder, "check --index index.json");
     assert_eq!(code(&all), 1);
     assert!(out(&all).contains("WRONG  linearizable     register  one.jsonl"), "{}", out(&all));
+    // One that cannot be read does not keep the others from being checked.
+    let listed = r#"[{"file":"gone.jsonl","model":"register","linearizable":true},
+        {"file":"one.jsonl","model":"register","init":7,"linearizable":true}]"#;
+    fs::write(folder.join("index.json"), listed).unwrap();
+    let all = sim(&folder, "check --index index.json");
+    assert_eq!(code(&all), 2);
+    assert!(err(&all).contains("gone.jsonl: cannot be read"), "{}", err(&all));
+    assert!(out(&all).contains("linearizable     register  one.jsonl"), "{}", out(&all));
+    assert!(out(&all).contains("1 that cannot be read"), "{}", out(&all));
     fs::write(folder.join("index.json"), "[]").unwrap();
     assert_eq!(code(&sim(&folder, "check --index index.json")), 4);
 }
@@ -126,12 +136,38 @@ fn indices_are_checked_and_give_defaults() {
 fn pages_are_written_whole() {
     let folder = folder("histories/page");
     fs::write(folder.join("bad.jsonl"), BAD).unwrap();
+    fs::create_dir(folder.join("pages")).unwrap();
     let checked = sim(&folder, "check bad.jsonl --model register -o pages/bad.html");
     assert_eq!(code(&checked), 1);
     let page = fs::read_to_string(folder.join("pages/bad.html")).unwrap();
     assert!(page.contains("\"not linearizable\"") && page.trim_end().ends_with("</html>"));
     assert!(!page.contains("http://") || page.matches("http://").count() == 1, "only the name of SVG");
     assert_eq!(fs::read_dir(folder.join("pages")).unwrap().count(), 1);
+}
+
+/// With the answer that the poll will get, the peek is at fault and nothing before it: where the outcome of the
+/// poll counts as unknown, it might have taken the value away.
+#[test]
+fn the_first_return_at_fault_is_named() {
+    let folder = folder("histories/first");
+    let lines = r#"{"call":1,"return":2,"op":{"type":"insert","value":"7"},"result":null}
+{"call":3,"return":5,"op":{"type":"peek"},"result":null}
+{"call":4,"return":6,"op":{"type":"poll"},"result":null}"#;
+    fs::write(folder.join("late.jsonl"), lines).unwrap();
+    let found = json(&sim(&folder, "check late.jsonl --model pqueue --json"));
+    assert_eq!(
+        (&found["operation"]["line"], &found["is_longest_prefix"]),
+        (&2.into(), &true.into()),
+        "{found}"
+    );
+    let lines = r#"{"call":1,"return":2,"op":{"type":"deq"},"result":"1"}"#;
+    fs::write(folder.join("none.jsonl"), lines).unwrap();
+    let found = json(&sim(&folder, "check none.jsonl --model queue --json"));
+    assert_eq!(
+        (&found["prefix"], &found["is_cut_short"]),
+        (&serde_json::json!([]), &false.into()),
+        "{found}"
+    );
 }
 
 /// What the clients of a run saw is judged as the run was, whatever its workload; also with what the system

@@ -49,7 +49,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use explain::{Candidate, Explanation, Reason, Survivor, explain, linearize};
+pub use explain::{Candidate, Explanation, Reason, Survivor, explain, linearize, longest_prefix};
 use zones::Judgement;
 
 use crate::workload::Model;
@@ -94,7 +94,8 @@ pub struct Reach {
 #[derive(Clone, Copy)]
 pub struct Budget<'a> {
     /// How many configurations the search may visit, over all partitions and explorations together. A visit
-    /// costs time in proportion to the operations open at once.
+    /// costs time in proportion to the operations open at once; one that looks at many operations of unknown
+    /// outcome counts for several.
     pub configurations: u64,
     /// About how many bytes the search may take, without the history itself. Up to 64 operations open at
     /// once, a configuration that has to be remembered takes some 40.

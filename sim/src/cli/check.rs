@@ -2,6 +2,7 @@
 
 mod index;
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -24,6 +25,10 @@ use index::Listed;
 const LAST_OF_PREFIX: usize = 12;
 /// How many ways to explain what matters are printed; JSON and pages have more.
 const MOST_WAYS: usize = 3;
+/// How many of the operations that matter are printed, the last ones; JSON has all of them.
+const MOST_MEMBERS: usize = 50;
+/// How long it may take to explain why a history is not linearizable, once that is known.
+const EXPLANATION: Duration = Duration::from_secs(1);
 
 /// What `sim check` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -74,7 +79,7 @@ at any time after its call, once, or never.
   queue      enq(value) null; deq, peek the oldest value, null where empty
   stack      push(value) null; pop, peek the youngest value, null where empty
   deque      push_front, push_back(value) null; pop_front, pop_back, peek_front, peek_back
-  pqueue     insert(value) null; poll, peek the greatest value (or --priority smallest), null where empty
+  pqueue     insert(value) null; poll, peek the greatest value, null where empty; --priority turns it
   set        insert, remove(value) true if that changed the set; contains(value)
   mutex      acquire true if it was free, release true if it was taken; with owner and key where they matter
   semaphore  incr true; decr true, or false at zero
@@ -111,7 +116,7 @@ pub(crate) fn run(args: &CheckArgs) -> u8 {
 }
 
 fn check_one(args: &CheckArgs, path: &Path) -> Result<Exit, String> {
-    if let Some(problem) = args.output.as_deref().and_then(|output| files::no_place("--output", output)) {
+    if let Some(problem) = args.output.as_deref().and_then(no_place) {
         return Err(problem);
     }
     let subject = subject(args, path)?;
@@ -126,6 +131,15 @@ fn check_one(args: &CheckArgs, path: &Path) -> Result<Exit, String> {
     let exit = exit(&case.judgement);
     let page = if args.json { json(path, &case, &subject, exit) } else { text(args, path, &case, &subject) };
     Ok(print(&page, exit))
+}
+
+/// Why there can be no page at `output`. A folder that is missing is more likely misspelt than wanted.
+fn no_place(output: &Path) -> Option<String> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    files::no_place("--output", output).or_else(|| {
+        let folder = folder?.display();
+        Some(format!("--output {}: there is no folder {folder}", output.display()))
+    })
 }
 
 /// What the history is about: what the command line says, else what an index beside the history says.
@@ -152,7 +166,10 @@ fn judge(args: &CheckArgs, path: &Path, subject: &Subject) -> Result<Case, Strin
     let name = name(path);
     let mut history = read(path)?;
     let is_over = || started.elapsed() >= args.time;
-    let limits = Limits { bytes: args.memory.saturating_mul(1 << 20), interrupted: &is_over };
+    let explaining = OnceCell::new();
+    let explained = || is_over() || explaining.get_or_init(Instant::now).elapsed() >= EXPLANATION;
+    let bytes = args.memory.saturating_mul(1 << 20);
+    let limits = Limits { bytes, interrupted: &is_over, explained: &explained };
     let wants_order = args.output.is_some() || args.json;
     let judgement = check(&mut history, subject, wants_order, limits);
     let judgement = judgement.map_err(|problem| match problem.line {
@@ -228,6 +245,9 @@ fn explain(page: &mut String, history: &History, finding: &Finding) {
         }
         items(page, "explained", &shown, " ");
     }
+    if finding.is_cut_short {
+        line(page, "cut short", "the explanation took too long: fewer operations may matter");
+    }
     if finding.core.is_empty() {
         return;
     }
@@ -261,8 +281,9 @@ fn explain(page: &mut String, history: &History, finding: &Finding) {
 
 fn table(page: &mut String, history: &History, finding: &Finding) {
     let head = ["line", "client", "from", "to", "operation"].map(str::to_owned);
-    let needed = finding.core.iter().filter(|member| member.is_needed);
-    let rows = needed.clone().map(|member| {
+    let needed: Vec<_> = finding.core.iter().filter(|member| member.is_needed).collect();
+    let left_out = needed.len().saturating_sub(MOST_MEMBERS);
+    let rows = needed[left_out..].iter().map(|member| {
         let entry = &history.entries[member.operation];
         let returned = entry.returned.filter(|_| member.has_returned);
         let operation = if member.has_returned {
@@ -289,7 +310,10 @@ fn table(page: &mut String, history: &History, finding: &Finding) {
         let row = if index == 0 { styled(LABEL, &format!("{row}{operation}")) } else { row + operation };
         writeln!(page, "{row}").expect("strings take everything");
     }
-    let others = finding.core.len() - needed.count();
+    if left_out > 0 {
+        writeln!(page, "  and {left_out} before them: --json shows them").expect("strings take everything");
+    }
+    let others = finding.core.len() - needed.len();
     if others > 0 {
         let others = words::count(others, "operation", "operations");
         writeln!(page, "  and {others} that might have helped at any time after the call, and cannot")
@@ -341,6 +365,7 @@ fn json(path: &Path, case: &Case, subject: &Subject, exit: Exit) -> String {
             };
             add("ways", finding.ways.iter().map(way).collect());
             add("has_all_ways", json!(finding.has_all_ways));
+            add("is_cut_short", json!(finding.is_cut_short));
         }
         Judgement::GaveUp { partition, explained, completed } => {
             add("partition", json!(partition));

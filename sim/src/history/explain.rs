@@ -6,10 +6,16 @@
 //! * What comes after the first return that cannot be explained is cut off.
 //! * Operations that only look are left out.
 //! * Updates become ones of unknown outcome. They are never left out: who saw what they did would be wrong
-//!   for no reason. An exception are containers: all operations on one value may be left out together.
+//!   for no reason. Two exceptions: of a container all operations on one value may be left out together, of
+//!   a register all on most values (see `register`).
+//!
+//! That is bounded, by work and by the clock of whoever asks: a finding that is
+//! [cut short](Finding::is_cut_short) is right, but not as small as it might be.
 //!
 //! In the end nothing more can be taken away by itself. Of these few operations, every order that goes as far
 //! as any is listed, with the reason why it goes no further.
+
+mod register;
 
 use super::judge::{Calls, Limits, ORDER_BUDGET, OwnedCalls, Patience, is_explained};
 use super::models::{Context, Datatype, container};
@@ -46,6 +52,8 @@ pub struct Finding {
     pub ways: Vec<Way>,
     /// True if there are no other ones.
     pub has_all_ways: bool,
+    /// True if time or work ran out: the core may be larger than need be, and ways may be missing.
+    pub is_cut_short: bool,
 }
 
 /// An operation that matters.
@@ -85,6 +93,7 @@ pub struct Obstacle {
 
 /// A part of a history: the calls that are left of it, weakened or not, each with its place in the whole.
 struct Part<D: Datatype> {
+    /// In ascending order.
     indices: Vec<usize>,
     calls: OwnedCalls<D>,
 }
@@ -103,7 +112,7 @@ pub(super) fn by_refusal<D: Datatype>(
     refusal: &Refusal,
     limits: Limits<'_>,
 ) -> Finding {
-    let explanation = linearizability::explain(initial, calls, refusal, limits.budget(ORDER_BUDGET));
+    let prefix = linearizability::longest_prefix(initial, calls, refusal, limits.budget(ORDER_BUDGET));
     let whole = Part::<D>::of_partition(calls, refusal.partition);
     // Later operations take part with the answers that they will get. A cut forgets these, and where they
     // matter nothing is wrong with what it leaves.
@@ -115,10 +124,11 @@ pub(super) fn by_refusal<D: Datatype>(
         operation: refusal.operation,
         placed: refusal.placed,
         is_longest: true,
-        prefix: explanation.map(|explanation| explanation.prefix),
+        prefix,
         core: Vec::new(),
         ways: Vec::new(),
         has_all_ways: false,
+        is_cut_short: false,
     };
     finding.with_core(context, initial, part, limits)
 }
@@ -141,10 +151,12 @@ pub(super) fn by_core<D: Datatype>(
         operation: if first.is_certain { first.operation } else { latest },
         placed: first.placed,
         is_longest: first.is_certain,
-        prefix: first.prefix,
+        // Nothing is explained by nothing.
+        prefix: first.prefix.or_else(|| (first.placed == 0).then(Vec::new)),
         core: Vec::new(),
         ways: Vec::new(),
         has_all_ways: false,
+        is_cut_short: false,
     };
     // What is before that return is better, for then the two tell the same story.
     let cut = whole.cut_behind(first.operation);
@@ -163,7 +175,8 @@ impl Finding {
         part: Part<D>,
         limits: Limits<'_>,
     ) -> Self {
-        let part = part.minimal(initial, limits);
+        let patience = Patience::new(WORK);
+        let part = part.minimal(initial, &patience, limits);
         let members = part.indices.iter().zip(&part.calls);
         self.core = members
             .map(|(&operation, call)| Member {
@@ -177,6 +190,7 @@ impl Finding {
         if let Verdict::NotLinearizable(refusal) = verdict {
             self.add_ways(context, initial, &part, &refusal, limits);
         }
+        self.is_cut_short = patience.is_gone() || (limits.interrupted)();
         if !self.ways.is_empty() {
             let ways = &self.ways;
             let is_needed = |operation| ways.iter().any(|way| way.order.contains(&operation));
@@ -298,27 +312,27 @@ impl<D: Datatype> Part<D> {
     /// The core that a monitor finds in it, if it is a container's and there is one.
     fn container_core(&self, initial: &D, limits: Limits<'_>) -> Option<Self> {
         let (container, calls) = initial.as_container(&self.calls)?;
-        match monitor(container, calls, limits.interrupted) {
+        match monitor(container, calls, limits) {
             Opinion::NotLinearizable(core) => Some(self.choose(&core)),
             _ => None,
         }
     }
 
     /// Weakens the part until nothing more can be.
-    fn minimal(self, initial: &D, limits: Limits<'_>) -> Self {
-        let patience = Patience::new(WORK);
+    fn minimal(self, initial: &D, patience: &Patience, limits: Limits<'_>) -> Self {
+        let goes_on = || !(limits.interrupted)() && !patience.is_gone();
         let is_refuted = |part: &Self| {
-            patience.lasts(part.calls.len() as u64 + QUESTION_COST)
-                && !(limits.interrupted)()
+            goes_on()
+                && patience.lasts(part.calls.len() as u64 + QUESTION_COST)
                 && is_explained(initial, &part.calls, QUESTION_BUDGET, limits) == Some(false)
         };
-        let mut part = self;
+        let mut part = register::relevant(initial, &self, is_refuted).unwrap_or(self);
         let mut size = part.returns().len().div_ceil(2);
         while size > 0 {
             let mut has_changed = false;
             // What comes late matters most, so the early ones go first.
             let mut returns = part.returns();
-            while !returns.is_empty() {
+            while !returns.is_empty() && goes_on() {
                 let chunk: Vec<usize> = returns.drain(..size.min(returns.len())).collect();
                 let weaker = part.weaker(&chunk);
                 if is_refuted(&weaker) {
@@ -327,6 +341,9 @@ impl<D: Datatype> Part<D> {
                     returns = part.places(&indices);
                     has_changed = true;
                 }
+            }
+            if !goes_on() {
+                break;
             }
             if size > 1 || !has_changed {
                 size /= 2;
@@ -340,16 +357,18 @@ impl<D: Datatype> Part<D> {
         (0..self.calls.len()).filter(|&place| self.calls[place].returned.is_some()).collect()
     }
 
+    /// The places of operations that are in it; both are in ascending order.
     fn places(&self, indices: &[usize]) -> Vec<usize> {
-        (0..self.indices.len()).filter(|&place| indices.contains(&self.indices[place])).collect()
+        indices.iter().filter_map(|index| self.indices.binary_search(index).ok()).collect()
     }
 
-    /// Without the returns of the operations at these places; what only looks is left out.
+    /// Without the returns of the operations at these places, in ascending order; what only looks is left
+    /// out.
     fn weaker(&self, places: &[usize]) -> Self {
         let mut weaker = Self { indices: Vec::new(), calls: Vec::new() };
         for (place, (&index, call)) in self.indices.iter().zip(&self.calls).enumerate() {
             let mut call = call.clone();
-            if places.contains(&place) {
+            if places.binary_search(&place).is_ok() {
                 if D::observes_only(&call.operation) {
                     continue;
                 }
@@ -382,47 +401,47 @@ fn first_refused<D: Datatype>(initial: &D, whole: &Part<D>, limits: Limits<'_>) 
     returns.sort_unstable();
     let (mut good, mut bad) = (0, returns.len());
     let mut prefix = None;
-    let mut is_certain = true;
+    // The earliest return by which all orders fail for certain.
+    let mut impossible = None;
     while good < bad {
         // The first question is about the end: the whole is known to be bad, without its last return.
         let middle = good.midpoint(bad);
         let end = returns[middle];
         match explained_up_to(initial, whole, end, limits) {
-            Some(order) => {
+            Opinion::Linearizable(order) => {
                 prefix = Some(order);
                 good = middle + 1;
             }
-            None => bad = middle,
+            Opinion::NotLinearizable(_) => {
+                bad = middle;
+                impossible = Some(middle);
+            }
+            Opinion::Unknown => bad = middle,
         }
     }
     let place = good.min(returns.len() - 1);
     let cut = whole.cut_at(returns[place]);
-    is_certain &= is_explained(initial, &cut.calls, QUESTION_BUDGET, limits) == Some(false);
+    let is_certain = impossible == Some(place)
+        || is_explained(initial, &cut.calls, QUESTION_BUDGET, limits) == Some(false);
     First { operation: returns[place].1, placed: place, is_certain, prefix }
 }
 
-/// An order that explains everything up to a return, if one is found.
+/// An order that explains everything up to a return; not linearizable, without a core, if there is none for
+/// certain.
 fn explained_up_to<D: Datatype>(
     initial: &D,
     whole: &Part<D>,
     end: (u64, usize),
     limits: Limits<'_>,
-) -> Option<Vec<usize>> {
+) -> Opinion {
     /// Of how many operations with a later return every choice is tried.
     const MOST_LATE: usize = 6;
     /// After all other times.
     const LAST: u64 = u64::MAX >> 1;
     let cut = whole.cut_at(end);
-    let order_of = |calls: &Calls<D>| {
-        let (container, calls) = initial.as_container(calls)?;
-        match monitor(container, calls, limits.interrupted) {
-            Opinion::Linearizable(order) => Some(order),
-            _ => None,
-        }
-    };
     // What returned later may have had its effect, with the answer that it got then, or not. An insertion is
     // answered nothing, and so may stay one of unknown outcome.
-    let (_, operations) = initial.as_container(&cut.calls)?;
+    let Some((_, operations)) = initial.as_container(&cut.calls) else { return Opinion::Unknown };
     let is_late = |&place: &usize| {
         let is_insertion = matches!(operations[place].operation, container::Operation::Insert(..));
         let has_returned = whole.calls[cut.indices[place]].returned.is_some();
@@ -430,7 +449,11 @@ fn explained_up_to<D: Datatype>(
     };
     let late: Vec<usize> = (0..cut.calls.len()).filter(is_late).collect();
     let choices = late.len().min(MOST_LATE);
+    let mut is_certain = late.len() <= MOST_LATE;
     for choice in (0..1_usize << choices).rev() {
+        if (limits.interrupted)() {
+            return Opinion::Unknown;
+        }
         let takes_part = |place: &usize| match late.iter().position(|late| late == place) {
             Some(bit) => bit < choices && choice >> bit & 1 == 1,
             None => true,
@@ -443,9 +466,14 @@ fn explained_up_to<D: Datatype>(
                 call.returned = answer.map(|(_, answer)| (LAST, answer));
             }
         }
-        if let Some(order) = order_of(&part.calls) {
-            return Some(order.into_iter().map(|place| part.indices[place]).collect());
+        let Some((container, calls)) = initial.as_container(&part.calls) else { return Opinion::Unknown };
+        match monitor(container, calls, limits) {
+            Opinion::Linearizable(order) => {
+                return Opinion::Linearizable(order.into_iter().map(|place| part.indices[place]).collect());
+            }
+            Opinion::NotLinearizable(_) => {}
+            Opinion::Unknown => is_certain = false,
         }
     }
-    None
+    if is_certain { Opinion::NotLinearizable(Vec::new()) } else { Opinion::Unknown }
 }

@@ -15,13 +15,15 @@
 //!   A number is the string of its digits.
 //! * `order`, which may be missing, is the operation's place in the order in which the system itself says that
 //!   operations took effect: an integer. Nobody has to believe it; it is tried first.
-//! * Lines may come in any order. Empty ones are skipped, and so are members that are not listed here,
-//!   except in `op`, where a misspelt one would change what was asked for.
+//! * Lines may come in any order. Empty ones are skipped, and so are members that are not listed here. Not
+//!   those in `op`, where a misspelt one would change what was asked for; nor one that looks like `return` or
+//!   `result` where that is missing.
 
 use std::fmt;
 use std::io::BufRead;
 
-use serde::Deserialize;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::value::{Atom, Names, Value};
 
@@ -169,18 +171,118 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 /// A line as it is written.
-#[derive(Deserialize)]
 struct Line {
-    #[serde(default)]
     client: Option<i64>,
     call: i64,
-    #[serde(default, rename = "return")]
     returned: Option<i64>,
     op: Op,
-    #[serde(default)]
     result: Atom,
-    #[serde(default)]
     order: Option<u64>,
+    /// A member that stands where another one is missing, and the name of that.
+    misspelt: Option<(String, &'static str)>,
+}
+
+/// The name of a member of a line.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Member {
+    Client,
+    Call,
+    Return,
+    Op,
+    Result,
+    Order,
+    Unlisted(String),
+}
+
+impl<'de> Deserialize<'de> for Line {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+struct LineVisitor;
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = Line;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an operation, as an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Line, A::Error> {
+        let (mut client, mut call, mut returned, mut op) = (None, None, None, None);
+        let (mut result, mut order, mut unlisted) = (None, None, Vec::new());
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::Client => set(&mut client, "client", &mut members)?,
+                Member::Call => set(&mut call, "call", &mut members)?,
+                Member::Return => set(&mut returned, "return", &mut members)?,
+                Member::Op => set(&mut op, "op", &mut members)?,
+                Member::Result => set(&mut result, "result", &mut members)?,
+                Member::Order => set(&mut order, "order", &mut members)?,
+                Member::Unlisted(name) => {
+                    members.next_value::<IgnoredAny>()?;
+                    unlisted.push(name);
+                }
+            }
+        }
+        let missing = [("return", returned.is_none()), ("result", result.is_none())];
+        let misspelt = missing.into_iter().filter(|(_, is_missing)| *is_missing).find_map(|(member, _)| {
+            let name = unlisted.iter().find(|name| looks_like(name, member))?;
+            Some((name.clone(), member))
+        });
+        Ok(Line {
+            client: client.flatten(),
+            call: call.ok_or_else(|| de::Error::missing_field("call"))?,
+            returned: returned.flatten(),
+            op: op.ok_or_else(|| de::Error::missing_field("op"))?,
+            result: result.unwrap_or_default(),
+            order: order.flatten(),
+            misspelt,
+        })
+    }
+}
+
+/// Reads the value of a member that may be there once.
+fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    member: &mut Option<T>,
+    name: &'static str,
+    members: &mut A,
+) -> Result<(), A::Error> {
+    if member.is_some() {
+        return Err(de::Error::duplicate_field(name));
+    }
+    *member = Some(members.next_value()?);
+    Ok(())
+}
+
+/// True if a name may well be meant for that of a member: the same but for capitals, cut short or with more
+/// behind it, two letters from it, or another word for it.
+fn looks_like(name: &str, member: &str) -> bool {
+    let name = name.to_lowercase();
+    let others: &[&str] = match member {
+        "return" => &["end", "ended", "finish", "finished", "complete", "completed"],
+        _ => &["answer", "response", "output"],
+    };
+    others.contains(&&*name)
+        || (name.len() >= 3 && member.starts_with(&name))
+        || name.starts_with(member)
+        || distance(name.as_bytes(), member.as_bytes()) <= 2
+}
+
+/// How many letters must be put in, taken out or replaced to make one word of the other (Levenshtein).
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (count, letter) in one.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], count + 1);
+        for place in 0..other.len() {
+            let replaced = diagonal + usize::from(*letter != other[place]);
+            diagonal = row[place + 1];
+            row[place + 1] = replaced.min(diagonal + 1).min(row[place] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 #[derive(Deserialize)]
@@ -226,6 +328,10 @@ impl History {
                 let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
                 at(error.column().max(1), message.to_owned())
             })?;
+            if let Some((name, member)) = &parsed.misspelt {
+                let problem = format!("there is no member {name:?}, and {member:?} is missing");
+                return Err(at(column_of(text, name), problem));
+            }
             times.push((parsed.call, parsed.returned));
             let entry = history
                 .entry(index + 1, parsed)
@@ -389,6 +495,24 @@ mod tests {
         let history = read(&lines).unwrap();
         assert_eq!(history.entries[0].returned, Some(u64::MAX));
         assert_eq!(history.time(u64::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn a_misspelt_return_is_not_taken_for_an_unknown_outcome() {
+        for name in ["ret", "Return", "retrun", "returned", "end"] {
+            let line = format!("{{\"call\":1,\"{name}\":2,\"op\":{{\"type\":\"deq\"}},\"result\":\"1\"}}");
+            let expected = format!("1:11: there is no member {name:?}, and \"return\" is missing");
+            assert_eq!(problem(&line), expected);
+            let both = line.replace("\"call\":1", "\"call\":1,\"return\":null");
+            assert_eq!(read(&both).unwrap().pending(), 1, "{name}");
+        }
+        assert!(
+            problem("{\"call\":1,\"return\":2,\"op\":{\"type\":\"deq\"},\"reslut\":\"1\"}")
+                .contains("reslut")
+        );
+        assert!(problem("{\"call\":1,\"return\":2,\"return\":3}").contains("duplicate field `return`"));
+        let other = "{\"call\":1,\"op\":{\"type\":\"deq\"},\"note\":1,\"retries\":2,\"process\":3}";
+        assert_eq!(read(other).unwrap().pending(), 1);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Limits<'a> {
     pub bytes: u64,
     /// Asked now and then whether to stop.
     pub interrupted: &'a dyn Fn() -> bool,
+    /// Asked now and then, from when the verdict is known to be a no, whether to stop explaining it.
+    pub explained: &'a dyn Fn() -> bool,
 }
 
 impl std::fmt::Debug for Limits<'_> {
@@ -52,7 +54,12 @@ impl std::fmt::Debug for Limits<'_> {
 
 impl Limits<'_> {
     /// A gibibyte, and no interruption.
-    pub const NONE: Self = Self { bytes: Budget::BYTES, interrupted: &|| false };
+    pub const NONE: Self = Self { bytes: Budget::BYTES, interrupted: &|| false, explained: &|| false };
+
+    /// What an explanation may cost.
+    fn of_explanation(self) -> Self {
+        Self { interrupted: self.explained, ..self }
+    }
 
     pub(super) fn budget(&self, configurations: u64) -> Budget<'_> {
         Budget { configurations, bytes: self.bytes, interrupted: Some(self.interrupted) }
@@ -152,11 +159,15 @@ fn judge<D: Datatype>(
         return Judgement::Linearizable(Some(order));
     }
     if let Some((container, container_calls)) = initial.as_container(calls) {
-        match monitor(container, container_calls, limits.interrupted) {
+        match monitor(container, container_calls, limits) {
             Opinion::Linearizable(order) => return Judgement::Linearizable(Some(order)),
             Opinion::NotLinearizable(core) => {
                 return Judgement::NotLinearizable(Box::new(explain::by_core(
-                    context, initial, calls, &core, limits,
+                    context,
+                    initial,
+                    calls,
+                    &core,
+                    limits.of_explanation(),
                 )));
             }
             Opinion::Unknown => {}
@@ -168,7 +179,11 @@ fn judge<D: Datatype>(
             Judgement::Linearizable(wants_order.then(order).flatten())
         }
         Verdict::NotLinearizable(refusal) => Judgement::NotLinearizable(Box::new(explain::by_refusal(
-            context, initial, calls, &refusal, limits,
+            context,
+            initial,
+            calls,
+            &refusal,
+            limits.of_explanation(),
         ))),
         Verdict::Undecided(reach) => Judgement::GaveUp {
             partition: D::say_partition(context, reach.partition),
@@ -189,7 +204,7 @@ pub(super) fn is_explained<D: Datatype>(
     limits: Limits<'_>,
 ) -> Option<bool> {
     if let Some((container, container_calls)) = initial.as_container(calls) {
-        match monitor(container, container_calls, limits.interrupted) {
+        match monitor(container, container_calls, limits) {
             Opinion::Linearizable(_) => return Some(true),
             Opinion::NotLinearizable(_) => return Some(false),
             Opinion::Unknown => {}
@@ -216,5 +231,10 @@ impl Patience {
         let left = self.0.get();
         self.0.set(left.saturating_sub(work));
         left > work
+    }
+
+    /// True once there was not enough left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.get() == 0
     }
 }

@@ -12,6 +12,9 @@
 //! | `mutex` | `acquire` true if the lock was free · `release` true if it was taken · see [`mutex`] for more |
 //! | `semaphore` | `incr` true · `decr` true, or false where the count was zero |
 //!
+//! In a priority queue numbers, whole or decimal, are compared by what they are worth, and two spellings of a
+//! number are one value; what is no number comes behind all of them, by its text.
+//!
 //! Where null is answered, true or the value written will do as well. Where a truth value is answered, null
 //! tells nothing but that the operation has been done, in a set; a lock or a semaphore it was granted by.
 
@@ -22,9 +25,11 @@ pub mod register;
 pub mod semaphore;
 pub mod set;
 
-use std::cmp::Ordering;
+mod decimal;
 
 use rustc_hash::FxHashMap;
+
+use decimal::Rank;
 
 use super::format::{Entry, History};
 use super::value::{Atom, NULL, Value};
@@ -152,7 +157,7 @@ pub struct Context<'h> {
     pub history: &'h History,
     /// Which data type it is about.
     pub model: ModelName,
-    /// For priority queues: all values, the one of lowest priority first. A rank is a place in it, from 1.
+    /// For priority queues: a value of each rank, the lowest priority first. A rank is a place in it, from 1.
     by_rank: Vec<Value>,
     ranks: FxHashMap<Value, u64>,
 }
@@ -168,15 +173,23 @@ impl<'h> Context<'h> {
         context
     }
 
-    /// Orders all values by priority: as numbers if they are whole numbers, else as strings, numbers first.
+    /// Orders all values by priority: numbers by what they are worth, then all others by their text. Two
+    /// spellings of a number have one rank.
     fn rank_values(&mut self, priority: Priority) {
         let names = &self.history.names;
-        self.by_rank = (1..names.len() as Value).collect();
-        self.by_rank.sort_by(|&one, &other| {
-            let order = compare(names.atom(one), names.atom(other));
-            if priority == Priority::Greatest { order } else { order.reverse() }
-        });
-        self.ranks = self.by_rank.iter().zip(1..).map(|(&value, rank)| (value, rank)).collect();
+        let mut values: Vec<_> =
+            (1..names.len() as Value).map(|value| (Rank::of(names.atom(value)), value)).collect();
+        values.sort();
+        if priority == Priority::Smallest {
+            values.reverse();
+        }
+        let mut last = None;
+        for (rank, value) in &values {
+            if last.replace(rank) != Some(rank) {
+                self.by_rank.push(*value);
+            }
+            self.ranks.insert(*value, self.by_rank.len() as u64);
+        }
     }
 
     /// What stands for a value in the operations of a container: for priority queues its rank, else itself.
@@ -249,13 +262,4 @@ impl<'h> Context<'h> {
             None => Err(("result", format!("{} answers true or false: found {result}", entry.kind.name()))),
         }
     }
-}
-
-/// Whole numbers by size, however many digits; then everything else by its text.
-fn compare(one: &Atom, other: &Atom) -> Ordering {
-    let key = |atom: &Atom| match atom.text().map(str::parse::<i128>) {
-        Some(Ok(number)) => (0, number, String::new()),
-        _ => (1, 0, atom.to_string()),
-    };
-    key(one).cmp(&key(other))
 }

@@ -16,8 +16,9 @@
 //!
 //! An insertion of unknown outcome has taken effect if its value was seen, and need not have if it was not.
 //! A removal of unknown outcome may have taken any value that is never seen to be removed: where there are
-//! such, a monitor answers if the answer does not depend on them, or if all of the few ways can be tried.
+//! such, [`attribution`] finds out which values they must have taken.
 
+mod attribution;
 mod deque;
 mod minimal;
 mod priority_queue;
@@ -26,6 +27,7 @@ mod stack;
 
 use rustc_hash::FxHashMap;
 
+use super::judge::Limits;
 use super::models::container::{Container, Discipline, End, Operation};
 use crate::check::linearizability::{Call, witness};
 
@@ -41,7 +43,7 @@ pub enum Opinion {
     Unknown,
 }
 
-/// How many ways of attributing removals of unknown outcome are tried.
+/// How many ways of attributing removals of unknown outcome, of a deque are tried.
 const MOST_WAYS: usize = 500;
 
 /// A time after all others: of what is never seen to happen.
@@ -84,19 +86,15 @@ struct Span {
     last: u64,
 }
 
-/// Judges a history of a container that starts as `initial`. `interrupted` is asked now and then whether to
-/// stop: the opinion is then unknown, or its core larger than it need be.
+/// Judges a history of a container that starts as `initial`. Where the `limits` end, the opinion is unknown, or
+/// its core larger than it need be.
 #[must_use]
-pub fn monitor(
-    initial: &Container,
-    calls: &[Call<Operation, u64>],
-    interrupted: &dyn Fn() -> bool,
-) -> Opinion {
+pub fn monitor(initial: &Container, calls: &[Call<Operation, u64>], limits: Limits<'_>) -> Opinion {
     let distinct = match Distinct::of(initial, calls) {
         Ok(distinct) => distinct,
         Err(opinion) => return opinion,
     };
-    let opinion = judge(Task { discipline: initial.discipline(), interrupted }, &distinct);
+    let opinion = judge(Task { discipline: initial.discipline(), limits }, &distinct);
     match &opinion {
         // Its word is not taken for it.
         Opinion::Linearizable(order) if witness::check_order(initial, calls, order).is_err() => {
@@ -110,7 +108,7 @@ pub fn monitor(
 #[derive(Clone, Copy)]
 struct Task<'a> {
     discipline: Discipline,
-    interrupted: &'a dyn Fn() -> bool,
+    limits: Limits<'a>,
 }
 
 fn judge(task: Task<'_>, distinct: &Distinct) -> Opinion {
@@ -130,12 +128,15 @@ fn judge(task: Task<'_>, distinct: &Distinct) -> Opinion {
     if let Outcome::Stuck(core) = linearize(task, &removed) {
         return refuse(task, removed.only(&core));
     }
-    try_all_ways(task, distinct)
+    match task.discipline {
+        Discipline::Deque => try_all_ways(task, distinct),
+        _ => attribution::judge(task, distinct),
+    }
 }
 
 fn refuse(task: Task<'_>, core: Distinct) -> Opinion {
     let core = minimal::minimal(core, |part| {
-        !(task.interrupted)() && matches!(linearize(task, part), Outcome::Stuck(_))
+        !(task.limits.explained)() && matches!(linearize(task, part), Outcome::Stuck(_))
     });
     Opinion::NotLinearizable(core.indices())
 }
@@ -150,7 +151,7 @@ fn try_all_ways(task: Task<'_>, distinct: &Distinct) -> Opinion {
     };
     let mut is_certain = true;
     for mut way in 0..ways {
-        if (task.interrupted)() {
+        if (task.limits.interrupted)() {
             return Opinion::Unknown;
         }
         let mut attributed = distinct.clone();
@@ -199,10 +200,10 @@ fn linearize(task: Task<'_>, distinct: &Distinct) -> Outcome {
         }
     }
     match task.discipline {
-        Discipline::Stack => stack::linearize(distinct, task.interrupted),
+        Discipline::Stack => stack::linearize(distinct, task.limits.interrupted),
         Discipline::Queue => queue::linearize(distinct),
         Discipline::PriorityQueue => priority_queue::linearize(distinct),
-        Discipline::Deque => deque::linearize(distinct, task.interrupted),
+        Discipline::Deque => deque::linearize(distinct, task.limits.interrupted),
     }
 }
 

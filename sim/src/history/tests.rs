@@ -202,6 +202,98 @@ fn long_histories_are_judged() {
     }
 }
 
+/// What becomes of some operations is forgotten, as if their clients had never heard of them.
+fn forget(records: &mut [Record], of: impl Fn(&Record) -> bool, every: usize) {
+    for record in records.iter_mut().filter(|record| of(record)).step_by(every) {
+        record.returned = None;
+        record.result = Value::Null;
+    }
+}
+
+#[test]
+fn removals_of_unknown_outcome_are_attributed_in_long_histories() {
+    for model in [ModelName::Queue, ModelName::Stack, ModelName::Pqueue] {
+        for (clients, every) in [(7, 100), (16, 100), (16, 6)] {
+            let plan = Plan { values: None, ..Plan::new(model, 500, clients) };
+            let mut records = good(&plan, &mut random(400 + model as u16));
+            let removes = |record: &Record| record.result.is_string() && record.op.kind != "peek";
+            forget(&mut records, removes, every);
+            let judgement = judged(model, &records);
+            assert!(
+                matches!(judgement, Judgement::Linearizable(Some(_))),
+                "{model:?} {clients} {judgement:?}"
+            );
+            // What was removed last has never been inserted so late.
+            let of = |record: &Record| record.op.kind == "insert" || record.result.is_null();
+            let last = records.iter().rposition(removes).expect("something is removed");
+            let value = records[last].result.clone();
+            let insertion =
+                records.iter().position(|record| of(record) && record.op.value.as_ref() == Some(&value));
+            let insertion = insertion.expect("it has been inserted");
+            records[insertion].call = records[last].returned.expect("it returned") + 1;
+            records[insertion].returned = Some(records[insertion].call + 1);
+            let judgement = judged(model, &records);
+            assert!(matches!(judgement, Judgement::NotLinearizable(_)), "{model:?} {clients} {judgement:?}");
+        }
+    }
+}
+
+/// A read that sees what was overwritten long ago, after nine tenths of a history.
+fn stale_read(operations: usize) -> Vec<Record> {
+    let plan = Plan { keys: 1, values: None, ..Plan::new(ModelName::Register, operations, 8) };
+    let mut records = good(&plan, &mut random(500));
+    let reads: Vec<usize> = (0..records.len()).filter(|&index| records[index].op.kind == "read").collect();
+    let stale = reads.len() * 9 / 10;
+    let answer = records[reads[stale]].result.clone();
+    let older = reads[..stale - 200].iter().rev().find(|&&index| records[index].result != answer);
+    records[reads[stale]].result = records[*older.expect("values change")].result.clone();
+    records
+}
+
+#[test]
+fn a_stale_read_in_a_long_history_is_explained_in_a_few_operations() {
+    let records = stale_read(10_000);
+    assert!(records.iter().any(|record| record.op.kind == "cas"), "zones alone do not do");
+    let Judgement::NotLinearizable(finding) = judged(ModelName::Register, &records) else {
+        panic!("the read is stale");
+    };
+    assert!(finding.prefix.as_ref().is_some_and(|prefix| prefix.len() >= finding.placed));
+    assert!(!finding.is_cut_short && finding.core.len() < 60, "{}", finding.core.len());
+    let member = |member: &explain::Member| {
+        let mut record = records[member.operation].clone();
+        record.returned = record.returned.filter(|_| member.has_returned);
+        record
+    };
+    let core: Vec<Record> = finding.core.iter().map(member).collect();
+    assert!(matches!(judged(ModelName::Register, &core), Judgement::NotLinearizable(_)));
+}
+
+#[test]
+fn an_explanation_that_must_stop_leaves_the_verdict() {
+    for (model, records) in [
+        (ModelName::Register, stale_read(2_000)),
+        (
+            ModelName::Queue,
+            good(&Plan { values: None, ..Plan::new(ModelName::Queue, 500, 4) }, &mut random(501)),
+        ),
+    ] {
+        let mut records = records;
+        if model == ModelName::Queue {
+            let removed = |record: &Record| record.result.is_string() && record.op.kind == "deq";
+            let removed: Vec<usize> = (0..records.len()).filter(|&index| removed(&records[index])).collect();
+            let (one, other) = (removed[10], removed[removed.len() - 10]);
+            let (early, late) = records.split_at_mut(other);
+            std::mem::swap(&mut early[one].result, &mut late[0].result);
+        }
+        let mut history = History::read(to_lines(&records).as_bytes()).unwrap();
+        let limits = Limits { explained: &|| true, ..Limits::NONE };
+        match check(&mut history, &Subject::new(model), false, limits).unwrap() {
+            Judgement::NotLinearizable(finding) => assert!(finding.is_cut_short, "{finding:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// How histories of a model may be written.
 #[test]
 fn every_spelling_is_understood() {
@@ -248,6 +340,18 @@ fn every_spelling_is_understood() {
     assert_eq!(verdict(ModelName::Register, json!(""), line), Ok(true));
     let line = r#"{"call":1,"return":2,"op":{"type":"get","key":"a"},"result":""}"#;
     assert_eq!(verdict(ModelName::Kv, json!(""), line), Ok(true));
+    // What a store keeps its lists by may be in a string, too.
+    let line = r#"{"call":1,"return":2,"op":{"type":"append","key":"a","value":"a\u001f"},"result":null}
+{"call":3,"return":4,"op":{"type":"get","key":"a"},"result":["a"]}"#;
+    assert_eq!(verdict(ModelName::Kv, json!(""), line), Ok(false));
+    assert_eq!(verdict(ModelName::Kv, json!(""), &line.replace("[\"a\"]", "\"a\\u001f\"")), Ok(true));
+    // Decimals by what they are worth.
+    let line = r#"{"call":1,"return":2,"op":{"type":"insert","value":"10.5"},"result":null}
+{"call":3,"return":4,"op":{"type":"insert","value":9.50},"result":null}
+{"call":5,"return":6,"op":{"type":"poll"},"result":"10.50"}
+{"call":7,"return":8,"op":{"type":"poll"},"result":"9.5"}"#;
+    assert_eq!(verdict(ModelName::Pqueue, json!([]), line), Ok(true));
+    assert_eq!(verdict(ModelName::Pqueue, json!(["9.7"]), line), Ok(false));
     // Nothing at all.
     assert_eq!(verdict(ModelName::Set, json!([]), "\n\n"), Ok(true));
     // What another model has.
@@ -267,7 +371,7 @@ fn every_spelling_is_understood() {
 fn a_search_that_must_stop_gives_up() {
     let plan = Plan { values: Some(2), ..Plan::new(ModelName::Queue, 400, 12) };
     let mut history = History::read(to_lines(&good(&plan, &mut random(200))).as_bytes()).unwrap();
-    let limits = Limits { bytes: 1 << 20, interrupted: &|| true };
+    let limits = Limits { bytes: 1 << 20, interrupted: &|| true, explained: &|| true };
     let judgement = check(&mut history, &Subject::new(ModelName::Queue), false, limits).unwrap();
     assert!(matches!(judgement, Judgement::GaveUp { .. }), "{judgement:?}");
 }

@@ -1,10 +1,12 @@
 //! Keys, values and results as they stand in a history.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 /// The number that stands for an [`Atom`] of a history: equal atoms, and no others, have equal numbers.
 pub type Value = u64;
@@ -24,7 +26,7 @@ pub enum Atom {
     Null,
     /// `true` or `false`.
     Truth(bool),
-    /// A string. A number is the string of its digits.
+    /// A string. A number is the string of its digits, as they stand: `1.10` is not `1.1`.
     Text(String),
     /// A list of such.
     List(Vec<String>),
@@ -109,64 +111,35 @@ fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_plain) && !matches!(text, "null" | "true" | "false")
 }
 
+/// Only from JSON: a number is taken as it stands there, for no type of number holds them all.
 impl<'de> Deserialize<'de> for Atom {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AtomVisitor)
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        Self::of_json(json.get()).map_err(|error| {
+            let message = error.to_string();
+            // The place in it is one within the atom.
+            de::Error::custom(message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message))
+        })
     }
 }
 
-struct AtomVisitor;
-
-impl<'de> Visitor<'de> for AtomVisitor {
-    type Value = Atom;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a string, a number, true, false, null or a list of strings")
-    }
-
-    fn visit_unit<E>(self) -> Result<Atom, E> {
-        Ok(Atom::Null)
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Atom, E> {
-        Ok(Atom::Truth(truth))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Atom, E> {
-        Ok(Atom::Text(number.to_string()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Atom, E> {
-        Ok(Atom::Text(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Atom, E> {
-        Ok(Atom::Text(number.to_string()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Atom, E> {
-        Ok(Atom::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Atom, E> {
-        Ok(Atom::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Atom, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element::<Atom>()? {
-            list.push(item.text().map_or_else(|| item.to_string(), str::to_owned));
-        }
-        Ok(Atom::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Atom, A::Error> {
-        let mut record = Vec::new();
-        while let Some(member) = members.next_entry::<String, Atom>()? {
-            record.push(member);
-        }
-        record.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(Atom::Record(record))
+impl Atom {
+    fn of_json(json: &str) -> serde_json::Result<Self> {
+        Ok(match json.bytes().next() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Truth(serde_json::from_str(json)?),
+            Some(b'"') => Self::Text(serde_json::from_str(json)?),
+            Some(b'[') => {
+                let items: Vec<Self> = serde_json::from_str(json)?;
+                let text = |item| if let Self::Text(text) = item { text } else { item.to_string() };
+                Self::List(items.into_iter().map(text).collect())
+            }
+            Some(b'{') => {
+                let members: BTreeMap<String, Self> = serde_json::from_str(json)?;
+                Self::Record(members.into_iter().collect())
+            }
+            _ => Self::Text(json.to_owned()),
+        })
     }
 }
 
@@ -253,6 +226,10 @@ mod tests {
     fn numbers_are_the_strings_of_their_digits() {
         assert_eq!(read("17"), read("\"17\""));
         assert_eq!(read("-3").number(), Some(-3));
+        // However many, and with those that change nothing.
+        assert_ne!(read("100000000000000000001"), read("100000000000000000002"));
+        assert_eq!(read("[1.10, -0, 1e400]"), read("[\"1.10\", \"-0\", \"1e400\"]"));
+        assert_ne!(read("1.10"), read("1.1"));
         assert_ne!(read("null"), read("\"null\""));
         assert_eq!(read("\"true\"").truth(), Some(true));
         assert_eq!(read("[1, \"2\"]"), read("[\"1\", 2]"));

@@ -65,13 +65,33 @@ pub fn explain<'a, M: Model>(
     refusal: &Refusal,
     budget: impl Into<Budget<'a>>,
 ) -> Option<Explanation> {
+    explain_by(initial, history, refusal, SURVIVORS, &budget.into())
+}
+
+/// The [prefix](Explanation::prefix) alone, which is had sooner. `None` if it takes more than the budget.
+pub fn longest_prefix<'a, M: Model>(
+    initial: &M,
+    history: &[Call<M::Operation, M::Response>],
+    refusal: &Refusal,
+    budget: impl Into<Budget<'a>>,
+) -> Option<Vec<usize>> {
+    explain_by(initial, history, refusal, 1, &budget.into()).map(|explanation| explanation.prefix)
+}
+
+/// Explains with at most so many survivors.
+fn explain_by<M: Model>(
+    initial: &M,
+    history: &[Call<M::Operation, M::Response>],
+    refusal: &Refusal,
+    most: usize,
+    budget: &Budget<'_>,
+) -> Option<Explanation> {
     let (partition, members) =
         partitions::<M>(history).into_iter().find(|&(partition, _)| partition == refusal.partition)?;
     let ground = Ground::new(initial, Layout::new(partition, history, &members));
-    let budget = budget.into();
     match ground.layout.width() <= u64::BITS {
-        true => explain_with::<M, u64>(initial, history, refusal, ground, &budget),
-        false => explain_with::<M, Vec<u64>>(initial, history, refusal, ground, &budget),
+        true => explain_with::<M, u64>(initial, history, refusal, ground, most, budget),
+        false => explain_with::<M, Vec<u64>>(initial, history, refusal, ground, most, budget),
     }
 }
 
@@ -80,6 +100,7 @@ fn explain_with<M: Model, S: BitSet>(
     history: &[Call<M::Operation, M::Response>],
     refusal: &Refusal,
     mut ground: Ground<'_, M>,
+    most: usize,
     budget: &Budget<'_>,
 ) -> Option<Explanation> {
     let goal = number(refusal.placed);
@@ -88,7 +109,9 @@ fn explain_with<M: Model, S: BitSet>(
     let mut is_complete = false;
     // In growing pieces, for the first survivors are soon there, and the last one may be far.
     let mut piece = 1 << 12;
-    while !is_complete && left > 0 && exploration.met_at(goal).nth(SURVIVORS).is_none() {
+    // One more than is wanted tells whether there are others; where one is enough, nobody asks.
+    let wanted = if most == 1 { 0 } else { most };
+    while !is_complete && left > 0 && exploration.met_at(goal).nth(wanted).is_none() {
         let granted = piece.min(left);
         let mut allowance =
             Allowance { configurations: granted, bytes: budget.bytes, interrupted: budget.interrupted };
@@ -100,9 +123,9 @@ fn explain_with<M: Model, S: BitSet>(
         left -= granted - allowance.configurations;
         piece *= 2;
     }
-    let met: Vec<u32> = exploration.met_at(goal).take(SURVIVORS + 1).collect();
-    is_complete &= met.len() <= SURVIVORS;
-    let survivors: Vec<_> = (met.iter().take(SURVIVORS))
+    let met: Vec<u32> = exploration.met_at(goal).take(most + 1).collect();
+    is_complete &= met.len() <= most;
+    let survivors: Vec<_> = (met.iter().take(most))
         .map(|&id| {
             let order = order::<M, S>(&mut ground, &exploration.steps_to(id));
             survivor(initial, history, &ground, goal, order)

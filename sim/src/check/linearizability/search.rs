@@ -34,13 +34,16 @@ use std::collections::{BTreeMap, VecDeque};
 use hashbrown::HashTable;
 
 use super::bit_set::BitSet;
-use super::layout::{Completed, Layout, Role, number};
+use super::layout::{Completed, Family, Layout, Role, number};
 use super::transitions::{INITIAL, OVERWRITTEN, Transitions, hash_of};
 use super::used::{NONE_USED, UsedSets};
 use crate::workload::Model;
 
 /// How many operations to come are looked at to tell whether a state matters to any of them.
 const LOOK_AHEAD: usize = 64;
+
+/// So many operations of unknown outcome can be looked at in about the time of a visit.
+const LOOKED_AT_PER_VISIT: u64 = 16;
 
 /// An order in which to explore configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub(super) struct Ground<'h, M: Model> {
     pub(super) layout: Layout<'h, M>,
     pub(super) transitions: Transitions<M>,
     pub(super) used_sets: UsedSets,
+    /// How many operations of unknown outcome have been looked at.
+    looked_at: u64,
 }
 
 /// A point the search has come to: 24 bytes as long as at most 64 operations are open at once.
@@ -132,7 +137,8 @@ pub(super) struct Exploration<S> {
     pub(super) furthest: u32,
     /// True once some configuration has passed every return.
     explained: bool,
-    visits: u64,
+    /// After so many more visits it is asked whether to go on.
+    until_asked: u64,
     /// How each configuration of the depth-first layer came to be, if that is of interest.
     origins: Option<Vec<Origin>>,
 }
@@ -157,7 +163,7 @@ struct Layer<S> {
 impl<'h, M: Model> Ground<'h, M> {
     pub(super) fn new(initial: &M, layout: Layout<'h, M>) -> Self {
         let transitions = Transitions::new(initial, &layout);
-        Self { layout, transitions, used_sets: UsedSets::default() }
+        Self { layout, transitions, used_sets: UsedSets::default(), looked_at: 0 }
     }
 
     /// About how many bytes it takes.
@@ -321,20 +327,46 @@ impl<'h, M: Model> Ground<'h, M> {
     }
 
     /// True if an open operation other than one that overwrites could take effect next, seeing the state
-    /// that `configuration` would have if it were `state`.
-    fn is_seen<S: BitSet>(&mut self, configuration: &Configuration<S>, state: u32) -> bool {
-        let Configuration { at, used, ref taken, .. } = *configuration;
-        let Self { layout, transitions, used_sets } = self;
+    /// that `configuration` would have if it were `state`. `usable` is as [`usable`](Self::usable) gives it.
+    fn is_seen<S: BitSet>(
+        &mut self,
+        configuration: &Configuration<S>,
+        state: u32,
+        usable: &[(u32, u32)],
+    ) -> bool {
+        let Configuration { at, ref taken, .. } = *configuration;
+        let Self { layout, transitions, looked_at, .. } = self;
         let is_right = |open: &Completed| {
             open.role != Role::Overwriter && transitions.step(layout, state, open.symbol).is_some()
         };
         layout.untaken(at, taken).map(|(_, open)| open).any(is_right)
-            || (0..layout.families.len()).any(|family| {
-                let role = layout.families[family].role;
-                role != Role::Overwriter
-                    && next_of_family(layout, used_sets, family, at, used).is_some()
-                    && transitions.step(layout, state, layout.families[family].symbol) != Some(state)
+            || usable.iter().any(|&(family, _)| {
+                *looked_at += 1;
+                let family = &layout.families[family as usize];
+                family.role != Role::Overwriter
+                    && transitions.step(layout, state, family.symbol) != Some(state)
             })
+    }
+
+    /// The families of which an operation has been called and not been used, each with the first such.
+    fn usable<S>(&mut self, configuration: &Configuration<S>) -> Vec<(u32, u32)> {
+        let families = &self.layout.families;
+        if families.is_empty() {
+            return Vec::new();
+        }
+        self.looked_at += families.len() as u64;
+        let called = self.layout.returns[configuration.at as usize].unknown;
+        let mut used = vec![0_u32; families.len()];
+        for &id in self.used_sets.get(configuration.used) {
+            used[self.layout.unknown[id as usize].family as usize] += 1;
+        }
+        // They are in the order of their first calls.
+        let families =
+            families.iter().zip(used).zip(0..).take_while(|((family, _), _)| family.members[0] < called);
+        let next = families.filter_map(|((family, used), number)| {
+            family.members.get(used as usize).filter(|&&id| id < called).map(|&id| (number, id))
+        });
+        next.collect()
     }
 
     /// True if what is to come speaks for keeping the state rather than for the state `other`.
@@ -356,20 +388,6 @@ impl<'h, M: Model> Ground<'h, M> {
     }
 }
 
-/// The first operation of a family that has been called and not been used.
-fn next_of_family<M: Model>(
-    layout: &Layout<'_, M>,
-    used_sets: &UsedSets,
-    family: usize,
-    at: u32,
-    used: u32,
-) -> Option<u32> {
-    let used = used_sets.get(used);
-    let of_family = |id: &&u32| layout.unknown[**id as usize].family as usize == family;
-    let next = layout.families[family].members.get(used.iter().filter(of_family).count());
-    next.copied().filter(|&id| id < layout.returns[at as usize].unknown)
-}
-
 impl<S: BitSet> Exploration<S> {
     pub(super) fn new<M: Model>(strategy: Strategy, ground: &mut Ground<'_, M>) -> Self {
         let mut exploration = Self {
@@ -378,7 +396,7 @@ impl<S: BitSet> Exploration<S> {
             spare: None,
             furthest: 0,
             explained: false,
-            visits: 0,
+            until_asked: 0,
             origins: None,
         };
         let start = ground.start(&mut |_| {});
@@ -436,12 +454,19 @@ impl<S: BitSet> Exploration<S> {
     }
 
     /// Takes the price of a visit out of the allowance, or says why there will be none.
-    fn pay<M: Model>(&mut self, ground: &Ground<'_, M>, allowance: &mut Allowance<'_>) -> Option<Progress> {
+    fn pay<M: Model>(
+        &mut self,
+        ground: &mut Ground<'_, M>,
+        allowance: &mut Allowance<'_>,
+    ) -> Option<Progress> {
         const ASKED_EVERY: u64 = 1024;
         if allowance.configurations == 0 {
             return Some(Progress::OutOfAllowance);
         }
-        if self.visits.is_multiple_of(ASKED_EVERY) {
+        // Most visits look at few operations; one that looks at thousands takes as long as hundreds.
+        let price = 1 + std::mem::take(&mut ground.looked_at) / LOOKED_AT_PER_VISIT;
+        if self.until_asked <= price {
+            self.until_asked = ASKED_EVERY;
             if allowance.interrupted.is_some_and(|interrupted| interrupted()) {
                 return Some(Progress::Interrupted);
             }
@@ -449,8 +474,8 @@ impl<S: BitSet> Exploration<S> {
                 return Some(Progress::OutOfMemory);
             }
         }
-        self.visits += 1;
-        allowance.configurations -= 1;
+        self.until_asked = self.until_asked.saturating_sub(price);
+        allowance.configurations = allowance.configurations.saturating_sub(price);
         None
     }
 
@@ -504,7 +529,7 @@ impl<S: BitSet> Exploration<S> {
         };
         let spare = &mut self.spare;
         let layer = self.layers.entry(key).or_insert_with(|| spare.take().unwrap_or_default());
-        layer.add(configuration, &ground.used_sets)
+        layer.add(configuration, &ground.used_sets, &mut ground.looked_at)
     }
 
     /// About how many bytes it takes.
@@ -567,6 +592,7 @@ impl<M: Model> Ground<'_, M> {
         let mut symbols = vec![self.layout.completed[due as usize].symbol];
         let mut ready = Vec::new();
         let open: Vec<_> = self.layout.untaken(at, &configuration.taken).map(|(id, _)| id).collect();
+        let mut usable = None;
         for id in open {
             let &Completed { symbol, slot, role, .. } = &self.layout.completed[id as usize];
             // Of equal ones, the first to return goes first.
@@ -580,7 +606,8 @@ impl<M: Model> Ground<'_, M> {
             if role == Role::Overwriter {
                 let mut after = configuration.clone();
                 after.taken.insert(slot);
-                if !self.is_seen(&after, next) {
+                let usable = usable.get_or_insert_with(|| self.usable(configuration));
+                if !self.is_seen(&after, next, usable) {
                     continue;
                 }
             }
@@ -593,16 +620,14 @@ impl<M: Model> Ground<'_, M> {
 
     /// Operations of unknown outcome that make a difference.
     fn find_unknown<S: BitSet>(&mut self, configuration: &Configuration<S>, steps: &mut Vec<Step>) {
-        let Configuration { at, state, used, .. } = *configuration;
+        let Configuration { at, state, .. } = *configuration;
         let due = self.layout.returns[at as usize].completed;
         let mut ready = Vec::new();
-        for family in 0..self.layout.families.len() {
-            let Some(id) = next_of_family(&self.layout, &self.used_sets, family, at, used) else {
-                continue;
-            };
-            let (symbol, role) = (self.layout.families[family].symbol, self.layout.families[family].role);
+        let usable = self.usable(configuration);
+        for &(family, id) in &usable {
+            let Family { symbol, role, .. } = self.layout.families[family as usize];
             let next = self.effect(state, symbol);
-            if next == state || role == Role::Overwriter && !self.is_seen(configuration, next) {
+            if next == state || role == Role::Overwriter && !self.is_seen(configuration, next, &usable) {
                 continue;
             }
             let helps = self.answer_of(next, due).is_some();
@@ -630,8 +655,9 @@ impl<S> Default for Layer<S> {
 }
 
 impl<S: BitSet> Layer<S> {
-    /// Adds a configuration, in place of any that it makes superfluous; false if it is so itself.
-    fn add(&mut self, configuration: Configuration<S>, used_sets: &UsedSets) -> bool {
+    /// Adds a configuration, in place of any that it makes superfluous; false if it is so itself. Counts the
+    /// operations of unknown outcome that it has `looked_at`.
+    fn add(&mut self, configuration: Configuration<S>, used_sets: &UsedSets, looked_at: &mut u64) -> bool {
         let is_better = |one: &Configuration<S>, other: &Configuration<S>| {
             one.since >= other.since && used_sets.is_subset(one.used, other.used)
         };
@@ -639,6 +665,7 @@ impl<S: BitSet> Layer<S> {
         let alike: Vec<u32> = (self.numbers.iter_hash(hash).copied())
             .filter(|&id| self.met[id as usize].key() == configuration.key())
             .collect();
+        *looked_at += alike.len() as u64 * used_sets.get(configuration.used).len() as u64;
         if alike.iter().any(|&id| is_better(&self.met[id as usize], &configuration)) {
             return false;
         }

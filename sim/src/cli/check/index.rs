@@ -47,7 +47,7 @@ fn read(index: &Path) -> Result<Vec<Listed>, String> {
 }
 
 /// Checks every history of a list: 0 if all have the verdict that it says, 1 if one has another, 3 if one is
-/// uncertain.
+/// uncertain; 2 if one cannot be read, which does not keep the others from being checked.
 pub(super) fn run(args: &CheckArgs, index: &Path) -> Result<Exit, String> {
     let folder = index.parent().unwrap_or(Path::new(""));
     let all = read(index)?;
@@ -55,13 +55,20 @@ pub(super) fn run(args: &CheckArgs, index: &Path) -> Result<Exit, String> {
         complain(&format!("{}: no history is listed", index.display()));
         return Ok(Exit::NothingRun);
     }
-    let (mut wrong, mut uncertain) = (0, 0);
+    let (mut wrong, mut uncertain, mut unread) = (0, 0, 0);
     let mut page = String::new();
     for listed in &all {
         let path = folder.join(&listed.file);
         let init = listed.init.clone().unwrap_or_else(|| listed.model.default_init());
         let subject = Subject { init, ..Subject::new(listed.model) };
-        let case = super::judge(args, &path, &subject)?;
+        let case = match super::judge(args, &path, &subject) {
+            Ok(case) => case,
+            Err(problem) => {
+                complain(&problem);
+                unread += 1;
+                continue;
+            }
+        };
         let is_linearizable = match case.judgement {
             Judgement::Linearizable(_) => Some(true),
             Judgement::NotLinearizable(_) => Some(false),
@@ -92,9 +99,18 @@ pub(super) fn run(args: &CheckArgs, index: &Path) -> Result<Exit, String> {
             .expect("strings take everything");
     }
     if !args.json {
-        let right = all.len() - wrong - uncertain;
-        writeln!(page, "{right} of {} as listed, {wrong} otherwise, {uncertain} uncertain", all.len())
-            .expect("strings take everything");
+        let right = all.len() - wrong - uncertain - unread;
+        let unread = if unread == 0 { String::new() } else { format!(", {unread} that cannot be read") };
+        writeln!(
+            page,
+            "{right} of {} as listed, {wrong} otherwise, {uncertain} uncertain{unread}",
+            all.len()
+        )
+        .expect("strings take everything");
+    }
+    if unread > 0 {
+        print(&page, Exit::Usage);
+        return Ok(Exit::Usage);
     }
     let exit = Exit::gravest(&[(wrong > 0, Exit::Violated), (uncertain > 0, Exit::Inconclusive)]);
     Ok(print(&page, exit))

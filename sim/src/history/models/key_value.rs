@@ -9,6 +9,7 @@
 //!   truth value, and `was`, the value that it found.
 //! * `append` may answer a number: how many elements the list then has.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,8 +18,10 @@ use crate::history::format::{Entry, Kind};
 use crate::history::value::{Atom, Value};
 use crate::workload::{Model, RegisterOperation};
 
-/// What ends an element of a list: no string of a history should hold it.
+/// What ends an element of a list. Where a string itself holds it, or [`ESCAPE`], it stands there escaped.
 const END: char = '\u{1f}';
+/// What comes before a letter that stands for one of the two.
+const ESCAPE: char = '\u{1e}';
 
 /// What is stored, by key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,22 +119,41 @@ impl Stored {
 fn content(atom: &Atom) -> Content {
     match atom {
         Atom::Null => None,
-        Atom::Text(text) => Some(text.as_str().into()),
+        Atom::Text(text) => Some(escaped(text).into()),
         Atom::List(items) => {
-            Some(items.iter().flat_map(|item| [item.as_str(), "\u{1f}"]).collect::<String>().into())
+            let mut text = String::new();
+            for item in items {
+                text.push_str(&escaped(item));
+                text.push(END);
+            }
+            Some(text.into())
         }
-        other => Some(other.to_string().into()),
+        other => Some(escaped(&other.to_string()).into()),
     }
+}
+
+/// The text with nothing in it that ends an element. Letter by letter, so that one behind another is escaped
+/// as the two together.
+fn escaped(text: &str) -> Cow<'_, str> {
+    if text.contains([END, ESCAPE]) {
+        let escape = format!("{ESCAPE}e");
+        Cow::Owned(text.replace(ESCAPE, &escape).replace(END, &format!("{ESCAPE}f")))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The text that was escaped.
+fn unescaped(text: &str) -> String {
+    text.replace(&format!("{ESCAPE}f"), &END.to_string()).replace(&format!("{ESCAPE}e"), &ESCAPE.to_string())
 }
 
 /// The value of a text.
 fn atom(content: &Content) -> Atom {
     match content {
         None => Atom::Null,
-        Some(text) if text.ends_with(END) => {
-            Atom::List(text.split_terminator(END).map(str::to_owned).collect())
-        }
-        Some(text) => Atom::Text(text.to_string()),
+        Some(text) if text.ends_with(END) => Atom::List(text.split_terminator(END).map(unescaped).collect()),
+        Some(text) => Atom::Text(unescaped(text)),
     }
 }
 

@@ -117,7 +117,7 @@ impl<'h> Search<'h> {
             if !known.insert(next.point.clone()) {
                 continue;
             }
-            if known.len() > MOST_VISITED || (known.len().is_multiple_of(256) && interrupted()) {
+            if known.len() > MOST_VISITED || (known.len().is_multiple_of(64) && interrupted()) {
                 return Outcome::Undecided;
             }
             self.branch(&next, &mut trail, &mut ahead);
