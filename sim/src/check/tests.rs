@@ -486,7 +486,7 @@ fn s21_a_session_that_is_in_use_makes_room() {
     let (other, third) = (ClientAddress(78), ClientAddress(79));
     let mut checks = with_session();
     for (op_number, address) in [(2, other), (4, third)] {
-        checks.registers(1, address);
+        checks.registers(0, address);
         let request = Request { address, body: RequestBody::Register };
         let entry = Entry { view: View(0), request: Arc::new(request) };
         append_everywhere(&mut checks, op_number, &entry);

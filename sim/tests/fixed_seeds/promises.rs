@@ -153,6 +153,20 @@ fn a_group_in_peace_does_what_is_needed_and_nothing_else() {
     }
 }
 
+/// Messages that overtake each other cost nothing: what comes too early is kept until what is missing is there.
+#[test]
+fn nothing_is_fetched_that_is_merely_late() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 2]) {
+        let peace = Peace::adjusted(seed, replicas, 20_000 * u64::from(replicas), 0, |setup| setup.network.delay_mean_us = 1_000);
+        let report = peace.but([]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 0);
+        assert!(count(marks, "path:prepare-kept") > 100);
+        assert_eq!(count(marks, "sent:get-state"), 0);
+        assert_eq!(count(marks, "sent:prepare"), (u64::from(replicas) - 1) * report.committed);
+    }
+}
+
 /// A dead primary costs one view change. The backups wait for up to 125 ms, and the clients, which have sent their
 /// requests to all for the first time before that, try again after up to 75 ms and 150 ms more.
 #[test]
