@@ -2,7 +2,9 @@
 //! so these are kept as source patches. The self test applies each to a copy of the sources; see
 //! [`crate::patched`].
 
-use crate::check::Property::{self, L1, L3, L4, L6, L9, Panic, S2, S3, S5, S8, S9, S10, S11, S12, S21, S23};
+use crate::check::Property::{
+    self, L1, L2, L3, L4, L6, L9, Panic, S2, S3, S5, S8, S9, S10, S11, S12, S21, S23,
+};
 
 /// A bug as a change of the sources.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ pub const PATCHES: &[Patch] = &[
         diff: diff!("m-v17"),
         scenario: "swarm",
         seeds: 40,
-        caught_by: &[S3, L1, L3, L6, L9, S2, S9, S23, Panic],
+        caught_by: &[S3, L1, L2, L3, L6, L9, S2, S9, S23, Panic],
     },
     Patch {
         name: "M-R18",
@@ -74,7 +76,7 @@ pub const PATCHES: &[Patch] = &[
         what: "a Recovery of the primary counts as a sign of its life",
         diff: diff!("m-t7"),
         scenario: "crash-storm",
-        seeds: 400,
+        seeds: 1_000,
         caught_by: &[L1, L3, L6, L9],
     },
     Patch {

@@ -157,7 +157,9 @@ fn a_group_in_peace_does_what_is_needed_and_nothing_else() {
 #[test]
 fn nothing_is_fetched_that_is_merely_late() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 2]) {
-        let peace = Peace::adjusted(seed, replicas, 20_000 * u64::from(replicas), 0, |setup| setup.network.delay_mean_us = 1_000);
+        let peace = Peace::adjusted(seed, replicas, 20_000 * u64::from(replicas), 0, |setup| {
+            setup.network.delay_mean_us = 1_000
+        });
         let report = peace.but([]);
         let marks = &report.marks;
         assert_eq!(report.views, 0);
