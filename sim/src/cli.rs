@@ -23,9 +23,11 @@ mod text;
 mod trace;
 mod view;
 
+use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::thread;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -162,6 +164,11 @@ fn execute(cli: &Cli) -> u8 {
         Some(Command::Completions(args)) => completions::run(args, Cli::command()),
         Some(Command::Man(args)) => completions::man(args, Cli::command()),
     }
+}
+
+/// How many threads there are where nobody says: one for each core.
+pub(crate) fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Reads a whole number: decimal, or hexadecimal after `0x`; `_` may separate digits.

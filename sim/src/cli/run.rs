@@ -19,7 +19,7 @@ use crate::setup::Setup;
 
 use super::describe::{self, Messages};
 use super::exit::Exit;
-use super::keep::{self, JsonSmall, Kept, Small};
+use super::keep::{self, JsonSmall, Kept, Small, Smallest};
 use super::text::{self, BAD, DOUBTFUL, GOOD, count, line, of, seconds, styled, word};
 use super::{Named, files, number, planted_bug};
 
@@ -155,7 +155,7 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
     if let Some(Kept::Failed(why)) = &kept {
         text::complain(why);
     }
-    let small = small(args, report, kept.as_ref());
+    let (small, shrinking) = small(args, report, kept.as_ref());
     let exit = Exit::gravest(&[
         (is_unequal, Exit::Unequal),
         (report.violation().is_none() && is_unwritten, Exit::HarnessFailed),
@@ -163,23 +163,24 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
         (true, exit_of(&report.verdict)),
     ]);
     let page = if args.json {
-        json(args, report, kept.as_ref(), small.as_ref(), exit)
+        json(args, report, kept.as_ref(), small.found(), exit)
     } else {
-        page(args, named, report, kept.as_ref(), small.as_ref())
+        page(args, named, report, kept.as_ref(), &small)
     };
     let exit = text::print(&page, exit);
-    text::remark(&describe::speed(report.steps, report.time, real));
+    text::remark(&describe::speed(report.steps, report.time, real, shrinking));
     exit
 }
 
-/// Shrinks the trace of a failure, and puts the result beside it.
-fn small(args: &RunArgs, report: &Report, kept: Option<&Kept>) -> Option<Small> {
-    let path = kept.and_then(Kept::path).filter(|_| !args.no_shrink)?;
-    report.violation()?;
+/// Shrinks the trace of a failure, puts the result beside it, and says how long that took.
+fn small(args: &RunArgs, report: &Report, kept: Option<&Kept>) -> (Smallest, Option<Duration>) {
+    let path = kept.and_then(Kept::path).filter(|_| !args.no_shrink && report.violation().is_some());
+    let Some(path) = path else { return (Smallest::None, None) };
     #[expect(clippy::disallowed_methods, reason = "a time limit, which the output tells of")]
     let started = Instant::now();
     let stop = || started.elapsed() >= keep::TIME;
-    keep::keep_small(&[Arc::clone(&report.setup)], args.bug, |_| path.to_owned(), &stop)
+    let small = keep::keep_small(&report.setup, args.bug, path, &stop);
+    (small, Some(started.elapsed()))
 }
 
 /// Where the run is to be recorded, if it is.
@@ -200,13 +201,7 @@ const fn exit_of(verdict: &Verdict) -> Exit {
 
 // ---- For people --------------------------------------------------------------------------------------
 
-fn page(
-    args: &RunArgs,
-    named: &Named,
-    report: &Report,
-    kept: Option<&Kept>,
-    small: Option<&Small>,
-) -> String {
+fn page(args: &RunArgs, named: &Named, report: &Report, kept: Option<&Kept>, small: &Smallest) -> String {
     let mut page = String::new();
     describe::setup(&mut page, &report.setup, args.bug);
     page.push('\n');
@@ -222,7 +217,7 @@ fn verdict(
     named: &Named,
     report: &Report,
     kept: Option<&Kept>,
-    small: Option<&Small>,
+    small: &Smallest,
 ) {
     let seed = args.seed;
     match &report.verdict {

@@ -5,6 +5,7 @@ mod guided;
 mod junit;
 mod progress;
 mod report;
+mod shrinking;
 mod summary;
 
 use std::env;
@@ -13,7 +14,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::builder::RangedU64ValueParser;
@@ -153,7 +153,6 @@ impl SweepArgs {
         let seeds = self.seeds.unwrap_or(Seeds { first: 0, count: None });
         let is_open = seeds.count.is_none() && self.time.is_none();
         let count = self.count.or(is_open.then_some(DEFAULT_COUNT));
-        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let plan = Plan {
             scenarios: scenarios.iter().map(|named| named.scenario.clone()).collect(),
             overrides,
@@ -161,7 +160,7 @@ impl SweepArgs {
             first: seeds.first,
             count: [seeds.count, count].into_iter().flatten().min(),
             shard: self.shard()?,
-            jobs: self.jobs.unwrap_or_else(cores),
+            jobs: self.jobs.unwrap_or_else(super::cores),
             recheck_percent: self.recheck,
         };
         Ok((plan, scenarios))
@@ -234,8 +233,9 @@ fn sweep(args: &SweepArgs) -> Result<Exit, String> {
     let unwritten = go_on(args, &plan, &mut begun, started).err();
     let real = started.elapsed();
     let outcome = &begun.outcome;
-    let exit = conclude(&args.report, &plan, &scenarios, outcome);
-    text::remark(&describe::speed(outcome.totals.steps - done.0, outcome.totals.time - done.1, real));
+    let (exit, shrinking) = conclude(&args.report, &plan, &scenarios, outcome);
+    let (steps, time) = (outcome.totals.steps - done.0, outcome.totals.time - done.1);
+    text::remark(&describe::speed(steps, time, real, shrinking));
     Ok(unwritten.map_or(exit, |error| {
         text::complain(&error.to_string());
         Exit::HarnessFailed
@@ -291,7 +291,7 @@ fn run_guided(args: &SweepArgs, plan: &Plan) -> Exit {
     let summary = guided::Summary::new(args, plan, &outcome);
     let page = if args.report.json { summary.json() } else { summary.page() };
     let exit = text::print(&page, summary.exit());
-    text::remark(&describe::speed(outcome.steps, outcome.time, real));
+    text::remark(&describe::speed(outcome.steps, outcome.time, real, None));
     exit
 }
 
