@@ -21,7 +21,22 @@ use super::describe::{self, Messages};
 use super::exit::Exit;
 use super::keep::{self, JsonSmall, Kept, Small, Smallest};
 use super::text::{self, BAD, DOUBTFUL, GOOD, count, line, of, seconds, styled, word};
-use super::{Named, files, number, planted_bug};
+use super::{BugParser, Named, ScenarioParser, files, number};
+
+/// What `sim run --help` ends with.
+pub(crate) const EXAMPLES: &str = "\
+A run that fails is recorded in failures/, shrunk, and told with the commands to go on with. Exits
+with 0 if all properties held, 1 if one was violated; `sim --help` lists the other codes.
+
+Examples:
+  sim run --seed 42                                      the scenario swarm, as long as it says
+  sim run --seed 42 --steps 100000 --replicas 5          longer, on five replicas
+  sim run --seed 7 --scenario crash-storm                in another scenario
+  sim run --seed 7 --scenario my-scenario.json           in one of your own
+  sim run --seed 2582 --scenario quick-restarts --bug M-R0
+                                                         with a bug planted into the protocol
+  sim run --seed 3 --trace run.trace.jsonl               record it, whether it fails or not
+  sim run --seed 3 --history history.jsonl --json        what the clients saw, for sim check";
 
 /// One seed, and what is fixed of its run.
 #[derive(Clone, Debug, Args)]
@@ -34,7 +49,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = number)]
     pub(crate) steps: Option<u64>,
     /// A built-in scenario, or a scenario file. [default: swarm, or where the bug is hunted]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = ScenarioParser, hide_possible_values = true)]
     pub(crate) scenario: Option<String>,
     /// Replicas in the group: 1 to 9. [default: as the scenario says]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u8>::new().range(1..=9))]
@@ -43,7 +58,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u16>::new().range(1..=64))]
     pub(crate) clients: Option<u16>,
     /// Plant a bug into the protocol: `sim selftest --list` shows which there are
-    #[arg(long, value_name = "NAME", value_parser = planted_bug)]
+    #[arg(long, value_name = "NAME", value_parser = BugParser, hide_possible_values = true)]
     pub(crate) bug: Option<&'static Bug>,
     /// Record the run in this file. [default: failures/SCENARIO-SEED.trace.jsonl if it fails]
     #[arg(long, value_name = "FILE")]
@@ -158,7 +173,7 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
     let (small, shrinking) = small(args, report, kept.as_ref());
     let exit = Exit::gravest(&[
         (is_unequal, Exit::Unequal),
-        (report.violation().is_none() && is_unwritten, Exit::HarnessFailed),
+        (report.violation().is_none() && is_unwritten, Exit::Usage),
         (report.steps == 0 && report.verdict == Verdict::Held, Exit::NothingRun),
         (true, exit_of(&report.verdict)),
     ]);

@@ -106,7 +106,7 @@ pub(crate) fn conclude(
     }
     for problem in told.into_iter().filter_map(Result::err) {
         text::complain(&problem);
-        exit = if exit == Exit::Held { Exit::HarnessFailed } else { exit };
+        exit = if exit == Exit::Held { Exit::Usage } else { exit };
     }
     summary.complain();
     if let Some((_, true)) = summary.shrinking {
