@@ -23,11 +23,15 @@ mod text;
 mod trace;
 mod view;
 
+use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::thread;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, CommandFactory, Parser, Subcommand};
 
 use crate::bugs::{self, Bug};
 use crate::code;
@@ -52,6 +56,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run one seed (what bare flags do)
+    #[command(after_help = run::EXAMPLES)]
     Run(run::RunArgs),
     /// Run many seeds on all cores, and group what fails
     Sweep(sweep::SweepArgs),
@@ -164,6 +169,11 @@ fn execute(cli: &Cli) -> u8 {
     }
 }
 
+/// How many threads there are where nobody says: one for each core.
+pub(crate) fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 /// Reads a whole number: decimal, or hexadecimal after `0x`; `_` may separate digits.
 pub(crate) fn number(text: &str) -> Result<u64, String> {
     let digits = text.replace('_', "");
@@ -177,8 +187,50 @@ pub(crate) fn number(text: &str) -> Result<u64, String> {
         .map_err(|_| format!("expected a whole number from 0 to {}, or 0x and hexadecimal digits", u64::MAX))
 }
 
+/// Reads the name of a planted bug, and knows all of them for shells that complete it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BugParser;
+
+impl TypedValueParser for BugParser {
+    type Value = &'static Bug;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&Arg>,
+        text: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        planted_bug.parse_ref(command, arg, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(bugs::all().map(|bug| PossibleValue::new(bug.name))))
+    }
+}
+
+/// Takes the name of a scenario or of a file as it is, and knows the built-in ones for shells that complete it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScenarioParser;
+
+impl TypedValueParser for ScenarioParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&Arg>,
+        text: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Scenario::builtin_names().map(PossibleValue::new)))
+    }
+}
+
 /// Finds a planted bug by its name.
-pub(crate) fn planted_bug(name: &str) -> Result<&'static Bug, String> {
+fn planted_bug(name: &str) -> Result<&'static Bug, String> {
     bugs::find(name).ok_or_else(|| {
         let names: Vec<_> = bugs::all().map(|bug| bug.name).collect();
         format!("expected one of {}", names.join(", "))

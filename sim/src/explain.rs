@@ -3,6 +3,9 @@
 //! The run is branched: it is made again up to a point, and from there on chance decides anew, many times.
 //! The share of branches that fail is the likelihood of the failure once that point is reached. Where it
 //! jumps, something decisive has happened.
+//!
+//! The failure is one property violated in one way: a branch in which something else is violated does not show
+//! it, and is counted apart. (It does not say either that the failure was averted: it ended before.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +14,10 @@ use crate::decisions::Decisions;
 use crate::digest;
 use crate::registry::{AnyManner, Unrunnable, run_any};
 use crate::replay::{Unreplayable, planted};
-use crate::run::{Redraw, Verdict};
+use crate::run::Redraw;
 use crate::trace::{Follows, Trace};
 
-/// In how many parts the run is divided at first.
+/// Into how many parts the run is divided at least, if there is time: a power of two, for it is halved.
 const PARTS: u64 = 16;
 /// How many steps of chance a branch has at least.
 const HORIZON_MIN: u64 = 100;
@@ -41,9 +44,11 @@ impl Default for Plan {
 pub struct Point {
     /// The step; 0 is the beginning.
     pub step: u64,
-    /// How many branches failed.
+    /// How many branches failed in the same way.
     pub failed: u32,
-    /// Of how many.
+    /// In how many something else was violated.
+    pub other: u32,
+    /// Of how many branches.
     pub of: u32,
 }
 
@@ -68,103 +73,150 @@ pub struct Explanation {
     pub is_complete: bool,
 }
 
-/// Explains the failure that `trace` shows. Asks `stop` now and then whether it is time to end.
+impl Explanation {
+    /// The two points next to each other between which the likelihood rises most, if it rises.
+    #[must_use]
+    pub fn steepest(&self) -> Option<(Point, Point)> {
+        let rises = self.points.windows(2).map(|pair| (pair[0], pair[1]));
+        let rise = |(before, after): &(Point, Point)| after.percent().saturating_sub(before.percent());
+        rises.max_by_key(rise).filter(|pair| rise(pair) > 0)
+    }
+}
+
+/// Explains the failure that `trace` shows, a violation with this signature. Asks `stop` now and then whether
+/// it is time to end: what is known by then is told, and the curve is coarser.
 ///
 /// # Errors
 /// [`Unreplayable`] if the trace names what there is not.
-pub fn explain(trace: &Trace, plan: &Plan, stop: &dyn Fn() -> bool) -> Result<Explanation, Unreplayable> {
-    let mut search = Search { trace, plan, stop, points: BTreeMap::new(), branches: 0, is_complete: true };
-    let last = trace.head.steps;
-    let end = Point { step: last, failed: plan.branches, of: plan.branches };
-    search.points.insert(last, end);
-    for part in 0..PARTS.min(last) {
-        search.look_at(last * part / PARTS.min(last))?;
-    }
-    search.refine()?;
-    let decisive = search.decisive()?;
-    let Search { points, branches, is_complete, .. } = search;
+pub fn explain(
+    trace: &Trace,
+    signature: &str,
+    plan: &Plan,
+    stop: &dyn Fn() -> bool,
+) -> Result<Explanation, Unreplayable> {
+    let points = BTreeMap::new();
+    let mut search = Search { trace, signature, plan, stop, points, confirmed: BTreeMap::new(), branches: 0 };
+    let is_complete = search.run()?.is_some();
+    let Search { points, confirmed, branches, .. } = search;
+    let decisive = confirmed.into_values().flatten().collect();
     Ok(Explanation { points: points.into_values().collect(), decisive, branches, is_complete })
 }
 
 struct Search<'a> {
     trace: &'a Trace,
+    signature: &'a str,
     plan: &'a Plan,
     stop: &'a dyn Fn() -> bool,
     points: BTreeMap<u64, Point>,
+    /// What fresh branches say of the steps at which the likelihood rose: both points, if it did again.
+    confirmed: BTreeMap<u64, Option<(Point, Point)>>,
     branches: u64,
-    is_complete: bool,
 }
 
+/// What is to be looked at next.
+enum Task {
+    /// A step at which the likelihood rose, in fresh branches.
+    Confirm(Point, Point),
+    /// The likelihood after a step.
+    Look(u64),
+}
+
+/// What is there if there was time for it.
+type InTime<T> = Result<Option<T>, Unreplayable>;
+
 impl Search<'_> {
-    fn look_at(&mut self, step: u64) -> Result<(), Unreplayable> {
-        if (self.stop)() {
-            self.is_complete = false;
-        } else if !self.points.contains_key(&step) {
-            let point = self.sample(step, 0)?;
-            self.points.insert(step, point);
+    /// Looks until there is nothing left to look at.
+    fn run(&mut self) -> InTime<()> {
+        let (last, of) = (self.trace.head.steps, self.plan.branches);
+        self.points.insert(last, Point { step: last, failed: of, other: 0, of });
+        if last > 0 && self.look_at(0)?.is_none() {
+            return Ok(None);
         }
-        Ok(())
+        while let Some(task) = self.next() {
+            let done = match task {
+                Task::Confirm(before, after) => self.confirm(before, after)?,
+                Task::Look(step) => self.look_at(step)?,
+            };
+            if done.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
     }
 
-    /// Halves the steps between two points while there is a jump in between, the largest first.
-    fn refine(&mut self) -> Result<(), Unreplayable> {
-        while self.is_complete {
-            let points: Vec<Point> = self.points.values().copied().collect();
-            let jumps = points.windows(2).filter_map(|pair| {
-                let &[before, after] = pair else { return None };
-                let change = after.percent().abs_diff(before.percent());
-                (change >= self.plan.jump && after.step > before.step + 1).then_some((change, before, after))
-            });
-            let Some((_, before, after)) = jumps.max_by_key(|&(change, ..)| change) else { break };
-            self.look_at(before.step.midpoint(after.step))?;
-        }
-        Ok(())
-    }
-
-    /// The steps at which the likelihood rose, seen again in branches that had no part in finding them: of
-    /// many small changes the largest seen is always larger than it is.
-    fn decisive(&mut self) -> Result<Vec<(Point, Point)>, Unreplayable> {
+    /// What says most: a jump whose step is known is seen again; else the stretch over which the likelihood
+    /// changes most is halved, as long as it jumps there; else the longest one, until all are short. So the
+    /// largest jump is found first, and whatever time there was, the curve spans the whole run.
+    fn next(&self) -> Option<Task> {
         let points: Vec<Point> = self.points.values().copied().collect();
-        let mut found = Vec::new();
-        for pair in points.windows(2) {
-            let (mut before, mut after) = (pair[0], pair[1]);
-            if after.step != before.step + 1 || after.percent() < before.percent() + self.plan.jump {
-                continue;
-            }
-            if !(self.stop)() {
-                before = self.sample(before.step, 1)?;
-                after = if after.step == self.trace.head.steps { after } else { self.sample(after.step, 1)? };
-            }
-            if after.percent() >= before.percent() + self.plan.jump {
-                found.push((before, after));
-            }
+        let pairs = || points.windows(2).map(|pair| (pair[0], pair[1]));
+        let change = |(before, after): &(Point, Point)| after.percent().abs_diff(before.percent());
+        let length = |(before, after): &(Point, Point)| after.step - before.step;
+        let is_new = |after: &Point| !self.confirmed.contains_key(&after.step);
+        let found = pairs().find(|pair| length(pair) == 1 && self.is_jump(*pair) && is_new(&pair.1));
+        if let Some((before, after)) = found {
+            return Some(Task::Confirm(before, after));
         }
-        Ok(found)
+        let long = || pairs().filter(|pair| length(pair) > 1);
+        let steepest = long().max_by_key(|pair| (change(pair), length(pair)));
+        let steepest = steepest.filter(|pair| change(pair) >= self.plan.jump);
+        let is_coarse = |pair: &(Point, Point)| length(pair) > self.trace.head.steps.div_ceil(PARTS);
+        let (before, after) = steepest.or_else(|| long().filter(is_coarse).max_by_key(length))?;
+        Some(Task::Look(before.step.midpoint(after.step)))
+    }
+
+    fn is_jump(&self, (before, after): (Point, Point)) -> bool {
+        after.percent() >= before.percent() + self.plan.jump
+    }
+
+    fn look_at(&mut self, step: u64) -> InTime<()> {
+        let point = self.sample(step, 0)?;
+        Ok(point.map(|point| _ = self.points.insert(step, point)))
+    }
+
+    /// Sees a jump again in branches that had no part in finding it: of many small changes the largest seen
+    /// is always larger than it is.
+    fn confirm(&mut self, before: Point, after: Point) -> InTime<()> {
+        let Some(before) = self.sample(before.step, 1)? else { return Ok(None) };
+        let is_end = after.step == self.trace.head.steps;
+        let again = if is_end { Some(after) } else { self.sample(after.step, 1)? };
+        Ok(again.map(|after| {
+            let pair = (before, after);
+            self.confirmed.insert(after.step, self.is_jump(pair).then_some(pair));
+        }))
     }
 
     /// Branches off after `step` as often as planned. Other rounds draw other chances.
-    fn sample(&mut self, step: u64, round: u64) -> Result<Point, Unreplayable> {
+    fn sample(&mut self, step: u64, round: u64) -> InTime<Point> {
         let bug = planted(&self.trace.head)?;
         let setup = Arc::new(self.trace.head.setup.clone());
         let script: Option<&Decisions<_>> =
             (self.trace.head.follows == Follows::Decisions).then_some(&self.trace.decisions);
         let horizon = self.plan.horizon.unwrap_or((self.trace.head.steps - step).max(HORIZON_MIN));
-        let mut failed = 0;
+        let mut point = Point { step, failed: 0, other: 0, of: self.plan.branches };
         for branch in 0..u64::from(self.plan.branches) {
+            if (self.stop)() {
+                return Ok(None);
+            }
             let salt = digest::mix(digest::mix(digest::of("explain"), step), round << 32 | branch);
             let redraw = Redraw { after: step, seed: digest::mix(setup.seed, salt), steps: step + horizon };
             let manner = AnyManner { script, redraws: vec![redraw], ..AnyManner::default() };
             let run = run_any(&setup, bug, &manner, &mut |_| {});
             let report = run.map_err(|error: Unrunnable| Unreplayable::Unrunnable(error))?.report;
-            failed += u32::from(matches!(report.verdict, Verdict::Violated(_)));
+            self.branches += 1;
+            match report.violation().map(|violation| violation.signature() == self.signature) {
+                Some(true) => point.failed += 1,
+                Some(false) => point.other += 1,
+                None => {}
+            }
         }
-        self.branches += u64::from(self.plan.branches);
-        Ok(Point { step, failed, of: self.plan.branches })
+        Ok(Some(point))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::path::Path;
 
     use super::*;
@@ -178,11 +230,24 @@ mod tests {
         Plan { branches: 30, ..Plan::default() }
     }
 
+    fn explained(trace: &Trace) -> Explanation {
+        let signature = trace.head.expect.signature().expect("a violation");
+        explain(trace, &signature, &plan(), &|| false).expect("it can be replayed")
+    }
+
+    /// What is found if there is time for so many branches.
+    fn after(branches: u32, trace: &Trace) -> Explanation {
+        let signature = trace.head.expect.signature().expect("a violation");
+        let asked = Cell::new(0);
+        let stop = || asked.replace(asked.get() + 1) >= branches;
+        explain(trace, &signature, &plan(), &stop).expect("it can be replayed")
+    }
+
     #[test]
     fn likelihoods_rise_to_the_failure_and_are_repeatable() {
         let trace = kept("published-recovery.trace.jsonl");
-        let found = explain(&trace, &plan(), &|| false).expect("it can be replayed");
-        assert_eq!(found, explain(&trace, &plan(), &|| false).unwrap());
+        let found = explained(&trace);
+        assert_eq!(found, explained(&trace));
         assert!(found.is_complete);
         let (first, last) = (found.points.first().unwrap(), found.points.last().unwrap());
         assert_eq!((first.step, last.step, last.percent()), (0, trace.head.steps, 100));
@@ -197,7 +262,7 @@ mod tests {
     #[test]
     fn there_may_be_no_time() {
         let trace = kept("published-recovery.trace.jsonl");
-        let found = explain(&trace, &plan(), &|| true).expect("it can be replayed");
+        let found = explain(&trace, "", &plan(), &|| true).expect("it can be replayed");
         assert!(!found.is_complete);
         assert_eq!((found.branches, found.points.len()), (0, 1));
     }
@@ -206,7 +271,44 @@ mod tests {
     fn without_a_bug_nothing_fails_from_anywhere() {
         let mut trace = kept("published-recovery.trace.jsonl");
         trace.head.bug = None;
-        let found = explain(&trace, &plan(), &|| false).expect("it can be replayed");
+        let found = explained(&trace);
         assert!(found.points.iter().rev().skip(1).all(|point| point.failed == 0), "{found:#?}");
+    }
+
+    #[test]
+    fn with_less_time_the_curve_is_coarser_and_spans_the_whole_run() {
+        let trace = kept("published-recovery.trace.jsonl");
+        let whole = explained(&trace);
+        // The beginning, then halves: what a point says does not depend on what else is looked at.
+        for points in [1, 2, 3, 6] {
+            let found = after(points * plan().branches, &trace);
+            assert!(!found.is_complete, "{found:#?}");
+            assert!(found.points.iter().all(|point| whole.points.contains(point)), "{found:#?}");
+            let longest = found.points.windows(2).map(|pair| pair[1].step - pair[0].step).max();
+            assert!(longest <= Some(trace.head.steps.div_ceil(u64::from(points.min(2)))), "{found:#?}");
+            let (before, after) = found.steepest().expect("it rises somewhere");
+            let decisive =
+                whole.decisive.iter().any(|(_, step)| (before.step + 1..=after.step).contains(&step.step));
+            assert!(decisive, "{before:?} to {after:?} of {whole:#?}");
+        }
+        // In the middle of a point there is no point.
+        assert_eq!(after(plan().branches + 1, &trace).points.len(), 2);
+    }
+
+    #[test]
+    fn what_else_is_violated_is_not_the_failure() {
+        let trace = kept("published-recovery.trace.jsonl");
+        let (same, end) = (explained(&trace), trace.head.steps);
+        let other = explain(&trace, "S1: something else", &plan(), &|| false).expect("it can be replayed");
+        let chance = other.points.iter().filter(|point| point.step < end);
+        let mut violated = 0;
+        for point in chance {
+            assert_eq!(point.failed, 0, "{point:?}");
+            violated += point.other;
+            if let Some(same) = same.points.iter().find(|same| same.step == point.step) {
+                assert_eq!(point.other, same.failed + same.other, "{point:?} and {same:?}");
+            }
+        }
+        assert!(violated > 0, "{other:#?}");
     }
 }

@@ -4,7 +4,10 @@
 //! Each further line is the [`Record`](crate::sweep::Record) of a run, in the order of seeds and without gaps, so the file is the
 //! same to the byte whatever the number of threads. Lines are only ever appended: when a sweep is killed, the
 //! file holds what was done, up to a last line that may be cut.
+//! Each line of a record ends with a field `checksum`, chained with that of the line before: what was altered or
+//! damaged since is refused.
 
+mod chain;
 mod reader;
 mod writer;
 
@@ -25,7 +28,7 @@ pub use reader::Reader;
 pub use writer::Writer;
 
 /// The version of the format that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// What marks a file as one of records.
 const FORMAT: &str = "vr-sim-sweep";
 

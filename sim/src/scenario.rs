@@ -79,6 +79,11 @@ impl Scenario {
         })
     }
 
+    /// The names of the built-in scenarios, in the order of [`Scenario::builtin`].
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        builtin::ALL.iter().map(|(name, _)| *name)
+    }
+
     /// The built-in scenario of this name or else the one in the file of this name.
     ///
     /// # Errors

@@ -76,6 +76,14 @@ pub fn sentence(chronicle: &Chronicle, step: u64) -> Option<String> {
     Some(phrases::sentence(chronicle, found, &vec![0; chronicle.steps.len()]))
 }
 
+/// The same for somebody who sees nothing but this step: it also says what became of each message that was
+/// sent, where one that arrived comes from, and what the replica on which a fault acts was.
+#[must_use]
+pub fn sentence_with_fates(chronicle: &Chronicle, step: u64) -> Option<String> {
+    let found = chronicle.steps.iter().find(|candidate| candidate.step == step)?;
+    Some(phrases::sentence_with_fates(chronicle, found))
+}
+
 /// What can have had a part in a violation. One of liveness, or of the clients' history, is about all.
 fn relevant(chronicle: &Chronicle, violation: &Violation) -> Vec<bool> {
     let is_about_all = matches!(

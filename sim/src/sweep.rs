@@ -31,7 +31,7 @@ pub use record::{Hex, Record};
 const KEPT: usize = 5;
 /// The stack of a thread that runs simulations: as much as the main thread has, so that a run that works
 /// there works here.
-const STACK_BYTES: usize = 8 << 20;
+pub(crate) const STACK_BYTES: usize = 8 << 20;
 
 /// Which runs a sweep is made of.
 #[derive(Clone, Debug)]

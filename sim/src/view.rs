@@ -42,7 +42,7 @@ pub struct Likelihood {
 impl From<&Explanation> for Likelihood {
     fn from(explanation: &Explanation) -> Self {
         let point = |point: &Point| {
-            let Point { step, failed, of } = *point;
+            let Point { step, failed, of, .. } = *point;
             LikelihoodPoint { step, failed: failed.into(), of: of.into() }
         };
         Self {

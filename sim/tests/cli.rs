@@ -113,6 +113,9 @@ fn wrong_usage_is_told_in_one_line() {
         ("--bug M-XX", "expected one of M-"),
         ("--seed 1 sweep", "cannot be used with"),
         ("sweep --seeds 7", "expected A..B, A..=B or A.."),
+        ("sweep --seeds 9..5", "the range is reversed: expected its end not to be below 9"),
+        ("sweep --guided --shard 1/2", "'--guided' cannot be used with '--shard"),
+        ("sweep --guided --jsonl a.jsonl", "'--guided' cannot be used with '--jsonl"),
         ("sweep --shard 3/2", "expected k/n with k from 1 to n"),
         ("sweep --time soon", "expected a time such as 60s"),
         ("sweep --require path:none", "expected one of path:"),
@@ -126,10 +129,40 @@ fn wrong_usage_is_told_in_one_line() {
     }
 }
 
+/// A folder stands where a file is to be, in ways that are seen before anything is run and in ways that are not:
+/// nobody can write below /dev/null/, and nobody into /proc.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_told_in_one_line() {
+    let folder = folder("unwritable");
+    let trace = common::kept("published-state-transfer");
+    let run = "--seed 3 --scenario calm --steps 300";
+    let wrong = [
+        format!("{run} --trace /proc/none/a"),
+        format!("{run} --history /proc/none/a"),
+        "sweep --scenario calm --count 2 --steps 300 --junit /proc/none/a".to_owned(),
+        "sweep --scenario calm --count 2 --steps 300 --jsonl /proc/none/a".to_owned(),
+        format!("shrink {trace} -o /proc/none/a"),
+        format!("shrink {trace} -o /dev/null/a"),
+        format!("replay {trace} --rerecord /proc/none/a"),
+        format!("replay {trace} --history /proc/none/a"),
+        format!("view {trace} -o /proc/none/a"),
+        format!("view {trace} --svg /proc/none/a"),
+        "man -o /proc/none".to_owned(),
+    ];
+    for arguments in wrong {
+        let output = sim(&folder, &arguments);
+        assert_eq!(code(&output), 2, "{arguments}: {}", err(&output));
+        let complaints: Vec<_> = err(&output).lines().filter(|line| line.starts_with("error: ")).collect();
+        let [complaint] = complaints[..] else { panic!("{arguments}: {}", err(&output)) };
+        assert!(complaint.contains("/a") || complaint.contains("/proc/none/sim"), "{complaint}");
+    }
+}
+
 #[test]
 fn nothing_run_is_not_success() {
     let folder = folder("nothing");
-    for arguments in ["sweep --count 0", "sweep --seeds 5..5", "sweep --seeds 9..5", "sweep --time 0s"] {
+    for arguments in ["sweep --count 0", "sweep --seeds 5..5", "sweep --time 0s"] {
         let output = sim(&folder, arguments);
         assert_eq!(code(&output), 4, "{arguments}");
         assert!(err(&output).contains("nothing was run"), "{}", err(&output));
@@ -232,6 +265,9 @@ fn the_help_teaches() {
     let folder = folder("help");
     let output = sim(&folder, "--help");
     assert_eq!(code(&output), 0);
+    let run = sim(&folder, "run --help");
+    assert!(out(&run).contains("Examples:\n  sim run --seed 42 "), "{}", out(&run));
+    assert!(!out(&run).contains("M-N1"), "the names are for shells: {}", out(&run));
     for expected in
         ["sim --seed 42 --steps 100000", "sim sweep --count 2000", "Exit codes:", "130  interrupted"]
     {

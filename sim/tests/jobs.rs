@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{command, err, folder, sim};
+use sim::records::{Reader, Writer};
 
 /// A few runs of all scenarios.
 const SWEEP: &str = "sweep --seeds 7..87 --steps 300 --recheck 20";
@@ -140,7 +141,8 @@ fn parts_that_do_not_fit_together_are_refused() {
     write(&folder, "cut.jsonl", &part[..part.len() - 20]);
     write(&folder, "longer.jsonl", &format!("{part}{}\n", lines[5]));
     write(&folder, "tail.jsonl", &format!("{part}{{"));
-    write(&folder, "newer.jsonl", &part.replacen("\"version\":1", "\"version\":2", 1));
+    write(&folder, "newer.jsonl", &part.replacen("\"version\":2", "\"version\":3", 1));
+    write(&folder, "older.jsonl", &part.replacen("\"version\":2", "\"version\":1", 1));
     write(&folder, "code.jsonl", &part.replacen("\"code\":\"", "\"code\":\"x", 1));
     write(&folder, "bug.jsonl", &part.replacen("\"bug\":null", "\"bug\":\"M-Q2\"", 1));
     write(&folder, "mark.jsonl", &part.replacen("\"sent:request\"", "\"sent:requests\"", 1));
@@ -149,7 +151,7 @@ fn parts_that_do_not_fit_together_are_refused() {
     write(&folder, "text.jsonl", "seeds\n");
     write(&folder, "empty.jsonl", "");
     let end = lines.len();
-    let wrong: [(&str, &str); 17] = [
+    let wrong: [(&str, &str); 18] = [
         ("3.jsonl", "part 2 of 4 is missing"),
         ("1.jsonl", "1.jsonl: part 1 of 4, as 1.jsonl is: expected each part once"),
         ("short.jsonl", &format!("short.jsonl: ends after line {}: expected seed", end - 1)),
@@ -158,7 +160,8 @@ fn parts_that_do_not_fit_together_are_refused() {
         ("cut.jsonl", &format!("cut.jsonl:{end}: cut in the middle of the line: expected seed")),
         ("longer.jsonl", &format!("longer.jsonl:{}: seed", end + 1)),
         ("tail.jsonl", &format!("tail.jsonl:{}: something follows the last seed", end + 1)),
-        ("newer.jsonl", "newer.jsonl: written by newer code: records version 2, expected 1"),
+        ("newer.jsonl", "newer.jsonl: written by newer code: records version 3, expected 2"),
+        ("older.jsonl", "older.jsonl: written by older code: records version 1, expected 2"),
         ("code.jsonl", "code.jsonl: made by code x"),
         ("bug.jsonl", "bug.jsonl: not a part of the same sweep as 1.jsonl: bug is \"M-Q2\", not null"),
         ("mark.jsonl", "there is no mark `sent:requests`"),
@@ -174,14 +177,76 @@ fn parts_that_do_not_fit_together_are_refused() {
     }
 }
 
+/// `text` with the first `from` behind the line at `index` replaced.
+fn altered(text: &str, index: usize, from: &str, to: &str) -> String {
+    let at = text.match_indices('\n').nth(index - 1).unwrap().0;
+    let changed = text[..at].to_owned() + &text[at..].replacen(from, to, 1);
+    assert_ne!(changed, text);
+    changed
+}
+
+#[test]
+fn records_that_were_altered_are_refused() {
+    let folder = folder("jobs/altered");
+    four_parts(&folder);
+    let part = read(&folder, "2.jsonl");
+    let end = part.lines().count();
+    let digest = part.lines().nth(5).unwrap().split_once("\"digest\":\"").unwrap().1;
+    let digest = digest.split('"').next().unwrap();
+    let mut other = digest.to_owned();
+    other.replace_range(3..4, if &digest[3..4] == "0" { "1" } else { "0" });
+    let last = part.trim_end().lines().last().unwrap();
+    let checksum = last.strip_suffix("\"}").unwrap();
+    let altered = [
+        (
+            "digest.jsonl",
+            altered(&part, 5, digest, &other),
+            "digest.jsonl:6: altered or damaged: its checksum is",
+        ),
+        (
+            "committed.jsonl",
+            altered(&part, 2, "\"committed\":", "\"committed\":1"),
+            "committed.jsonl:3: altered",
+        ),
+        (
+            "steps.jsonl",
+            altered(&part, end - 1, "\"steps\":", "\"steps\":1"),
+            &format!("steps.jsonl:{end}: altered"),
+        ),
+        (
+            "without.jsonl",
+            altered(&part, 3, "\"checksum\"", "\"checksun\""),
+            "without.jsonl:4: damaged: expected a run",
+        ),
+        (
+            "last.jsonl",
+            part.replace(checksum, &format!("{}x", &checksum[..checksum.len() - 1])),
+            &format!("last.jsonl:{end}: altered"),
+        ),
+        ("space.jsonl", altered(&part, 2, "\"seed\":", "\"seed\": "), "space.jsonl:3: altered"),
+    ];
+    for (file, text, expected) in &altered {
+        write(&folder, file, text);
+        refused(&folder, &format!("merge 1.jsonl {file} 3.jsonl 4.jsonl"), 2, expected);
+        refused(&folder, &format!("{SWEEP} --shard 2/4 --jsonl {file} --resume"), 2, expected);
+        assert_eq!(read(&folder, file), *text, "it is left as it is");
+    }
+}
+
 #[test]
 fn a_seed_with_two_results_is_told() {
     let folder = folder("jobs/unequal");
     four_parts(&folder);
     let part = read(&folder, "2.jsonl");
-    let at = part.match_indices("\"digest\":\"").last().unwrap().0 + 10;
-    let other = if &part[at..at + 1] == "0" { "1" } else { "0" };
-    write(&folder, "again.jsonl", &format!("{}{other}{}", &part[..at], &part[at + 1..]));
+    // As a run with another result would have written it: the checksums are right.
+    let mut reader = Reader::open(&folder.join("2.jsonl"), None).unwrap();
+    let mut writer = Writer::create(&folder.join("again.jsonl"), reader.head()).unwrap();
+    while let Some(mut record) = reader.next_record().unwrap() {
+        if reader.line() == part.lines().count() as u64 {
+            record.digest.0 ^= 1;
+        }
+        writer.add(&record).unwrap();
+    }
     let told = "gave two results: digest";
     refused(&folder, "merge 2.jsonl again.jsonl", 5, told);
     refused(
@@ -375,6 +440,19 @@ fn has(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
+/// What bash offers for the last of these words.
+fn completed(folder: &Path, words: &[&str]) -> String {
+    let (last, before) = (words[words.len() - 1], words[words.len() - 2]);
+    let complete = format!(
+        "source ./bash; COMP_WORDS=(sim {}); COMP_CWORD={}; _sim sim {last} {before}; echo ${{COMPREPLY[@]}}",
+        words.join(" "),
+        words.len()
+    );
+    let output = Command::new("bash").args(["--norc", "-c", &complete]).current_dir(folder).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", err(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn shells_complete_the_command_line() {
     let folder = folder("jobs/completions");
@@ -384,16 +462,13 @@ fn shells_complete_the_command_line() {
         write(&folder, shell, &script);
     }
     if has("bash") {
-        let complete = "source ./bash; COMP_WORDS=(sim sweep --json); COMP_CWORD=2; _sim sim --json sweep
-                        echo ${COMPREPLY[@]}";
-        let output =
-            Command::new("bash").args(["--norc", "-c", complete]).current_dir(&folder).output().unwrap();
-        assert_eq!(
-            String::from_utf8(output.stdout).unwrap(),
-            "--jsonl --json\n",
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert_eq!(completed(&folder, &["sweep", "--json"]), "--jsonl --json\n");
+        assert_eq!(completed(&folder, &["run", "--scenario", "cr"]), "crash-storm\n");
+        assert_eq!(completed(&folder, &["--scenario", "sw"]), "swarm\n");
+        assert!(completed(&folder, &["sweep", "--bug", "M-N1"]).starts_with("M-N1 "));
+        assert_eq!(completed(&folder, &["selftest", "--only", "M-S4"]), "M-S4\n");
+        // Nothing, and so what bash offers by default: files.
+        assert_eq!(completed(&folder, &["run", "--scenario", "scenarios/"]), "\n");
     }
     for shell in ["zsh", "fish"].into_iter().filter(|shell| has(shell)) {
         let output = Command::new(shell).args(["-n", shell]).current_dir(&folder).output().unwrap();

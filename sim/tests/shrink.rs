@@ -263,6 +263,39 @@ fn a_sweep_that_fails_shrinks_what_it_found() {
     assert_eq!(json["findings"][0]["shrunk"]["minimal"], true);
 }
 
+/// Several findings, of which the most frequent one alone could use all of the time up.
+const MANY: &str = "sweep --bug M-S4 --scenario swarm --count 50 --jobs 1";
+
+#[test]
+fn every_finding_of_a_sweep_is_shrunk_before_more_runs_of_one() {
+    let folder = folder("shrink/fair");
+    let output = sim(&folder, &format!("{MANY} --shrink-time 9s --json"));
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let findings = json["findings"].as_array().expect("a list");
+    assert!(findings.len() >= 3, "{findings:?}");
+    for finding in findings {
+        let (before, after) = (&finding["shrunk"]["decisions_before"], &finding["shrunk"]["decisions"]);
+        assert!(after.as_u64().expect("shrunk") < before.as_u64().expect("shrunk"), "{finding}");
+    }
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("; shrinking took "), "{told}");
+}
+
+#[test]
+fn what_a_sweep_had_no_time_to_shrink_is_told_with_the_command_to_go_on() {
+    let folder = folder("shrink/no-time");
+    let output = sim(&folder, &format!("{MANY} --shrink-time 0s"));
+    assert_eq!(output.status.code(), Some(1));
+    let page = out(&output);
+    let told: Vec<_> = page.lines().filter(|line| line.starts_with("  shrunk ")).collect();
+    assert_eq!(told.len(), page.lines().filter(|line| line.starts_with("VIOLATED ")).count(), "{page}");
+    let expected = "not yet, there was no time: sim shrink failures/swarm-";
+    assert!(told.iter().all(|line| line.contains(expected) && line.ends_with(" --time 5m")), "{page}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("cut short after 0 s: --shrink-time gives it more"), "{told}");
+}
+
 // ---- All planted bugs --------------------------------------------------------------------------------
 
 /// What shrinking does to the first trace of each planted bug, and what is demanded of it.

@@ -43,7 +43,22 @@ pub(crate) fn run(args: &CompletionsArgs, mut command: Command) -> u8 {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    text::print(&String::from_utf8_lossy(&script), Exit::Held).code()
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let script = if args.shell == Shell::Fish { with_scenario_files(&script) } else { script };
+    text::print(&script, Exit::Held).code()
+}
+
+/// The script for fish, with files offered beside the names of scenarios: clap knows values or files, not both.
+/// (Bash offers files by itself where no name fits; zsh offers the names.)
+fn with_scenario_files(script: &str) -> String {
+    let line = |line: &str| {
+        if line.contains(" -l scenario ") {
+            line.replacen(" -r -f -a ", " -r -F -a ", 1)
+        } else {
+            line.to_owned()
+        }
+    };
+    script.split_inclusive('\n').map(line).collect()
 }
 
 /// Runs `sim man`. Returns the exit code.

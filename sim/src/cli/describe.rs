@@ -1,5 +1,7 @@
 //! What is run, and what came of it, in a few aligned lines.
 
+use std::time::Duration;
+
 use crate::bugs::Bug;
 use crate::marks::{Fault, Marks, Moment};
 use crate::setup::{
@@ -289,10 +291,17 @@ pub(crate) fn unreached(page: &mut String, marks: &Marks) {
 }
 
 /// Steps a second, and virtual to real time: on stderr, because it is never the same twice.
-pub(crate) fn speed(steps: u64, virtual_nanoseconds: u64, real: std::time::Duration) -> String {
+pub(crate) fn speed(
+    steps: u64,
+    virtual_nanoseconds: u64,
+    real: Duration,
+    shrinking: Option<Duration>,
+) -> String {
     let seconds = real.as_secs_f64().max(1e-9);
     let rate = count((steps as f64 / seconds) as u64);
     let ratio = count((virtual_nanoseconds as f64 / 1e9 / seconds) as u64);
-    let text = format!("took {seconds:.2} s: {rate} steps/s, {ratio} times as fast as real time");
+    let shrinking = shrinking
+        .map_or_else(String::new, |time| format!("; shrinking took {:.2} s more", time.as_secs_f64()));
+    let text = format!("took {seconds:.2} s: {rate} steps/s, {ratio} times as fast as real time{shrinking}");
     text::styled(text::LABEL, &text)
 }

@@ -25,8 +25,9 @@ const BAR: u32 = 40;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 The run is made again up to a point, and from there on chance decides anew, with the faults of the
-trace's setup: so often does it still fail. Points are added where the likelihood jumps, until the single
-event is found; what is called decisive was seen twice, the second time in fresh branches.
+trace's setup: so often does it still fail, with the same property violated in the same way. Points are
+added where the likelihood changes most, until the single event is found; what is called decisive was seen
+twice, the second time in fresh branches. If the time runs out, the curve is coarser, and that is said.
 
 Examples:
   sim explain failure.trace.jsonl
@@ -45,9 +46,9 @@ pub(crate) struct ExplainArgs {
     /// By how many percentage points the likelihood rises at a decisive event.
     #[arg(long, value_name = "POINTS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     jump: u32,
-    /// Give up refining after so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    time: u64,
+    /// How long to go on at most: 60s, 5m.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = super::sweep::time)]
+    time: Duration,
     /// Print the likelihoods as JSON.
     #[arg(long)]
     json: bool,
@@ -74,11 +75,12 @@ pub(crate) fn run(args: &ExplainArgs) -> u8 {
         return Exit::NotReproduced.code();
     };
     let plan = Plan { branches: args.branches, horizon: args.horizon, jump: args.jump };
-    let (started, limit) = (Instant::now(), Duration::from_secs(args.time));
+    let started = Instant::now();
     // The trace as it runs on this code: points are steps of that run.
     let mut trace = trace;
     trace.head.steps = replayed.report.steps;
-    let explanation = match explain(&trace, &plan, &|| started.elapsed() >= limit) {
+    let stop = || started.elapsed() >= args.time;
+    let explanation = match explain(&trace, &violation.signature(), &plan, &stop) {
         Ok(explanation) => explanation,
         Err(error) => {
             complain(&format!("{name}: {error}"));
@@ -86,7 +88,8 @@ pub(crate) fn run(args: &ExplainArgs) -> u8 {
         }
     };
     if !explanation.is_complete {
-        remark(&format!("stopped after {} s: more could be found with a larger --time", args.time));
+        let limit = args.time.as_secs();
+        remark(&format!("stopped after {limit} s: more could be found with a larger --time"));
     }
     let chronicle = replayed.chronicle.as_deref().expect("it was asked for");
     let page = if args.json {
@@ -98,31 +101,27 @@ pub(crate) fn run(args: &ExplainArgs) -> u8 {
 }
 
 fn as_json(explanation: &Explanation) -> String {
-    let point = |point: &Point| json!({ "step": point.step, "failed": point.failed, "of": point.of });
+    let point = |point: &Point| {
+        let Point { step, failed, other, of } = point;
+        json!({ "step": step, "failed": failed, "other": other, "of": of })
+    };
     let decisive: Vec<u64> = explanation.decisive.iter().map(|(_, after)| after.step).collect();
     let points: Vec<_> = explanation.points.iter().map(point).collect();
-    format!("{}\n", json!({ "points": points, "decisive": decisive }))
+    let is_complete = explanation.is_complete;
+    format!("{}\n", json!({ "points": points, "decisive": decisive, "complete": is_complete }))
 }
 
 fn page(explanation: &Explanation, chronicle: &Chronicle) -> String {
     let mut page = "how likely the failure is after each of these steps, if chance decides anew\n".to_owned();
     let is_decisive = |step| explanation.decisive.iter().any(|(_, after)| after.step == step);
     for point in &explanation.points {
-        let filled = (point.percent() * BAR).div_ceil(100) as usize;
-        let bar = format!("{:<width$}", "█".repeat(filled), width = BAR as usize);
-        let (bar, mark) =
-            if is_decisive(point.step) { (styled(BAD, &bar), " ◀ decisive") } else { (bar, "") };
-        let _ = writeln!(page, "#{:<7} {bar} {:>3} %{mark}", point.step, point.percent());
+        page.push_str(&bar(point, is_decisive(point.step)));
     }
     page.push('\n');
-    if explanation.decisive.is_empty() {
-        page.push_str("no single event was decisive: the likelihood rises, if at all, bit by bit\n");
-    } else {
-        page.push_str("decisive:\n");
-    }
+    page.push_str(&conclusion(explanation));
     for (before, after) in &explanation.decisive {
         let step = chronicle.steps.iter().find(|step| step.step == after.step);
-        let text = story::sentence(chronicle, after.step).unwrap_or_default();
+        let text = story::sentence_with_fates(chronicle, after.step).unwrap_or_default();
         let when = styled(
             LABEL,
             &format!("#{} {}", after.step, step.map_or_else(String::new, |step| millis(step.time))),
@@ -131,4 +130,67 @@ fn page(explanation: &Explanation, chronicle: &Chronicle) -> String {
     }
     let _ = writeln!(page, "{}", styled(LABEL, &format!("{} branches", count(explanation.branches))));
     page
+}
+
+/// The line of a point.
+fn bar(point: &Point, is_decisive: bool) -> String {
+    let filled = (point.percent() * BAR).div_ceil(100) as usize;
+    let bar = format!("{:<width$}", "█".repeat(filled), width = BAR as usize);
+    let (bar, mark) = if is_decisive { (styled(BAD, &bar), " ◀ decisive") } else { (bar, "") };
+    let other = match point.other {
+        0 => String::new(),
+        other => format!("  (another property was violated in {other} of {})", point.of),
+    };
+    format!("#{:<7} {bar} {:>3} %{mark}{other}\n", point.step, point.percent())
+}
+
+/// What the curve says: without the time to look everywhere, not that there is nothing.
+fn conclusion(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    if !explanation.is_complete {
+        text.push_str("the time was up before the curve was fine enough");
+        if let Some((before, after)) = explanation.steepest() {
+            let (low, high) = (before.percent(), after.percent());
+            let _ = write!(
+                text,
+                ": it rises most, from {low} to {high} %, between #{} and #{}",
+                before.step, after.step
+            );
+        }
+        text.push('\n');
+    }
+    match (explanation.decisive.is_empty(), explanation.is_complete) {
+        (false, _) => text.push_str("decisive:\n"),
+        (true, true) => {
+            text.push_str("no single event was decisive: the likelihood rises, if at all, bit by bit\n");
+        }
+        (true, false) => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_complete_curve_says_that_nothing_was_decisive() {
+        let point = |step, failed| Point { step, failed, other: 0, of: 100 };
+        let points = vec![point(0, 3), point(952, 23), point(3_047, 100)];
+        let complete = Explanation { points, is_complete: true, ..Explanation::default() };
+        assert!(conclusion(&complete).starts_with("no single event was decisive"));
+        let cut = Explanation { is_complete: false, ..complete };
+        let told = conclusion(&cut);
+        assert!(!told.contains("no single event"), "{told}");
+        assert!(told.contains("from 23 to 100 %, between #952 and #3047\n"), "{told}");
+        let nothing = Explanation::default();
+        assert_eq!(conclusion(&nothing), "the time was up before the curve was fine enough\n");
+    }
+
+    #[test]
+    fn other_violations_are_counted_apart() {
+        let point = Point { step: 7, failed: 40, other: 12, of: 100 };
+        let told = bar(&point, false);
+        assert!(told.ends_with(" 40 %  (another property was violated in 12 of 100)\n"), "{told}");
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) fn export(path: &Path, workload: &str, history: Option<&Export>) -> R
     };
     if let Err(problem) = replace(path, to_lines(records).as_bytes()) {
         complain(&problem);
-        return Err(Exit::HarnessFailed);
+        return Err(Exit::Usage);
     }
     let path = word(&path.display().to_string());
     remark(&format!("history: sim check {path} --model {}", model.name()));

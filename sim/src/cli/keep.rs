@@ -91,6 +91,27 @@ pub(crate) struct Small {
     pub(crate) is_minimal: bool,
 }
 
+/// What came of looking for a finding's smallest trace.
+#[derive(Clone, Debug)]
+pub(crate) enum Smallest {
+    /// It was not looked for, or cannot be had.
+    None,
+    /// There was no time to look for it.
+    OutOfTime,
+    /// This is it.
+    Found(Small),
+}
+
+impl Smallest {
+    /// The trace, if there is one.
+    pub(crate) const fn found(&self) -> Option<&Small> {
+        match self {
+            Self::Found(small) => Some(small),
+            Self::None | Self::OutOfTime => None,
+        }
+    }
+}
+
 /// What a finding's smallest trace is as JSON.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct JsonSmall {
@@ -125,9 +146,15 @@ impl Small {
         let (before, after) = (count(self.before.decisions as u64), count(self.after.decisions as u64));
         let noun = if self.before.decisions == 1 { "decision" } else { "decisions" };
         let from = if self.seed == seed { String::new() } else { format!(" (those of seed {})", self.seed) };
-        let left = if self.is_minimal { "" } else { ", not yet minimal" };
+        let left =
+            if self.is_minimal { String::new() } else { format!(", not yet minimal: {}", go_on(&self.path)) };
         format!("{before} {noun}{from} to {after}{left}")
     }
+}
+
+/// The command that goes on with making a trace small.
+fn go_on(path: &Path) -> String {
+    format!("sim shrink {} --time 5m", word(&path.display().to_string()))
 }
 
 /// Where the shrunk form of a trace is put: beside it.
@@ -158,27 +185,39 @@ pub(crate) fn watched(trace: &Trace, limits: &Limits<'_>) -> Result<Shrunk, Unsh
     shrunk
 }
 
-/// Shrinks the runs of some seeds that fail in the same way, and keeps the smallest in `folder`, within
-/// bounds. `None` if there is no time, or it cannot be done.
-pub(crate) fn keep_small(
-    setups: &[Arc<Setup>],
+/// Shrinks the run of a setup with nobody looking on, within the bounds for what nobody asked for. `None` if
+/// it cannot be done.
+pub(crate) fn shrink_run(
+    setup: &Arc<Setup>,
     bug: Option<&'static Bug>,
-    path: impl Fn(u64) -> PathBuf,
     stop: &dyn Fn() -> bool,
-) -> Option<Small> {
-    let limits = Limits { steps: STEPS, stop };
-    let shrunk = setups.iter().take_while(|_| !stop()).filter_map(|setup| {
-        let (_, trace) = registry::record(setup, bug).ok()?;
-        Some((setup.seed, watched(&trace, &limits).ok()?))
-    });
-    let (seed, shrunk) = shrunk.min_by_key(|(_, shrunk)| shrunk.after)?;
-    let path = shrunk_path(&path(seed));
+) -> Option<Shrunk> {
+    let (_, trace) = registry::record(setup, bug).ok()?;
+    shrink(&trace, &Limits { steps: STEPS, stop }, &mut |_| {}).ok()
+}
+
+/// Shrinks the run of a setup within the same bounds, while somebody is looking on, and keeps the result
+/// beside `path`.
+pub(crate) fn keep_small(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    path: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Smallest {
+    let recorded = registry::record(setup, bug).ok();
+    let shrunk = recorded.and_then(|(_, trace)| watched(&trace, &Limits { steps: STEPS, stop }).ok());
+    shrunk.map_or(Smallest::None, |shrunk| write_small(setup.seed, shrunk, path))
+}
+
+/// Keeps what the run of `seed`, which is recorded at `path`, was shrunk to.
+pub(crate) fn write_small(seed: u64, shrunk: Shrunk, path: &Path) -> Smallest {
+    let path = shrunk_path(path);
     let Shrunk { trace, before, after, is_minimal, .. } = shrunk;
     if let Err(error) = write(&trace, &path) {
         text::complain(&format!("{}: {error}", path.display()));
-        return None;
+        return Smallest::None;
     }
-    Some(Small { seed, path, before, after, is_minimal })
+    Smallest::Found(Small { seed, path, before, after, is_minimal })
 }
 
 // ---- Telling -----------------------------------------------------------------------------------------
@@ -200,19 +239,23 @@ pub(crate) fn moment(violation: &Violation) -> String {
 }
 
 /// Says how to replay a trace and how to look at it, or why there is none.
-pub(crate) fn commands(page: &mut String, kept: &Kept, small: Option<&Small>, seed: u64, run_again: &str) {
+pub(crate) fn commands(page: &mut String, kept: &Kept, small: &Smallest, seed: u64, run_again: &str) {
     let mut show = |path: &Path| {
         let path = word(&path.display().to_string());
         line(page, "  replay", &format!("sim replay {path}"));
         line(page, "  show", &format!("sim trace show {path}"));
     };
     match (kept, small) {
-        (Kept::Written(path), Some(small)) => {
+        (Kept::Written(path), Smallest::Found(small)) => {
             show(&small.path);
             line(page, "  shrunk", &small.describe(seed));
             line(page, "  in full", &format!("sim replay {}", word(&path.display().to_string())));
         }
-        (Kept::Written(path), None) => show(path),
+        (Kept::Written(path), Smallest::OutOfTime) => {
+            show(path);
+            line(page, "  shrunk", &format!("not yet, there was no time: {}", go_on(path)));
+        }
+        (Kept::Written(path), Smallest::None) => show(path),
         (Kept::Unequal(_), _) => {
             line(page, "  no trace", "the run came out differently when it was recorded")
         }

@@ -66,7 +66,8 @@ fn merge(args: &MergeArgs) -> Result<Exit, Refusal> {
     args.report.check()?;
     let mut parts = parts(&args.files)?;
     let first = parts.values().next().expect("there is a file, and so a part");
-    let plan = Plan { shard: Shard::WHOLE, ..first.plan().clone() };
+    // What is shrunk is shrunk on all cores.
+    let plan = Plan { shard: Shard::WHOLE, jobs: super::cores(), ..first.plan().clone() };
     let given = first.given().to_vec();
     let writer = match &args.jsonl {
         Some(_) if plan.count.is_none() => {
@@ -81,7 +82,11 @@ fn merge(args: &MergeArgs) -> Result<Exit, Refusal> {
     let outcome = join(&plan, &mut parts, writer)?;
     let named = |(name, scenario): (String, &Scenario)| Named { name, scenario: scenario.clone() };
     let scenarios: Vec<Named> = given.into_iter().zip(&plan.scenarios).map(named).collect();
-    Ok(conclude(&args.report, &plan, &scenarios, &outcome))
+    let (exit, shrinking) = conclude(&args.report, &plan, &scenarios, &outcome);
+    if let Some(time) = shrinking {
+        text::remark(&format!("shrinking took {:.2} s", time.as_secs_f64()));
+    }
+    Ok(exit)
 }
 
 /// Opens the files, and puts them in the order of their parts: all of one sweep, each part once.

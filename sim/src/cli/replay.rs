@@ -9,8 +9,8 @@ use crate::trace::{Expected, Trace, TraceError};
 use clap::Args;
 
 use super::exit::Exit;
-use super::files;
 use super::text::{complain, count, line, print, seconds};
+use super::{files, keep};
 
 /// What `sim replay` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -47,10 +47,9 @@ pub(crate) fn run(args: &ReplayArgs) -> u8 {
         }
     };
     if let Some(path) = &args.rerecord
-        && let Err(error) = write_again(&trace, path)
+        && let Err(exit) = write_again(&trace, path)
     {
-        complain(&format!("{}: {error}", path.display()));
-        return Exit::HarnessFailed.code();
+        return exit.code();
     }
     if let Some(path) = &args.history
         && let Err(exit) = export(&trace, &replayed, path)
@@ -68,9 +67,14 @@ fn export(trace: &Trace, replayed: &Replayed, path: &std::path::Path) -> Result<
     files::export(path, &trace.head.setup.workload, history.as_ref())
 }
 
-fn write_again(trace: &Trace, path: &std::path::Path) -> Result<(), String> {
-    let again = crate::replay::rerecord(trace).map_err(|error| error.to_string())?;
-    again.write(path).map_err(|error| format!("cannot be written: {error}"))
+fn write_again(trace: &Trace, path: &std::path::Path) -> Result<(), Exit> {
+    let refused = |problem: String, exit: Exit| {
+        complain(&format!("{}: {problem}", path.display()));
+        exit
+    };
+    let again = crate::replay::rerecord(trace);
+    let again = again.map_err(|error| refused(error.to_string(), Exit::NotReproduced))?;
+    keep::write(&again, path).map_err(|problem| refused(problem, Exit::Usage))
 }
 
 /// Reads a trace; says what is wrong if it cannot be.

@@ -19,9 +19,24 @@ use crate::setup::Setup;
 
 use super::describe::{self, Messages};
 use super::exit::Exit;
-use super::keep::{self, JsonSmall, Kept, Small};
+use super::keep::{self, JsonSmall, Kept, Small, Smallest};
 use super::text::{self, BAD, DOUBTFUL, GOOD, count, line, of, seconds, styled, word};
-use super::{Named, files, number, planted_bug};
+use super::{BugParser, Named, ScenarioParser, files, number};
+
+/// What `sim run --help` ends with.
+pub(crate) const EXAMPLES: &str = "\
+A run that fails is recorded in failures/, shrunk, and told with the commands to go on with. Exits
+with 0 if all properties held, 1 if one was violated; `sim --help` lists the other codes.
+
+Examples:
+  sim run --seed 42                                      the scenario swarm, as long as it says
+  sim run --seed 42 --steps 100000 --replicas 5          longer, on five replicas
+  sim run --seed 7 --scenario crash-storm                in another scenario
+  sim run --seed 7 --scenario my-scenario.json           in one of your own
+  sim run --seed 2582 --scenario quick-restarts --bug M-R0
+                                                         with a bug planted into the protocol
+  sim run --seed 3 --trace run.trace.jsonl               record it, whether it fails or not
+  sim run --seed 3 --history history.jsonl --json        what the clients saw, for sim check";
 
 /// One seed, and what is fixed of its run.
 #[derive(Clone, Debug, Args)]
@@ -34,7 +49,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = number)]
     pub(crate) steps: Option<u64>,
     /// A built-in scenario, or a scenario file. [default: swarm, or where the bug is hunted]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = ScenarioParser, hide_possible_values = true)]
     pub(crate) scenario: Option<String>,
     /// Replicas in the group: 1 to 9. [default: as the scenario says]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u8>::new().range(1..=9))]
@@ -43,7 +58,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u16>::new().range(1..=64))]
     pub(crate) clients: Option<u16>,
     /// Plant a bug into the protocol: `sim selftest --list` shows which there are
-    #[arg(long, value_name = "NAME", value_parser = planted_bug)]
+    #[arg(long, value_name = "NAME", value_parser = BugParser, hide_possible_values = true)]
     pub(crate) bug: Option<&'static Bug>,
     /// Record the run in this file. [default: failures/SCENARIO-SEED.trace.jsonl if it fails]
     #[arg(long, value_name = "FILE")]
@@ -155,31 +170,32 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
     if let Some(Kept::Failed(why)) = &kept {
         text::complain(why);
     }
-    let small = small(args, report, kept.as_ref());
+    let (small, shrinking) = small(args, report, kept.as_ref());
     let exit = Exit::gravest(&[
         (is_unequal, Exit::Unequal),
-        (report.violation().is_none() && is_unwritten, Exit::HarnessFailed),
+        (report.violation().is_none() && is_unwritten, Exit::Usage),
         (report.steps == 0 && report.verdict == Verdict::Held, Exit::NothingRun),
         (true, exit_of(&report.verdict)),
     ]);
     let page = if args.json {
-        json(args, report, kept.as_ref(), small.as_ref(), exit)
+        json(args, report, kept.as_ref(), small.found(), exit)
     } else {
-        page(args, named, report, kept.as_ref(), small.as_ref())
+        page(args, named, report, kept.as_ref(), &small)
     };
     let exit = text::print(&page, exit);
-    text::remark(&describe::speed(report.steps, report.time, real));
+    text::remark(&describe::speed(report.steps, report.time, real, shrinking));
     exit
 }
 
-/// Shrinks the trace of a failure, and puts the result beside it.
-fn small(args: &RunArgs, report: &Report, kept: Option<&Kept>) -> Option<Small> {
-    let path = kept.and_then(Kept::path).filter(|_| !args.no_shrink)?;
-    report.violation()?;
+/// Shrinks the trace of a failure, puts the result beside it, and says how long that took.
+fn small(args: &RunArgs, report: &Report, kept: Option<&Kept>) -> (Smallest, Option<Duration>) {
+    let path = kept.and_then(Kept::path).filter(|_| !args.no_shrink && report.violation().is_some());
+    let Some(path) = path else { return (Smallest::None, None) };
     #[expect(clippy::disallowed_methods, reason = "a time limit, which the output tells of")]
     let started = Instant::now();
     let stop = || started.elapsed() >= keep::TIME;
-    keep::keep_small(&[Arc::clone(&report.setup)], args.bug, |_| path.to_owned(), &stop)
+    let small = keep::keep_small(&report.setup, args.bug, path, &stop);
+    (small, Some(started.elapsed()))
 }
 
 /// Where the run is to be recorded, if it is.
@@ -200,13 +216,7 @@ const fn exit_of(verdict: &Verdict) -> Exit {
 
 // ---- For people --------------------------------------------------------------------------------------
 
-fn page(
-    args: &RunArgs,
-    named: &Named,
-    report: &Report,
-    kept: Option<&Kept>,
-    small: Option<&Small>,
-) -> String {
+fn page(args: &RunArgs, named: &Named, report: &Report, kept: Option<&Kept>, small: &Smallest) -> String {
     let mut page = String::new();
     describe::setup(&mut page, &report.setup, args.bug);
     page.push('\n');
@@ -222,7 +232,7 @@ fn verdict(
     named: &Named,
     report: &Report,
     kept: Option<&Kept>,
-    small: Option<&Small>,
+    small: &Smallest,
 ) {
     let seed = args.seed;
     match &report.verdict {

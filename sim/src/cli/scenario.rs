@@ -41,7 +41,7 @@ pub(crate) fn run(command: &ScenarioCommand) -> u8 {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Held.code(),
         Err(error) => {
             eprintln!("cannot write the output: {error}");
-            Exit::HarnessFailed.code()
+            Exit::Usage.code()
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct SelftestArgs {
     #[arg(long, conflicts_with_all = ["checks", "markdown", "json"])]
     list: bool,
     /// Hunt only these bugs
-    #[arg(long, value_name = "NAME", num_args = 1.., value_parser = super::planted_bug)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_parser = super::BugParser, hide_possible_values = true)]
     only: Vec<&'static Bug>,
     /// The first seed of the first start
     #[arg(long, value_name = "SEED", default_value = "0", value_parser = super::number)]

@@ -12,8 +12,8 @@ use crate::shrink::{Limits, Shrunk, Size, Unshrinkable};
 use crate::trace::{Expected, Trace};
 
 use super::exit::Exit;
-use super::keep;
 use super::text::{self, count, line, of, word};
+use super::{files, keep};
 
 /// What `sim shrink` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -69,8 +69,7 @@ fn attempt(args: &ShrinkArgs) -> Result<Exit, Exit> {
         exit
     };
     let traces = read(args)?;
-    if let Some(path) = args.output.as_deref().filter(|path| path.is_dir()) {
-        let problem = format!("--output {}: this is a folder: expected a file", path.display());
+    if let Some(problem) = args.output.as_deref().and_then(|path| files::no_place("--output", path)) {
         return Err(refused(problem, Exit::Usage));
     }
     let heeded = ctrlc::set_handler(|| {
@@ -87,7 +86,7 @@ fn attempt(args: &ShrinkArgs) -> Result<Exit, Exit> {
     for finding in &findings {
         let path = args.output.clone().unwrap_or_else(|| keep::shrunk_path(finding.path));
         keep::write(&finding.shrunk.trace, &path)
-            .map_err(|error| refused(format!("{}: {error}", path.display()), Exit::HarnessFailed))?;
+            .map_err(|error| refused(format!("{}: {error}", path.display()), Exit::Usage))?;
         describe(&mut page, finding, &path);
     }
     let interrupted = INTERRUPTED.load(Ordering::Relaxed);

@@ -5,6 +5,7 @@ mod guided;
 mod junit;
 mod progress;
 mod report;
+mod shrinking;
 mod summary;
 
 use std::env;
@@ -13,7 +14,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::builder::RangedU64ValueParser;
@@ -26,7 +26,7 @@ use crate::sweep::{Outcome, Plan, Progress, Shard, sweep_from};
 
 use super::exit::Exit;
 use super::text::of;
-use super::{Named, describe, number, planted_bug, shard, text};
+use super::{BugParser, Named, ScenarioParser, describe, number, shard, text};
 
 pub(crate) use report::{ReportArgs, conclude};
 
@@ -67,7 +67,10 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "TIME", value_parser = time)]
     time: Option<Duration>,
     /// Built-in scenarios, or scenario files. [default: all built-in ones, or where the bug is hunted]
-    #[arg(long, value_name = "NAME|FILE", num_args = 1.., conflicts_with = "all_scenarios")]
+    #[arg(
+        long, value_name = "NAME|FILE", num_args = 1.., conflicts_with = "all_scenarios",
+        value_parser = ScenarioParser, hide_possible_values = true
+    )]
     scenario: Vec<String>,
     /// All built-in scenarios, also if a bug is planted
     #[arg(long)]
@@ -85,7 +88,7 @@ pub(crate) struct SweepArgs {
     )]
     recheck: u8,
     /// Plant a bug into the protocol: `sim selftest --list` shows which there are
-    #[arg(long, value_name = "NAME", value_parser = planted_bug)]
+    #[arg(long, value_name = "NAME", value_parser = BugParser, hide_possible_values = true)]
     bug: Option<&'static Bug>,
     /// Make the k-th of n parts of the sweep only, from 1: `sim merge` joins their --jsonl files.
     /// [default: as the environment says, or everything]
@@ -97,7 +100,9 @@ pub(crate) struct SweepArgs {
     /// Go on with the file of --jsonl: what is in it is not run again. Without the file, begin it
     #[arg(long, requires = "jsonl")]
     resume: bool,
-    /// Go on from rare places that earlier runs reached, in half of the steps. --count is that of all runs
+    /// Go on from rare places that earlier runs reached, in half of the steps. --count is that of all runs.
+    /// What is run depends on all runs before: so it is one job (no --shard), without records to merge or to
+    /// resume from (no --jsonl), and without --recheck
     #[arg(long, conflicts_with_all = ["shard", "recheck", "jsonl"])]
     guided: bool,
     #[command(flatten)]
@@ -119,13 +124,11 @@ fn seeds(text: &str) -> Result<Seeds, String> {
         return Err("expected A..B, A..=B or A..".to_owned());
     };
     let first = number(first)?;
+    let reversed = || format!("the range is reversed: expected its end not to be below {first}");
     let count = match end.strip_prefix('=') {
         _ if end.is_empty() => None,
-        None => Some(number(end)?.saturating_sub(first)),
-        Some(last) => {
-            let last = number(last)?;
-            Some(last.checked_sub(first).map_or(0, |difference| difference.saturating_add(1)))
-        }
+        None => Some(number(end)?.checked_sub(first).ok_or_else(reversed)?),
+        Some(last) => Some(number(last)?.checked_sub(first).ok_or_else(reversed)?.saturating_add(1)),
     };
     Ok(Seeds { first, count })
 }
@@ -153,7 +156,6 @@ impl SweepArgs {
         let seeds = self.seeds.unwrap_or(Seeds { first: 0, count: None });
         let is_open = seeds.count.is_none() && self.time.is_none();
         let count = self.count.or(is_open.then_some(DEFAULT_COUNT));
-        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let plan = Plan {
             scenarios: scenarios.iter().map(|named| named.scenario.clone()).collect(),
             overrides,
@@ -161,7 +163,7 @@ impl SweepArgs {
             first: seeds.first,
             count: [seeds.count, count].into_iter().flatten().min(),
             shard: self.shard()?,
-            jobs: self.jobs.unwrap_or_else(cores),
+            jobs: self.jobs.unwrap_or_else(super::cores),
             recheck_percent: self.recheck,
         };
         Ok((plan, scenarios))
@@ -234,11 +236,12 @@ fn sweep(args: &SweepArgs) -> Result<Exit, String> {
     let unwritten = go_on(args, &plan, &mut begun, started).err();
     let real = started.elapsed();
     let outcome = &begun.outcome;
-    let exit = conclude(&args.report, &plan, &scenarios, outcome);
-    text::remark(&describe::speed(outcome.totals.steps - done.0, outcome.totals.time - done.1, real));
+    let (exit, shrinking) = conclude(&args.report, &plan, &scenarios, outcome);
+    let (steps, time) = (outcome.totals.steps - done.0, outcome.totals.time - done.1);
+    text::remark(&describe::speed(steps, time, real, shrinking));
     Ok(unwritten.map_or(exit, |error| {
         text::complain(&error.to_string());
-        Exit::HarnessFailed
+        Exit::Usage
     }))
 }
 
@@ -291,7 +294,7 @@ fn run_guided(args: &SweepArgs, plan: &Plan) -> Exit {
     let summary = guided::Summary::new(args, plan, &outcome);
     let page = if args.report.json { summary.json() } else { summary.page() };
     let exit = text::print(&page, summary.exit());
-    text::remark(&describe::speed(outcome.steps, outcome.time, real));
+    text::remark(&describe::speed(outcome.steps, outcome.time, real, None));
     exit
 }
 
@@ -333,8 +336,11 @@ mod tests {
         assert_eq!(seeds("3..=10"), range(3, Some(8)));
         assert_eq!(seeds("0x10.."), range(16, None));
         assert_eq!(seeds("5..5"), range(5, Some(0)));
-        assert_eq!(seeds("9..5"), range(9, Some(0)));
-        assert_eq!(seeds("9..=5"), range(9, Some(0)));
+        assert_eq!(seeds("5..=5"), range(5, Some(1)));
+        for reversed in ["9..5", "9..=5", "5..=4"] {
+            let told = seeds(reversed).expect_err("it is reversed");
+            assert!(told.starts_with("the range is reversed: "), "{told}");
+        }
         for wrong in ["", "7", "..", "..5", "a..b", "1..=", "-1..5"] {
             assert!(seeds(wrong).is_err(), "{wrong}");
         }

@@ -136,7 +136,7 @@ pub(crate) fn print(page: &str, exit: Exit) -> Exit {
     match out.write_all(page.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("cannot write the output: {error}"));
-            Exit::HarnessFailed
+            Exit::Usage
         }
         _ => exit,
     }

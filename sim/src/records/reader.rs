@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::sweep::{Plan, Record};
 
+use super::chain::{self, Chain};
 use super::{FORMAT, Head, RecordsError, VERSION};
 
 /// Reads a file of records, line by line.
@@ -21,6 +22,8 @@ pub struct Reader {
     given: Vec<String>,
     /// The seed whose record must be next.
     next: Option<u64>,
+    /// The checksum of the lines read.
+    chain: Chain,
     /// Lines read.
     line: u64,
     /// Bytes of whole lines read.
@@ -52,8 +55,18 @@ impl Reader {
         let planned = check(&head).and_then(|()| head.plan(workload));
         let (plan, given) = planned.map_err(|what| RecordsError::at(path, what))?;
         let next = plan.first_from(plan.first);
-        let offset = text.len() as u64;
-        Ok(Self { path: path.to_owned(), input, head, plan, given, next, line: 1, offset, is_cut: false })
+        Ok(Self {
+            path: path.to_owned(),
+            input,
+            head,
+            plan,
+            given,
+            next,
+            chain: Chain::new(&text),
+            line: 1,
+            offset: text.len() as u64,
+            is_cut: false,
+        })
     }
 
     /// The file.
@@ -92,6 +105,11 @@ impl Reader {
         self.next
     }
 
+    /// The checksum of the lines that were read.
+    pub(super) const fn chain(&self) -> Chain {
+        self.chain
+    }
+
     /// How many bytes the whole lines take that were read.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
@@ -106,7 +124,7 @@ impl Reader {
     /// The next record; none at the end.
     ///
     /// # Errors
-    /// If there is a line that is none, or not the one that must follow.
+    /// If there is a line that is none, not the one that must follow, or not as it was written.
     pub fn next_record(&mut self) -> Result<Option<Record>, RecordsError> {
         let mut text = Vec::new();
         let read = self.input.read_until(b'\n', &mut text);
@@ -117,8 +135,13 @@ impl Reader {
         }
         self.line += 1;
         self.offset += text.len() as u64;
+        let Some((text, checksum)) = chain::split(text.trim_ascii_end()) else {
+            return Err(damaged(&self.path, self.line, "damaged: expected a run, and a checksum at its end"));
+        };
         let record: Record = parse(&self.path, self.line, &text)?;
         self.check(&record)?;
+        self.chain = self.chain.and(&text);
+        self.chain.check(checksum).map_err(|what| damaged(&self.path, self.line, &what))?;
         self.next = self.plan.after(record.seed);
         Ok(Some(record))
     }

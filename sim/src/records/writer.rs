@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sweep::{Plan, Record};
 
+use super::chain::Chain;
 use super::{Head, Reader, RecordsError};
 
 /// A file of records that is being written.
@@ -13,6 +14,8 @@ use super::{Head, Reader, RecordsError};
 pub struct Writer {
     path: PathBuf,
     file: File,
+    /// The checksum of the lines so far.
+    chain: Chain,
 }
 
 impl Writer {
@@ -32,8 +35,9 @@ impl Writer {
             }
             file => file.map_err(unwritable)?,
         };
-        let mut writer = Self { path: path.to_owned(), file };
-        writer.write(&head.line())?;
+        let line = head.line();
+        let mut writer = Self { path: path.to_owned(), file, chain: Chain::new(line.as_bytes()) };
+        writer.write(&line)?;
         Ok(writer)
     }
 
@@ -42,7 +46,7 @@ impl Writer {
     /// left to do. A last line that is cut is removed.
     ///
     /// # Errors
-    /// If the file is no valid one of this very sweep, or cannot be written.
+    /// If the file is no valid one of this very sweep, was altered or damaged, or cannot be written.
     pub fn resume(
         path: &Path,
         plan: &Plan,
@@ -59,7 +63,7 @@ impl Writer {
         let file = OpenOptions::new().append(true).open(path);
         let file = file.and_then(|file| file.set_len(reader.offset()).map(|()| file));
         let file = file.map_err(|error| RecordsError::unwritable(path, &error))?;
-        Ok((Self { path: path.to_owned(), file }, reader.expected()))
+        Ok((Self { path: path.to_owned(), file, chain: reader.chain() }, reader.expected()))
     }
 
     /// Appends a record. It is handed to the operating system at once: killing this process loses nothing
@@ -68,8 +72,9 @@ impl Writer {
     /// # Errors
     /// If it cannot be written.
     pub fn add(&mut self, record: &Record) -> Result<(), RecordsError> {
-        let line = serde_json::to_string(record).expect("a record can be written") + "\n";
-        self.write(&line)
+        let record = serde_json::to_string(record).expect("a record can be written");
+        self.chain = self.chain.and(record.as_bytes());
+        self.write(&self.chain.line(&record))
     }
 
     fn write(&mut self, line: &str) -> Result<(), RecordsError> {

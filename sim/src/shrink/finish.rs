@@ -85,6 +85,9 @@ pub(super) fn finish(trace: &Trace, start: Named, oracle: &mut Oracle<'_>) -> (T
             &mut named,
             |named| named.decisions.len(),
             |named, range| {
+                if oracle.is_cut_off() {
+                    return false;
+                }
                 let failing = named.without(range).fails(oracle);
                 let is_kept = failing.is_some();
                 *named = failing.unwrap_or_else(|| named.clone());

@@ -97,7 +97,20 @@ impl Shrinker<'_, '_> {
 
     /// Takes the first of several candidates that fails.
     pub(super) fn attempt_any(&mut self, candidates: impl IntoIterator<Item = Case>) -> bool {
-        candidates.into_iter().any(|candidate| self.attempt(candidate))
+        let mut candidates = candidates.into_iter();
+        // Making a candidate takes time too: without time for its run, none is made.
+        while !self.is_over() {
+            let Some(candidate) = candidates.next() else { return false };
+            if self.attempt(candidate) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether there is no time left: nothing can be gained any more.
+    pub(super) const fn is_over(&self) -> bool {
+        self.oracle.is_cut_off()
     }
 
     // ---- What a script makes superfluous -----------------------------------------------------------
@@ -127,6 +140,9 @@ impl Shrinker<'_, '_> {
             return;
         }
         for index in 0..self.best.timeline.actions.len() {
+            if self.is_over() {
+                return;
+            }
             let mut case = self.best.clone();
             case.timeline.actions.get_mut(index).into_iter().for_each(untriggered);
             self.attempt(case);
@@ -184,6 +200,9 @@ impl Shrinker<'_, '_> {
         let best = self.best.clone();
         let moments = moments.into_iter().rev().filter(|&at| at < end && at > lead).step_by(step);
         for from in moments {
+            if self.is_over() {
+                return;
+            }
             let late = best.since(from, lead);
             let rotations = (0..best.setup.replicas).map(|by| late.rotated(by));
             if self.attempt_any(rotations.flat_map(|late| [late.with_steady_delays(), late])) {
@@ -194,7 +213,7 @@ impl Shrinker<'_, '_> {
 
     fn fewer_clients(&mut self) {
         for slot in (0..self.best.setup.clients).rev() {
-            if self.best.setup.clients > 1 {
+            if self.best.setup.clients > 1 && !self.is_over() {
                 self.attempt(self.best.without_client(slot));
             }
         }
@@ -223,7 +242,9 @@ impl Shrinker<'_, '_> {
             ddmin::minimize(
                 self,
                 |shrinker| shrinker.best.len(family),
-                |shrinker, range: Range<usize>| shrinker.attempt(shrinker.best.without(family, range)),
+                |shrinker, range: Range<usize>| {
+                    !shrinker.is_over() && shrinker.attempt(shrinker.best.without(family, range))
+                },
             );
         }
     }

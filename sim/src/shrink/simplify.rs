@@ -36,7 +36,7 @@ impl Shrinker<'_, '_> {
     /// What comes after a gap comes earlier: at once, or after a part of the gap.
     fn shorter_waits(&mut self) {
         let mut index = self.best.moments().len();
-        while index > 0 {
+        while index > 0 && !self.is_over() {
             index -= 1;
             let moments = self.best.moments();
             let Some(&at) = moments.get(index) else { continue };
@@ -57,6 +57,9 @@ impl Shrinker<'_, '_> {
     fn shorter_stretches(&mut self) {
         let count = self.best.clone().stretches_mut().count();
         for index in 0..count {
+            if self.is_over() {
+                return;
+            }
             let case = self.best.clone();
             let Some(now) = stretch(&mut case.clone(), index).copied() else { return };
             let shorter = [0, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
@@ -81,6 +84,9 @@ impl Shrinker<'_, '_> {
             case.in_order()
         }));
         for index in 0..self.best.timeline.len() {
+            if self.is_over() {
+                return;
+            }
             let case = self.best.clone();
             let Some(now) = case.clone().times_mut().nth(index).map(|at| *at) else { return };
             let round = GRIDS.map(|grid| now.next_multiple_of(grid));
@@ -102,6 +108,9 @@ impl Shrinker<'_, '_> {
                 self,
                 |shrinker| shrinker.best.timeline.actions.get(index).and_then(links).map_or(0, <[_]>::len),
                 |shrinker, range| {
+                    if shrinker.is_over() {
+                        return false;
+                    }
                     let mut case = shrinker.best.clone();
                     let action = &mut case.timeline.actions[index].action;
                     let (Action::Cut { links, .. } | Action::Clog { links, .. }) = action else {
@@ -119,6 +128,9 @@ impl Shrinker<'_, '_> {
     /// Messages that are lost rather than late or doubled.
     fn plainer_fates(&mut self) {
         for index in 0..self.best.timeline.fates.len() {
+            if self.is_over() {
+                return;
+            }
             let mut case = self.best.clone();
             let Some(befallen) = case.timeline.fates.get_mut(index) else { return };
             befallen.fate = Fate::Lost;
@@ -182,6 +194,9 @@ impl Shrinker<'_, '_> {
         }
         self.attempt(unified);
         for index in 0..self.best.timeline.requests.len() {
+            if self.is_over() {
+                return;
+            }
             let mut case = self.best.clone();
             let Some(asked) = case.timeline.requests.get_mut(index) else { return };
             each_number(&mut asked.operation, &mut |_, number| *number = 1.into());

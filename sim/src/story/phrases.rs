@@ -10,12 +10,28 @@ use crate::packet::Kind;
 
 /// What happened in a step. `numbers` says under which number each step was told, 0 if it was not.
 pub(super) fn sentence(chronicle: &Chronicle, step: &Step, numbers: &[usize]) -> String {
-    let mut parts: Vec<String> = beginning(chronicle, step, numbers).into_iter().collect();
+    let beginning = beginning(chronicle, step, numbers);
+    joined(step, beginning, sent(chronicle, step))
+}
+
+/// The same, with what became of each message.
+pub(super) fn sentence_with_fates(chronicle: &Chronicle, step: &Step) -> String {
+    let beginning = match step.cause {
+        Cause::Arrival(message) => Some(arrival_with_fate(&chronicle.messages[message as usize], step)),
+        _ => beginning(chronicle, step, &vec![0; chronicle.steps.len()]),
+    };
+    let sentence = joined(step, beginning, sent_with_fates(chronicle, step));
+    format!("{sentence}{}", struck(chronicle, step))
+}
+
+/// A sentence of its parts.
+fn joined(step: &Step, beginning: Option<String>, sent: Vec<String>) -> String {
+    let mut parts: Vec<String> = beginning.into_iter().collect();
     // A crash at a moment of the protocol comes after the message that was the moment.
     let (faults, others): (Vec<_>, Vec<_>) =
         step.effects.iter().partition(|effect| matches!(effect, Effect::Fault(_)));
     parts.extend(consequences(&others));
-    parts.extend(sent(chronicle, step));
+    parts.extend(sent);
     parts.extend(faults.into_iter().filter_map(followed));
     if parts.is_empty() {
         parts.push("nothing happens".to_owned());
@@ -219,6 +235,58 @@ fn befell(message: &Sent) -> Option<String> {
         (None, Some(Fate::Lost) | None) if message.clogged => Some("the link is clogged".to_owned()),
         (None, Some(Fate::Lost) | None) => None,
     }
+}
+
+/// An arrival, and how the message came: in which step it was sent, and what befell it on the way.
+fn arrival_with_fate(message: &Sent, step: &Step) -> String {
+    let (to, from) = (message.identity.to, message.identity.from);
+    let copy = message.arrived.first().is_some_and(|&first| first != step.step);
+    let copy = if copy { "a copy, " } else { "" };
+    let fate = befell(message).map_or_else(String::new, |befell| format!(", {befell}"));
+    format!("{to} receives {} from {from} ({copy}sent in #{}{fate})", name(message), message.step)
+}
+
+/// What was sent, one part for each different message, with what became of it on the way to each receiver.
+fn sent_with_fates(chronicle: &Chronicle, step: &Step) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for message in step.sent.clone().map(|message| &chronicle.messages[message as usize]) {
+        let receiver = format!("to {} ({})", message.identity.to, fate(message));
+        let name = name(message);
+        match groups.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, receivers)) => receivers.push(receiver),
+            None => groups.push((name, vec![receiver])),
+        }
+    }
+    groups.into_iter().map(|(name, receivers)| format!("sends {name} {}", receivers.join(", "))).collect()
+}
+
+/// What became of a message: what befell it, and when it came, if it was not dropped.
+fn fate(message: &Sent) -> String {
+    let arrived: Vec<String> = message.arrived.iter().map(|step| format!("#{step}")).collect();
+    let arrival = match (message.dropped, arrived.is_empty()) {
+        (Some(_), _) => None,
+        (None, true) => Some("not delivered until the end".to_owned()),
+        (None, false) => Some(format!("delivered in {}", and(&arrived))),
+    };
+    befell(message).into_iter().chain(arrival).collect::<Vec<_>>().join(", ")
+}
+
+/// What the replicas on which a fault acts were before.
+fn struck(chronicle: &Chronicle, step: &Step) -> String {
+    if !step.effects.iter().any(|effect| matches!(effect, Effect::Fault(_))) {
+        return String::new();
+    }
+    let state = |node: Node| {
+        let ReplicaState { role, view, .. } = state_before(chronicle, step, node)?;
+        Some(match role {
+            Role::Primary => format!("{node} was primary of view {view}"),
+            Role::Backup => format!("{node} was backup in view {view}"),
+            Role::ViewChange => format!("{node} was changing to view {view}"),
+            Role::Recovering => format!("{node} was recovering"),
+        })
+    };
+    let states: Vec<String> = step.touches(chronicle).into_iter().filter_map(state).collect();
+    if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) }
 }
 
 /// The message as the paper writes it: its name and what matters of its fields.

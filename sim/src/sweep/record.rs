@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::marks::Marks;
 use crate::run::{Report, Verdict};
 
-/// What is kept of one run. As JSON it is one line of a file of [records](crate::records).
+/// What is kept of one run. As JSON, with a checksum, it is one line of a file of [records](crate::records).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {

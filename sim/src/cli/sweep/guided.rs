@@ -7,7 +7,7 @@ use super::SweepArgs;
 use crate::check::Violation;
 use crate::cli::describe;
 use crate::cli::exit::Exit;
-use crate::cli::keep::{self, Kept};
+use crate::cli::keep::{self, Kept, Smallest};
 use crate::cli::run::{JsonViolation, json_marks};
 use crate::cli::text::{self, BAD, DOUBTFUL, GOOD, count, items, line, of, seconds, styled};
 use crate::guided::sweep::{Finding, Outcome, Shown, Trouble};
@@ -162,7 +162,7 @@ impl Summary<'_> {
         let changes = of(recipe.changes.len() as u64, ("change", "changes"));
         let place = format!("run {}: seed {} of {scenario} with {changes}", count(*number), recipe.seed);
         line(page, "  where", &format!("{place}, {}", keep::moment(violation)));
-        keep::commands(page, &group.kept, None, recipe.seed, &self.command());
+        keep::commands(page, &group.kept, &Smallest::None, recipe.seed, &self.command());
     }
 
     /// The command that makes the sweep again: a run depends on those before.

@@ -1,6 +1,7 @@
 //! What is demanded of a sweep, and in which forms its result is told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
@@ -34,9 +35,15 @@ pub(crate) struct ReportArgs {
     /// Where to put a trace of each finding
     #[arg(long, value_name = "DIR", default_value = keep::FOLDER, value_hint = ValueHint::DirPath)]
     pub(super) failures: PathBuf,
-    /// Leave the traces as they are: by default some runs of each finding are shrunk, within 30 seconds
+    /// Leave the traces as they are: by default some runs of each finding are shrunk
     #[arg(long)]
     pub(super) no_shrink: bool,
+    /// How long shrinking may take: 30s, 5m. Every finding has its part of it
+    #[arg(
+        long, value_name = "TIME", default_value = "30s", value_parser = super::time,
+        conflicts_with = "no_shrink"
+    )]
+    pub(super) shrink_time: Duration,
 }
 
 fn mark(name: &str) -> Result<String, String> {
@@ -73,8 +80,14 @@ impl ReportArgs {
     }
 }
 
-/// Tells the result of a sweep in all forms that are wanted, and says how it ended.
-pub(crate) fn conclude(args: &ReportArgs, plan: &Plan, scenarios: &[Named], outcome: &Outcome) -> Exit {
+/// Tells the result of a sweep in all forms that are wanted, and says how it ended. How long shrinking took,
+/// if anything was shrunk, comes along.
+pub(crate) fn conclude(
+    args: &ReportArgs,
+    plan: &Plan,
+    scenarios: &[Named],
+    outcome: &Outcome,
+) -> (Exit, Option<Duration>) {
     let summary = Summary::new(args, plan, scenarios, outcome);
     let page = if args.json { summary.json() } else { summary.page() };
     let mut exit = text::print(&page, summary.exit());
@@ -93,10 +106,14 @@ pub(crate) fn conclude(args: &ReportArgs, plan: &Plan, scenarios: &[Named], outc
     }
     for problem in told.into_iter().filter_map(Result::err) {
         text::complain(&problem);
-        exit = if exit == Exit::Held { Exit::HarnessFailed } else { exit };
+        exit = if exit == Exit::Held { Exit::Usage } else { exit };
     }
     summary.complain();
-    exit
+    if let Some((_, true)) = summary.shrinking {
+        let limit = args.shrink_time.as_secs();
+        text::remark(&format!("shrinking was cut short after {limit} s: --shrink-time gives it more"));
+    }
+    (exit, summary.shrinking.map(|(took, _)| took))
 }
 
 #[cfg(test)]

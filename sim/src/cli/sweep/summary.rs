@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,18 +10,16 @@ use serde_json::{Map, Value};
 use crate::marks::Moment;
 use crate::sweep::{Few, Found, Outcome, Plan, Shard};
 
-use super::ReportArgs;
+use super::{ReportArgs, shrinking};
 use crate::cli::Named;
 use crate::cli::describe::{self, Messages};
 use crate::cli::exit::Exit;
-use crate::cli::keep::{self, JsonSmall, Kept, Small};
+use crate::cli::keep::{self, JsonSmall, Kept, Small, Smallest};
 use crate::cli::run::{JsonViolation, json_marks};
 use crate::cli::text::{self, BAD, DOUBTFUL, GOOD, count, items, line, of, seconds, styled, word};
 
 /// How many findings are shown.
 const GROUPS: usize = 10;
-/// How many runs of a finding are shrunk, to keep the smallest.
-const SHRUNK: usize = 3;
 
 /// A sweep that has ended.
 pub(super) struct Summary<'a> {
@@ -30,6 +28,8 @@ pub(super) struct Summary<'a> {
     pub(super) outcome: &'a Outcome,
     /// The most frequent findings.
     pub(super) findings: Vec<Finding<'a>>,
+    /// How long shrinking took, and whether there was too little time for it; none if nothing was shrunk.
+    pub(super) shrinking: Option<(Duration, bool)>,
     /// Marks that were demanded and not reached.
     pub(super) unmet: Vec<String>,
 }
@@ -42,15 +42,7 @@ pub(super) struct Finding<'a> {
     pub(super) seed: u64,
     pub(super) found: &'a Found,
     kept: Kept,
-    small: Option<Small>,
-}
-
-/// Shrinks the first few runs of a finding, and keeps the smallest.
-fn shrunk(args: &ReportArgs, plan: &Plan, few: &Few<Found>, stop: &dyn Fn() -> bool) -> Option<Small> {
-    let setups: Vec<_> = few.first.keys().take(SHRUNK).map(|&seed| plan.setup(seed)).collect();
-    let scenario = |seed| plan.scenarios[plan.scenario_of(seed)].name();
-    let path = |seed| keep::default_path(&args.failures, scenario(seed), seed);
-    keep::keep_small(&setups, plan.bug, path, stop)
+    small: Smallest,
 }
 
 impl<'a> Summary<'a> {
@@ -61,9 +53,6 @@ impl<'a> Summary<'a> {
         scenarios: &'a [Named],
         outcome: &'a Outcome,
     ) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a time limit, which the output tells of")]
-        let started = Instant::now();
-        let stop = || super::INTERRUPTED.load(Ordering::Relaxed) || started.elapsed() >= keep::TIME;
         let mut groups: Vec<_> = outcome.violations.iter().collect();
         // Sorting is stable: findings as frequent as each other stay in the order of their names.
         groups.sort_by_key(|(_, few)| std::cmp::Reverse(few.count));
@@ -72,12 +61,41 @@ impl<'a> Summary<'a> {
             let setup = plan.setup(seed);
             let path = keep::default_path(&args.failures, &setup.scenario, seed);
             let kept = keep::keep(&setup, plan.bug, found.digest, &path);
-            let small = kept.path().filter(|_| !args.no_shrink).and_then(|_| shrunk(args, plan, few, &stop));
-            Some(Finding { signature, few, seed, found, kept, small })
+            Some(Finding { signature, few, seed, found, kept, small: Smallest::None })
         });
         let findings = findings.collect();
         let unmet = args.unmet(&outcome.totals.marks);
-        Self { plan, scenarios, outcome, findings, unmet }
+        let mut summary = Self { plan, scenarios, outcome, findings, shrinking: None, unmet };
+        if !args.no_shrink {
+            summary.shrink(args);
+        }
+        summary
+    }
+
+    /// Shrinks runs of all findings that could be recorded, and keeps the smallest of each.
+    fn shrink(&mut self, args: &ReportArgs) {
+        let plan = self.plan;
+        let recorded: Vec<_> =
+            self.findings.iter_mut().filter(|finding| finding.kept.path().is_some()).collect();
+        if recorded.is_empty() {
+            return;
+        }
+        let seeds: Vec<Vec<u64>> =
+            recorded.iter().map(|finding| finding.few.first.keys().copied().collect()).collect();
+        let is_interrupted = || super::INTERRUPTED.load(Ordering::Relaxed);
+        let shrunk = shrinking::shrink_all(plan, &seeds, args.shrink_time, &is_interrupted);
+        for (finding, result) in recorded.into_iter().zip(shrunk.smallest) {
+            finding.small = match result {
+                shrinking::Smallest::OutOfTime => Smallest::OutOfTime,
+                shrinking::Smallest::None => Smallest::None,
+                shrinking::Smallest::Found(seed, trace) => {
+                    let scenario = plan.scenarios[plan.scenario_of(seed)].name();
+                    let path = keep::default_path(&args.failures, scenario, seed);
+                    keep::write_small(seed, *trace, &path)
+                }
+            };
+        }
+        self.shrinking = Some((shrunk.took, shrunk.is_cut_short));
     }
 
     /// How it ended.
@@ -252,7 +270,7 @@ impl Summary<'_> {
             items(page, "  also", &others.into_iter().chain(dots).collect::<Vec<_>>(), ", ");
         }
         let command = self.command(finding.seed);
-        keep::commands(page, &finding.kept, finding.small.as_ref(), finding.seed, &command);
+        keep::commands(page, &finding.kept, &finding.small, finding.seed, &command);
     }
 
     fn labelled(&self, seed: u64) -> String {
@@ -442,7 +460,7 @@ impl Summary<'_> {
             scenario: self.scenario(finding.seed).scenario.name(),
             violation: JsonViolation::of(&finding.found.violation),
             trace: finding.kept.path().map(|path| path.display().to_string()),
-            shrunk: finding.small.as_ref().map(Small::json),
+            shrunk: finding.small.found().map(Small::json),
             command: self.command(finding.seed),
         }
     }
