@@ -37,6 +37,35 @@ fn a_view_change_is_told_in_the_protocols_words() {
     assert!(has(&story, &["cut off"]), "what befell messages is told where they are sent");
 }
 
+/// For each message that a step sends, to whom, and what became of it; for one that arrives, whence.
+#[test]
+fn a_sentence_by_itself_says_what_became_of_each_message() {
+    let (_, chronicle) = told("published-state-transfer.trace.jsonl", Scope::Relevant);
+    let alone = |step: &Step| sentence_with_fates(&chronicle, step.step).expect("a step");
+    let fates = |step: &Step| {
+        let sent = step.sent.clone().map(|message| &chronicle.messages[message as usize]);
+        sent.map(|message| (message.identity.to, message.dropped, message.arrived.clone()))
+            .collect::<Vec<_>>()
+    };
+    let (mut dropped, mut delivered) = (0, 0);
+    for step in &chronicle.steps {
+        for (to, why, arrived) in fates(step) {
+            let told = match (why, arrived.first()) {
+                (Some(crate::network::Dropped::Cut), _) => format!("to {to} (cut off)"),
+                (None, Some(step)) => format!("delivered in #{step}"),
+                _ => continue,
+            };
+            assert!(alone(step).contains(&told), "expected {told} in {}", alone(step));
+            *(if why.is_some() { &mut dropped } else { &mut delivered }) += 1;
+        }
+        if let Cause::Arrival(message) = step.cause {
+            let sent = chronicle.messages[message as usize].step;
+            assert!(alone(step).contains(&format!("sent in #{sent}")), "{}", alone(step));
+        }
+    }
+    assert!(dropped > 0 && delivered > 0, "{dropped} cut off, {delivered} delivered");
+}
+
 #[test]
 fn crashes_are_told_after_the_message_at_which_they_come() {
     let scenario = Scenario::find("primary-hunt").expect("built in");
