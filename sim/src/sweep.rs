@@ -491,7 +491,9 @@ mod tests {
             assert_eq!(record, &records[3]);
             ControlFlow::Break(())
         });
-        assert!(rest.stopped && (1..=4).contains(&rest.totals.runs), "{}", rest.totals.runs);
+        // How many the other threads made meanwhile depends on the machine.
+        let left = seeds.len() as u64 - 3;
+        assert!(rest.stopped && (1..=left).contains(&rest.totals.runs), "{}", rest.totals.runs);
     }
 
     #[test]
