@@ -277,6 +277,22 @@ fn a_backup_recovers_in_one_round() {
     }
 }
 
+/// Who recovers and reaches nobody asks less and less often; once it is heard, one round suffices.
+#[test]
+fn a_recovery_that_nobody_hears_is_patient() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 30_000, 10_000);
+        let report = peace.but([isolate(1, replicas, CUT), crash(1, MILLISECOND)]);
+        let marks = &report.marks;
+        let others = u64::from(replicas) - 1;
+        assert_eq!(report.views, 0);
+        assert_eq!(count(marks, "moment:recovery"), 1);
+        let (sent, most) = (count(marks, "sent:recovery"), others * (CUT / (100 * MILLISECOND) + 4));
+        assert!(sent <= most, "{sent} Recoveries, not {most}");
+        assert!(count(marks, "sent:recovery-response") <= 2 * others);
+    }
+}
+
 /// A backup that was cut off deposes nobody, also when it is back; and it has not flooded the network.
 #[test]
 fn a_backup_that_was_cut_off_comes_back_quietly() {
