@@ -81,7 +81,7 @@ pub const BUGS: &[Bug] = &[
         "a restarted replica takes part with an empty log",
         &NoRecovery,
         200,
-        &[S19, S2, S9, S3],
+        &[S19, S2, S9, S3, S4b],
     ),
     Bug::new(
         "M-R2",
