@@ -5,11 +5,10 @@ mod common;
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{folder, sim};
+use common::{err, folder, json, out, sim};
 use sim::bugs::{self, Bug};
 use sim::decisions::Decisions;
 use sim::registry;
@@ -181,10 +180,6 @@ fn what_does_not_fail_is_refused() {
 
 // ---- The command -------------------------------------------------------------------------------------
 
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 #[test]
 fn the_command_writes_the_smallest_beside_the_trace() {
     let folder = folder("shrink/beside");
@@ -227,7 +222,7 @@ fn bad_input_is_told_in_one_line() {
     ];
     for (arguments, code, says) in wrong {
         let output = sim(&folder, &arguments);
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaint = err(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments}: {complaint}");
         assert!(complaint.lines().next().is_some_and(|line| line.contains(says)), "{arguments}: {complaint}");
         assert!(output.stdout.is_empty(), "{arguments}");
@@ -244,7 +239,7 @@ fn a_result_that_cannot_be_written_leaves_the_old_one() {
     fs::write(folder.join("file"), "in the way").expect("written");
     let output = sim(&folder, "shrink a.trace.jsonl -o file/small.jsonl");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = err(&output);
     assert_eq!(told, "error: --output file/small.jsonl: file is no folder\n");
     assert_eq!(fs::read_to_string(folder.join("file")).expect("there"), "in the way");
 }
@@ -275,10 +270,9 @@ fn a_sweep_that_fails_shrinks_what_it_found() {
     assert!(path.ends_with(".shrunk.trace.jsonl") && page.contains("  shrunk  "), "{page}");
     assert_eq!(sim(&folder, &format!("replay {path}")).status.code(), Some(1));
     let arguments = "sweep --bug M-Q2 --scenario swarm --count 40";
-    let plain = out(&sim(&folder, &format!("{arguments} --no-shrink")));
-    assert!(!plain.contains("shrunk"), "{plain}");
-    let json = out(&sim(&folder, &format!("{arguments} --json --shrink-time 10m")));
-    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let plain = sim(&folder, &format!("{arguments} --no-shrink"));
+    assert!(!out(&plain).contains("shrunk"), "{}", out(&plain));
+    let json = json(&sim(&folder, &format!("{arguments} --json --shrink-time 10m")));
     assert_eq!(json["findings"][0]["shrunk"]["trace"], path);
     assert_eq!(json["findings"][0]["shrunk"]["minimal"], true);
 }
@@ -291,14 +285,14 @@ fn every_finding_of_a_sweep_is_shrunk_before_more_runs_of_one() {
     let folder = folder("shrink/fair");
     let output = sim(&folder, &format!("{MANY} --shrink-time 9s --json"));
     assert_eq!(output.status.code(), Some(1));
-    let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let json = json(&output);
     let findings = json["findings"].as_array().expect("a list");
     assert!(findings.len() >= 3, "{findings:?}");
     for finding in findings {
         let (before, after) = (&finding["shrunk"]["decisions_before"], &finding["shrunk"]["decisions"]);
         assert!(after.as_u64().expect("shrunk") < before.as_u64().expect("shrunk"), "{finding}");
     }
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = err(&output);
     assert!(told.contains("; shrinking took "), "{told}");
 }
 
@@ -312,7 +306,7 @@ fn what_a_sweep_had_no_time_to_shrink_is_told_with_the_command_to_go_on() {
     assert_eq!(told.len(), page.lines().filter(|line| line.starts_with("VIOLATED ")).count(), "{page}");
     let expected = "not yet, there was no time: sim shrink failures/swarm-";
     assert!(told.iter().all(|line| line.contains(expected) && line.ends_with(" --time 5m")), "{page}");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = err(&output);
     assert!(told.contains("cut short after 0 s: --shrink-time gives it more"), "{told}");
 }
 

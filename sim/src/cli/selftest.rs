@@ -8,7 +8,6 @@ mod table;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -94,7 +93,7 @@ impl SelftestArgs {
     }
 
     fn jobs(&self) -> NonZeroUsize {
-        self.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+        self.jobs.unwrap_or_else(super::cores)
     }
 }
 

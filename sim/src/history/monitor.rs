@@ -351,27 +351,27 @@ impl Step {
     }
 }
 
-/// A part of a history of values that come and go once, where operations that find nothing separate parts.
-enum Part {
-    /// Only these items.
-    Items(Vec<usize>),
-    /// Only an operation that finds nothing: its index, if it is not made up.
-    Empty(Option<usize>),
-    /// Items that cannot be separated from an operation that finds nothing: there is no order.
-    Mixed(Vec<usize>),
-}
-
-/// The parts, in an order in which they can follow one another.
-fn parts(distinct: &Distinct) -> impl Iterator<Item = Part> {
+/// Looks for an order part by part: operations that find nothing, and values that are gone before others come,
+/// separate parts. `arrange` looks for an order of such values as cannot be separated.
+fn part_by_part(distinct: &Distinct, arrange: impl Fn(&[usize]) -> Outcome) -> Outcome {
     let items = distinct.items.iter().enumerate().map(|(index, item)| (Ok(index), item.span()));
     let empties = distinct.empties.iter().map(|step| (Err(step.index), step.span()));
-    components(items.chain(empties).collect()).into_iter().map(|part| {
+    let mut order = Vec::new();
+    for part in components(items.chain(empties).collect()) {
         if let [(Err(index), _)] = part[..] {
-            return Part::Empty(index);
+            order.extend(index);
+            continue;
         }
         let items: Vec<usize> = part.iter().filter_map(|(group, _)| group.ok()).collect();
-        if items.len() < part.len() { Part::Mixed(items) } else { Part::Items(items) }
-    })
+        if items.len() < part.len() {
+            return Outcome::Stuck(Core { items, with_empties: true });
+        }
+        match arrange(&items) {
+            Outcome::Order(steps) => order.extend(steps),
+            other => return other,
+        }
+    }
+    Outcome::Order(order)
 }
 
 /// Splits groups into the smallest parts that can follow one another, in an order in which they can.

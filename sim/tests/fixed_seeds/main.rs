@@ -6,6 +6,7 @@
 
 mod promises;
 
+use std::iter;
 use std::num::NonZeroUsize;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,19 +25,24 @@ const NEVER: [&str; 2] = ["ignored:not-from-a-member", "ignored:not-from-primary
 /// What is so rare that it need not come up: state that was asked for before the own log was cut.
 const PERHAPS: [&str; 1] = ["ignored:new-state-with-gap"];
 
+/// So many seeds of these scenarios from the first on, each run once, in one thread.
+fn plan(scenarios: impl Iterator<Item = Scenario>, first: u64, count: u64) -> Plan {
+    Plan {
+        scenarios: scenarios.collect(),
+        overrides: Overrides::default(),
+        bug: None,
+        first,
+        count: Some(count),
+        shard: Shard::WHOLE,
+        jobs: NonZeroUsize::MIN,
+        recheck_percent: 0,
+    }
+}
+
 #[test]
 fn everything_holds_and_everything_rare_is_reached() {
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let plan = Plan {
-        scenarios: Scenario::builtin().collect(),
-        overrides: Overrides::default(),
-        bug: None,
-        first: 0,
-        count: Some(SEEDS),
-        shard: Shard::WHOLE,
-        jobs: cores,
-        recheck_percent: 2,
-    };
+    let plan = Plan { jobs: cores, recheck_percent: 2, ..plan(Scenario::builtin(), 0, SEEDS) };
     let outcome = watched(&plan);
     assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
     assert_eq!(outcome.inconclusive.count, 0, "{:?}", outcome.inconclusive);
@@ -70,16 +76,7 @@ const HARD: [(&str, &str, &[u64]); 11] = [
 fn the_seeds_that_found_hard_bugs_find_none() {
     for (_, scenario, seeds) in HARD {
         for &seed in seeds {
-            let plan = Plan {
-                scenarios: vec![Scenario::find(scenario).expect("built in")],
-                overrides: Overrides::default(),
-                bug: None,
-                first: seed,
-                count: Some(1),
-                shard: Shard::WHOLE,
-                jobs: NonZeroUsize::MIN,
-                recheck_percent: 0,
-            };
+            let plan = plan(iter::once(Scenario::find(scenario).expect("built in")), seed, 1);
             let outcome = watched(&plan);
             assert_eq!(outcome.totals.runs, 1);
             assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);

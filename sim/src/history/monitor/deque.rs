@@ -11,7 +11,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Core, Distinct, Item, Outcome, Part, Step, parts};
+use super::{Core, Distinct, Item, Outcome, Step, part_by_part};
 use crate::history::models::container::End;
 
 /// How many points of a part are visited before it is given up.
@@ -19,24 +19,13 @@ const MOST_VISITED: usize = 100_000;
 
 /// Searches each part that can be separated.
 pub(super) fn linearize(distinct: &Distinct, interrupted: &dyn Fn() -> bool) -> Outcome {
-    let mut order = Vec::new();
-    for part in parts(distinct) {
-        let items = match part {
-            Part::Empty(index) => {
-                order.extend(index);
-                continue;
-            }
-            Part::Mixed(items) => return Outcome::Stuck(Core { items, with_empties: true }),
-            Part::Items(items) => items,
-        };
+    part_by_part(distinct, |items| {
         let search = Search::new(items.iter().map(|&item| &distinct.items[item]).collect());
         match search.run(interrupted) {
-            Outcome::Order(steps) => order.extend(steps),
-            Outcome::Stuck(_) => return Outcome::Stuck(Core { items, with_empties: false }),
-            Outcome::Undecided => return Outcome::Undecided,
+            Outcome::Stuck(_) => Outcome::Stuck(Core { items: items.to_vec(), with_empties: false }),
+            other => other,
         }
-    }
-    Outcome::Order(order)
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

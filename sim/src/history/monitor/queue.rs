@@ -9,29 +9,17 @@
 //!
 //! That is also enough: [`place`] puts every operation as early as it can be in that order.
 
-use super::{Core, Distinct, Item, NEVER, Outcome, Part, Span, Step, parts};
+use super::{Core, Distinct, Item, NEVER, Outcome, Span, Step, part_by_part};
 
 /// Looks for an order of the values in each part.
 pub(super) fn linearize(distinct: &Distinct) -> Outcome {
-    let mut order = Vec::new();
-    for part in parts(distinct) {
-        let items = match part {
-            Part::Empty(index) => {
-                order.extend(index);
-                continue;
-            }
-            Part::Mixed(items) => return Outcome::Stuck(Core { items, with_empties: true }),
-            Part::Items(items) => items,
-        };
-        match arrange(distinct, &items) {
-            Err(left) => return Outcome::Stuck(Core { items: left, with_empties: false }),
-            Ok(items) => match place(items.iter().map(|&item| &distinct.items[item])) {
-                Some(steps) => order.extend(steps),
-                None => return Outcome::Undecided,
-            },
-        }
-    }
-    Outcome::Order(order)
+    part_by_part(distinct, |items| match arrange(distinct, items) {
+        Err(left) => Outcome::Stuck(Core { items: left, with_empties: false }),
+        Ok(items) => match place(items.iter().map(|&item| &distinct.items[item])) {
+            Some(steps) => Outcome::Order(steps),
+            None => Outcome::Undecided,
+        },
+    })
 }
 
 /// What of a value bears on its place in the order.
