@@ -104,6 +104,14 @@ fn count(marks: &Marks, name: &str) -> u64 {
     found.unwrap_or_else(|| panic!("no mark {name}")).1
 }
 
+/// No path was taken that the protocol has for rare occasions, but these.
+fn nothing_rare_but(marks: &Marks, expected: &[&str]) {
+    let path = |(name, count): (String, u64)| Some((name.strip_prefix("path:")?.to_owned(), count));
+    let taken = marks.all().into_iter().filter_map(path).filter(|&(_, count)| count > 0);
+    let unexpected: Vec<_> = taken.filter(|(path, _)| !expected.contains(&path.as_str())).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+}
+
 fn crash(replica: u8, restart_after: u64) -> Action {
     Action::Crash { replica, target: CrashTarget::Random, restart_after }
 }
@@ -161,6 +169,7 @@ fn nothing_is_fetched_that_is_merely_late() {
             setup.network.delay_mean_us = 1_000
         });
         let report = peace.but([]);
+        nothing_rare_but(&report.marks, &["prepare-kept"]);
         let marks = &report.marks;
         assert_eq!(report.views, 0);
         assert!(count(marks, "path:prepare-kept") > 100);
@@ -176,6 +185,10 @@ fn a_dead_primary_is_replaced_at_once() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 60_000, 0);
         let report = peace.but([crash(0, NEVER)]);
+        nothing_rare_but(
+            &report.marks,
+            &["start-view-sent-again", "recovered-into-later-view", "answered-from-table"],
+        );
         assert_eq!(report.views, 1);
         let outage = peace.outage(&report);
         assert!(outage < 230 * MILLISECOND, "{outage} ns");
@@ -190,6 +203,10 @@ fn a_primary_that_lost_its_memory_is_replaced_sooner() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 60_000, 0);
         let report = peace.but([crash(0, MILLISECOND)]);
+        nothing_rare_but(
+            &report.marks,
+            &["start-view-sent-again", "recovered-into-later-view", "primary-lost-its-memory"],
+        );
         assert_eq!(report.views, 1);
         let outage = peace.outage(&report);
         assert!(outage < 80 * MILLISECOND, "{outage} ns");
@@ -212,6 +229,15 @@ fn a_backup_that_missed_the_start_catches_up() {
         let peace = Peace::new(seed, replicas, 30_000 * u64::from(replicas), 0);
         let last = replicas - 1;
         let report = peace.but([crash(0, MILLISECOND), cut([(replica(1), replica(last))], 5 * MILLISECOND)]);
+        nothing_rare_but(
+            &report.marks,
+            &[
+                "start-view-sent-again",
+                "recovered-into-later-view",
+                "primary-lost-its-memory",
+                "caught-up-with-later-view",
+            ],
+        );
         let marks = &report.marks;
         assert_eq!(report.views, 1);
         assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
@@ -227,6 +253,7 @@ fn a_client_follows_to_the_new_primary() {
     let retried = |seed| {
         let peace = Peace::new(seed, 3, 5_000, 500_000);
         let report = peace.but([crash(0, MILLISECOND)]);
+        nothing_rare_but(&report.marks, &["recovered-into-later-view", "primary-lost-its-memory"]);
         assert_eq!(report.views, 1);
         count(&report.marks, "moment:request-retried")
     };
@@ -242,6 +269,7 @@ fn a_client_follows_although_the_old_primary_cannot() {
         let restart = (THEN, crash(0, MILLISECOND));
         let deaf = (THEN + 100 * MILLISECOND, cut([(replica(0), replica(1))], CUT));
         let report = peace.but_at([restart, deaf]);
+        nothing_rare_but(&report.marks, &["recovered-into-later-view", "primary-lost-its-memory"]);
         assert_eq!(report.views, 1);
         count(&report.marks, "moment:request-retried")
     };
@@ -256,6 +284,15 @@ fn two_dead_primaries_in_a_row_are_replaced() {
     for seed in SEEDS {
         let peace = Peace::new(seed, 5, 60_000, 0);
         let report = peace.but([crash(0, NEVER), crash(1, NEVER)]);
+        nothing_rare_but(
+            &report.marks,
+            &[
+                "start-view-sent-again",
+                "recovered-into-later-view",
+                "answered-from-table",
+                "view-change-stalled",
+            ],
+        );
         assert_eq!(report.views, 1);
         let outage = peace.outage(&report);
         assert!(outage < 530 * MILLISECOND, "{outage} ns");
@@ -268,6 +305,7 @@ fn a_backup_recovers_in_one_round() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 60_000, 0);
         let report = peace.but([crash(1, MILLISECOND)]);
+        nothing_rare_but(&report.marks, &[]);
         assert_eq!(report.views, 0);
         assert_eq!(count(&report.marks, "sent:recovery"), u64::from(replicas) - 1);
         assert_eq!(count(&report.marks, "sent:recovery-response"), u64::from(replicas) - 1);
@@ -283,6 +321,7 @@ fn a_recovery_that_nobody_hears_is_patient() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 30_000, 10_000);
         let report = peace.but([isolate(1, replicas, CUT), crash(1, MILLISECOND)]);
+        nothing_rare_but(&report.marks, &[]);
         let marks = &report.marks;
         let others = u64::from(replicas) - 1;
         assert_eq!(report.views, 0);
@@ -293,12 +332,99 @@ fn a_recovery_that_nobody_hears_is_patient() {
     }
 }
 
+/// Answers that are not enough, since the primary's is not among them, are asked for again in a new attempt; and
+/// attempts become less and less frequent too.
+#[test]
+fn a_recovery_that_the_primary_cannot_answer_is_patient() {
+    for (seed, replicas) in SEEDS.zip([5, 7, 6, 8, 5]) {
+        let peace = Peace::new(seed, replicas, 30_000, 10_000);
+        let report = peace.but([cut([(replica(0), replica(1))], CUT), crash(1, MILLISECOND)]);
+        let marks = &report.marks;
+        let others = u64::from(replicas) - 1;
+        assert_eq!(report.views, 0);
+        assert_eq!(count(marks, "moment:recovery"), 1);
+        nothing_rare_but(marks, &["recovery-retried"]);
+        // After up to 25 ms, 50 ms, 100 ms and so on; from the fifth attempt on after 600 ms at the earliest.
+        let (sent, most) = (count(marks, "sent:recovery"), others * (CUT / (600 * MILLISECOND) + 6));
+        assert!(sent <= most, "{sent} Recoveries, not {most}");
+    }
+}
+
+/// Who asks for what it missed and reaches nobody asks less and less often, and each time somebody else. What it
+/// keeps meanwhile it need not fetch.
+#[test]
+fn a_state_transfer_that_nobody_hears_is_patient() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 30_000, 10_000);
+        let alone = isolate(1, replicas, 50 * MILLISECOND);
+        let mute = cut((0..replicas).filter(|&to| to != 1).map(|to| (replica(1), replica(to))), CUT);
+        let report = peace.but([alone, mute]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 0);
+        nothing_rare_but(marks, &["prepare-kept", "state-requested-again", "gap-fetched"]);
+        let (asked, most) = (count(marks, "sent:get-state"), CUT / (150 * MILLISECOND) + 6);
+        assert!((2..=most).contains(&asked), "{asked} GetStates, not {most}");
+        assert_eq!(count(marks, "sent:new-state"), 1);
+    }
+}
+
+/// A view change that takes long is announced less and less often.
+#[test]
+fn a_view_change_that_takes_long_is_announced_with_patience() {
+    for (seed, replicas) in SEEDS.zip([5, 7, 6, 8, 5]) {
+        let peace = Peace::adjusted(seed, replicas, 60_000, 10_000, |setup| {
+            setup.protocol.view_change_timeout_us = CUT / 1_000;
+        });
+        let report = peace.but([crash(0, NEVER), crash(1, NEVER)]);
+        nothing_rare_but(
+            &report.marks,
+            &[
+                "start-view-sent-again",
+                "recovered-into-later-view",
+                "answered-from-table",
+                "view-change-stalled",
+            ],
+        );
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        let others = u64::from(replicas) - 2;
+        let (sent, most) = (count(marks, "sent:do-view-change"), others * (CUT / (150 * MILLISECOND) + 6));
+        assert!(sent <= most, "{sent} DoViewChanges, not {most}");
+    }
+}
+
+/// A primary that hears nothing has no reason to give up, and is heard; but the clients wait. They send their
+/// requests to all after up to 75 ms, and the primary is given 200 ms to take them.
+#[test]
+fn a_deaf_primary_is_replaced() {
+    for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
+        let peace = Peace::new(seed, replicas, 30_000, 500_000);
+        let others = (1..replicas).map(replica).chain((0..CLIENTS).map(Node::Client));
+        let report = peace.but([cut(others.map(|other| (other, replica(0))), CUT)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        nothing_rare_but(
+            marks,
+            &[
+                "proposed-for-client",
+                "start-view-sent-again",
+                "caught-up-with-later-view",
+                "answered-from-table",
+            ],
+        );
+        assert!(count(marks, "path:proposed-for-client") > 0);
+        let retried = count(marks, "moment:request-retried");
+        assert!(retried <= 3 * u64::from(CLIENTS), "{retried} requests sent again");
+    }
+}
+
 /// A backup that was cut off deposes nobody, also when it is back; and it has not flooded the network.
 #[test]
 fn a_backup_that_was_cut_off_comes_back_quietly() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 30_000, 10_000);
         let report = peace.but([isolate(1, replicas, CUT)]);
+        nothing_rare_but(&report.marks, &["gap-fetched", "prepare-kept"]);
         let marks = &report.marks;
         let backups = u64::from(replicas) - 1;
         assert_eq!(report.views, 0);
@@ -316,6 +442,10 @@ fn a_primary_that_was_cut_off_comes_back_as_a_backup() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 30_000, 10_000);
         let report = peace.but([isolate(0, replicas, CUT)]);
+        nothing_rare_but(
+            &report.marks,
+            &["start-view-sent-again", "caught-up-with-later-view", "answered-from-table", "abdicated"],
+        );
         let marks = &report.marks;
         assert_eq!(report.views, 1);
         assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
@@ -370,6 +500,7 @@ fn a_primary_that_hears_nobody_gives_up() {
     for (seed, replicas) in SEEDS.zip([3, 5, 4, 7, 3]) {
         let peace = Peace::new(seed, replicas, 60_000, 0);
         let report = peace.but([cut((1..replicas).map(|other| (replica(other), replica(0))), SECOND)]);
+        nothing_rare_but(&report.marks, &["start-view-sent-again", "caught-up-with-later-view", "abdicated"]);
         let marks = &report.marks;
         assert_eq!(report.views, 1);
         assert_eq!(count(marks, "path:abdicated"), 1);
@@ -389,6 +520,7 @@ fn a_client_without_the_primary_is_served_by_backups() {
         let peace = Peace::new(seed, replicas, 60_000, 0);
         let links = [(Node::Client(0), replica(0)), (replica(0), Node::Client(0))];
         let report = peace.but([cut(links, SECOND)]);
+        nothing_rare_but(&report.marks, &["answered-by-backup", "answered-from-table"]);
         let marks = &report.marks;
         assert_eq!(report.views, 0);
         let outage = peace.outage(&report);
