@@ -3,6 +3,7 @@
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use vr::ReplicaId;
 
 use crate::faults::Action;
 use crate::network::{Fate, ScriptedFates};
@@ -50,6 +51,14 @@ pub struct Healed {
     /// The links that stay cut, each with its direction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<(Node, Node)>,
+}
+
+impl Healed {
+    /// The nodes that it is about.
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
+        let core = self.core.iter().map(|&replica| Node::Replica(ReplicaId(replica)));
+        core.chain(self.cut.iter().flat_map(|&(from, to)| [from, to]))
+    }
 }
 
 /// All decisions of a run.

@@ -76,6 +76,21 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The nodes that it is done to.
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
+        let (links, node) = match self {
+            Self::Cut { links, .. } | Self::Clog { links, .. } => (&**links, None),
+            Self::Crash { replica, .. } => (&[][..], Some(Node::Replica(ReplicaId(*replica)))),
+            Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
+            Self::Pause { node, .. } | Self::FireEarly { node } | Self::FireLate { node, .. } => {
+                (&[][..], Some(*node))
+            }
+        };
+        links.iter().flat_map(|&(from, to)| [from, to]).chain(node)
+    }
+}
+
 /// A replica's index in a trace.
 pub type ReplicaName = u8;
 

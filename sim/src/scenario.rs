@@ -25,6 +25,7 @@
 
 mod builtin;
 mod error;
+mod resolved;
 pub mod schema;
 mod value;
 
@@ -44,6 +45,7 @@ use error::syntax;
 use schema::{Schema, tolerates_none};
 
 pub use error::ScenarioError;
+pub use resolved::check_resolved;
 pub use value::{Name, Number, Selection};
 
 /// A scenario that has been found valid.

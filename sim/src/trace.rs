@@ -18,8 +18,10 @@ use serde_json::Value;
 use crate::check::Violation;
 use crate::decisions::{Decisions, Done, Healed, Made};
 use crate::network::Fate;
+use crate::node::Node;
 use crate::packet::Identity;
 use crate::run::{Report, Verdict};
+use crate::scenario::check_resolved;
 use crate::setup::Setup;
 use crate::timeline::Timeline;
 
@@ -229,16 +231,23 @@ impl Trace {
             Reader { path, line: 0, lines: BufReader::new(File::open(path).map_err(unreadable)?).lines() };
         let first = reader.next()?.ok_or_else(|| reader.damaged("an empty file: expected a trace"))?;
         let head = reader.head(&first)?;
+        check_resolved(&head.setup).map_err(|what| reader.damaged(format!("setup: {what}")))?;
         let mut trace = Self { head, decisions: Decisions::default() };
         loop {
             let line = reader.next()?.ok_or_else(|| {
                 reader.damaged("the file ends here: expected more lines, up to one with `end`")
             })?;
             match reader.parse(&line)? {
-                Entry::Action(done) => trace.decisions.actions.push(done),
+                Entry::Action(done) => {
+                    reader.known(&trace.head.setup, done.action.nodes())?;
+                    trace.decisions.actions.push(done);
+                }
                 Entry::Request(made) => trace.decisions.requests.push(made),
                 Entry::Fate(identity, fate) => trace.decisions.fates.push((identity, fate)),
-                Entry::Healed(healed) => trace.decisions.healed = Some(healed),
+                Entry::Healed(healed) => {
+                    reader.known(&trace.head.setup, healed.nodes())?;
+                    trace.decisions.healed = Some(healed);
+                }
                 Entry::Hashes(from, digits) => {
                     trace.decisions.add_hashes(from, &digits).map_err(|what| reader.damaged(what))?
                 }
@@ -305,6 +314,18 @@ impl Reader<'_> {
             let text = error.to_string();
             let text = text.split(" at line ").next().unwrap_or(&text);
             self.damaged(format!("damaged at column {}: {text}", error.column()))
+        })
+    }
+
+    /// Refuses nodes that the setup does not have.
+    fn known(&self, setup: &Setup, mut nodes: impl Iterator<Item = Node>) -> Result<(), TraceError> {
+        let is_unknown = |node: &Node| match node {
+            Node::Replica(replica) => replica.0 >= setup.replicas,
+            Node::Client(slot) => *slot >= setup.clients,
+        };
+        nodes.find(is_unknown).map_or(Ok(()), |node| {
+            let Setup { replicas, clients, .. } = setup;
+            Err(self.damaged(format!("{node}: expected one of {replicas} replicas and {clients} clients")))
         })
     }
 

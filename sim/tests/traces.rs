@@ -162,6 +162,9 @@ fn a_damaged_trace_is_refused_with_one_clear_line() {
     refused("older", text.replacen("\"version\":1", "\"version\":0", 1), 6, "older");
     refused("unknown-bug", text.replace("\"M-R0\"", "\"M-X9\""), 6, "M-X9");
     refused("unknown-field", text.replacen("\"seed\":", "\"sead\":", 1), 6, "sead");
+    refused("no-group", text.replacen("\"replicas\":4", "\"replicas\":0", 1), 6, "1 to 9 is allowed");
+    refused("stranger", text.replacen("\"replica\":2", "\"replica\":4", 1), 6, ":5: r4: expected one of 4");
+    refused("strange-client", text.replacen("\"r1\"", "\"c99\"", 1), 6, "c99: expected one of 4 replicas");
 }
 
 #[test]

@@ -74,6 +74,10 @@ impl Refusal {
         Self { field: field.into(), problem: problem.into() }
     }
 
+    pub(super) fn into_text(self) -> String {
+        format!("{}: {}", self.field, self.problem)
+    }
+
     pub(super) fn in_file(self, file: &str) -> ScenarioError {
         ScenarioError::Field { file: file.to_owned(), field: self.field, problem: self.problem }
     }

@@ -386,7 +386,7 @@ impl Protocol {
     }
 
     /// A timer that waits for others must be longer than the one that makes them speak.
-    fn check_order(&self) -> Result<(), Refusal> {
+    pub(super) fn check_order(&self) -> Result<(), Refusal> {
         let heartbeat = ("protocol.heartbeat_us", &self.heartbeat_us);
         let resend = ("protocol.resend_us", &self.resend_us);
         let orders = [

@@ -41,6 +41,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
             return self.schedule_client_timer(slot as usize);
         }
+        // An application may ask for its session whenever it likes: with one, nothing happens.
+        client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
         let Some(operation) = client.next.take() else { return };
         let number = client.decided;
         let address = client.client.address();

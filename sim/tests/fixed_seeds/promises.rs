@@ -1,6 +1,7 @@
 //! What the protocol promises of a group to which nothing happens, or one thing: how many messages and how
 //! much time that takes. Every message takes the same time here, so most of it can be said exactly.
 
+use std::panic;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -528,5 +529,23 @@ fn a_client_without_the_primary_is_served_by_backups() {
         let retried = count(marks, "moment:request-retried");
         // Each of its requests takes two retries: after 60 to 75 ms, and after 120 to 150 ms.
         assert!((8..=12).contains(&retried), "{retried} requests sent again");
+    }
+}
+
+/// With options that no group can work with, no replica starts.
+#[test]
+fn options_that_cannot_work_are_refused() {
+    let adjustments: [fn(&mut Setup); 4] = [
+        |setup| setup.protocol.abdication_us = 0,
+        |setup| setup.protocol.heartbeat_us = setup.protocol.primary_timeout_us,
+        |setup| setup.protocol.resend_us = setup.protocol.view_change_timeout_us,
+        |setup| setup.protocol.pipeline_max = 0,
+    ];
+    for adjust in adjustments {
+        let calm = Scenario::find("calm").expect("built in");
+        let mut setup = calm.resolve(0, &Overrides::default());
+        adjust(&mut setup);
+        let ran = panic::catch_unwind(|| registry::record(&Arc::new(setup), None));
+        assert!(ran.is_err(), "{ran:?}");
     }
 }

@@ -1,0 +1,80 @@
+//! Setups that come from a trace, which anybody may have edited: held against what a scenario may ask for.
+
+use serde_json::{Map, Value, json};
+
+use crate::setup::Setup;
+
+use super::error::Refusal;
+use super::schema::Schema;
+
+/// The fault families that a setup holds as one number, and a scenario as a section.
+const MISHAPS: [&str; 5] = ["tail", "loss", "duplicate", "hold", "outlast"];
+
+/// Refuses a setup that no scenario could have led to, as far as a run would be impossible with it.
+///
+/// # Errors
+/// The field, what it is, and what is allowed.
+pub fn check_resolved(setup: &Setup) -> Result<(), String> {
+    let schema = schema_of(setup).map_err(|error| error.to_string())?;
+    let checked = schema.draw(&setup.scenario, setup.seed).and_then(|_| schema.protocol.check_order());
+    checked.map_err(Refusal::into_text)
+}
+
+/// The scenario that leaves nothing open but what is in `setup`.
+fn schema_of(setup: &Setup) -> serde_json::Result<Schema> {
+    let mut fields = serde_json::to_value(setup)?;
+    fields["description"] = json!("a setup");
+    if let Value::Object(fields) = &mut fields {
+        fields.remove("scenario");
+        fields.remove("seed");
+        if let Some(Value::Object(network)) = fields.get_mut("network") {
+            MISHAPS.iter().for_each(|family| unfold(network, family));
+        }
+    }
+    serde_json::from_value(fields)
+}
+
+/// Makes the number of a family a section, or nothing where it is off.
+fn unfold(network: &mut Map<String, Value>, family: &str) {
+    let per_million = network.remove(&format!("{family}_per_million"));
+    if let Some(per_million) = per_million.filter(|number| *number != 0) {
+        network.insert(family.to_owned(), json!({ "per_million": per_million }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{Overrides, Scenario};
+
+    use super::*;
+
+    #[test]
+    fn what_scenarios_lead_to_is_allowed() {
+        for scenario in Scenario::builtin() {
+            for seed in 0..50 {
+                assert_eq!(check_resolved(&scenario.resolve(seed, &Overrides::default())), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_not_run_is_refused_with_its_name() {
+        let refused = |adjust: fn(&mut Setup)| {
+            let mut setup = Scenario::find("swarm").expect("built in").resolve(1, &Overrides::default());
+            adjust(&mut setup);
+            check_resolved(&setup).expect_err("it would not run")
+        };
+        let cases: [(&str, fn(&mut Setup)); 6] = [
+            ("replicas: 0 is out of range: 1 to 9 is allowed", |setup| setup.replicas = 0),
+            ("network.delay_min_us: 0 is", |setup| setup.network.delay_min_us = 0),
+            ("network.loss.per_million: 2000000 is", |setup| setup.network.loss_per_million = 2_000_000),
+            ("protocol.pipeline_max: 0 is", |setup| setup.protocol.pipeline_max = 0),
+            ("protocol.request_timeout_us: 0 is", |setup| setup.protocol.request_timeout_us = 0),
+            ("protocol.heartbeat_us: 7000000 is too long", |setup| setup.protocol.heartbeat_us = 7_000_000),
+        ];
+        for (expected, adjust) in cases {
+            let refusal = refused(adjust);
+            assert!(refusal.starts_with(expected), "{refusal}");
+        }
+    }
+}
