@@ -378,6 +378,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(crate) fn learn_incarnations(&mut self, known_elsewhere: &[Incarnation]) {
+        if !self.rules.learns_incarnations_from_others() {
+            return;
+        }
         for (known, &elsewhere) in self.incarnations.iter_mut().zip(known_elsewhere) {
             *known = elsewhere.max(*known);
         }

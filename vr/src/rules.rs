@@ -300,6 +300,12 @@ pub trait Rules {
         claimed >= known
     }
 
+    /// Whether a replica learns of crashes from those who vote for its view or answer its recovery. They may
+    /// be the only ones who have heard of them.
+    fn learns_incarnations_from_others(&self) -> bool {
+        true
+    }
+
     /// Whether a DoViewChange that was kept still counts when its view starts. Its sender may have
     /// crashed since.
     fn vote_still_counts(&self, claimed: Incarnation, known: Incarnation) -> bool {

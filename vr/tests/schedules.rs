@@ -180,6 +180,67 @@ fn operation(number: u64) -> Arc<Request<u64>> {
     Arc::new(Request { address: ClientAddress(9), body })
 }
 
+/// What voters know of crashes is not learned from their votes.
+#[derive(Clone, Copy)]
+struct CrashesAreNotPassedOn;
+
+impl Rules for CrashesAreNotPassedOn {
+    fn learns_incarnations_from_others(&self) -> bool {
+        false
+    }
+}
+
+/// Five replicas, of which never more than one is without its memory.
+///
+/// 1. r1, r2 and r3 propose view 1; only r2 hears the others, and enters. Its DoViewChange to r1 is slow.
+/// 2. r2 crashes, and recovers into view 0 from r0, r3 and r4. Its Recovery to r1 is lost.
+/// 3. r0 commits with r2 and r4.
+/// 4. r2's old vote reaches r1, which enters view 1; r3 hears of that, and votes. It knows of r2's crash, and
+///    with its vote r1 must learn that r2's is void: otherwise view 1 starts without what was committed.
+fn votes_of_a_crashed_replica_and_of_one_that_knows<R: Rules + Copy>(rules: R) -> Group<R> {
+    let mut group = Group::new(5, rules);
+    group.at(130);
+    for replica in [1, 2, 3] {
+        group.time_out(replica);
+    }
+    group.deliver(StartViewChange, &[1, 3], &[2]);
+    let vote = group.take(DoViewChange, &[2], &[1]);
+    assert_eq!(vote.len(), 1);
+    group.lose_the_rest();
+
+    group.crash(2, 1);
+    group.deliver(Recovery, &[2], &[0, 3, 4]);
+    group.deliver(RecoveryResponse, &[0, 3, 4], &[2]);
+    assert_eq!(group.role(2), (Role::Backup, View(0)));
+    group.lose_the_rest();
+
+    group.request(0, &register());
+    group.deliver(Prepare, &[0], &[2, 4]);
+    group.deliver(PrepareOk, &[2, 4], &[0]);
+    assert_eq!(group.replicas[0].commit_number().0, 1, "committed, and the client was told");
+    group.lose_the_rest();
+
+    group.hand_over(vote);
+    assert_eq!(group.role(1), (Role::ViewChange, View(1)));
+    group.deliver(StartViewChange, &[1], &[3]);
+    assert_eq!(group.deliver(DoViewChange, &[3], &[1]), 1);
+    group
+}
+
+#[test]
+fn a_vote_tells_who_has_crashed() {
+    let group = votes_of_a_crashed_replica_and_of_one_that_knows(Standard);
+    assert_eq!(group.role(1), (Role::ViewChange, View(1)));
+    assert!(group.network.paths.contains(&RarePath::StaleVoteDiscarded));
+}
+
+#[test]
+fn not_to_learn_that_from_votes_would_lose_a_committed_operation() {
+    let group = votes_of_a_crashed_replica_and_of_one_that_knows(CrashesAreNotPassedOn);
+    assert_eq!(group.role(1), (Role::Primary, View(1)));
+    assert_eq!(group.replicas[1].op_number().0, 0, "the new view has never heard of the operation");
+}
+
 /// Answers of replicas that have crashed since count towards a recovery.
 #[derive(Clone, Copy)]
 struct StaleAnswersCount;
