@@ -423,13 +423,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         ok: PrepareOk,
         outbox: &mut impl Outbox<S>,
     ) {
+        // Nobody acknowledges to the primary of a view that it has not started: another view is an older one.
         if !self.rules.counts_acknowledgement(view, self.view) {
-            if view > self.view {
-                self.hear_of_later_view(now, from, view, outbox);
-            } else {
-                outbox.ignored(Ignored::OlderView);
-            }
-            return;
+            return outbox.ignored(Ignored::OlderView);
         }
         if !matches!(self.phase, Phase::Primary(_)) {
             return outbox.ignored(Ignored::NotPrimary);
