@@ -450,6 +450,7 @@ fn a_primary_that_was_cut_off_comes_back_as_a_backup() {
         let marks = &report.marks;
         assert_eq!(report.views, 1);
         assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        assert_eq!(count(marks, "sent:get-state"), 1, "once suffices");
         assert!(count(marks, "moment:request-retried") <= 2 * u64::from(CLIENTS));
         is_patient(marks, u64::from(replicas) - 1);
     }
@@ -506,6 +507,7 @@ fn a_primary_that_hears_nobody_gives_up() {
         assert_eq!(report.views, 1);
         assert_eq!(count(marks, "path:abdicated"), 1);
         assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        assert_eq!(count(marks, "sent:get-state"), 1, "once suffices");
         let outage = peace.outage(&report);
         assert!(outage < 530 * MILLISECOND, "{outage} ns");
         let retried = count(marks, "moment:request-retried");
