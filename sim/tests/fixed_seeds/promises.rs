@@ -247,6 +247,21 @@ fn a_backup_that_missed_the_start_catches_up() {
     }
 }
 
+/// A backup that was cut off while a view began in which nothing has happened yet lacks nothing but the view, and is
+/// told so.
+#[test]
+fn a_backup_that_lacks_nothing_but_the_view_is_told() {
+    for (seed, replicas) in SEEDS.zip([5, 7, 6, 5, 8]) {
+        let peace = Peace::new(seed, replicas, 5_000, NEVER / 1_000);
+        let report = peace.but([crash(0, NEVER), isolate(2, replicas, SECOND)]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        assert_eq!(count(marks, "path:caught-up-with-later-view"), 1);
+        assert_eq!(count(marks, "sent:get-state"), 1);
+        assert_eq!(count(marks, "sent:new-state"), 1);
+    }
+}
+
 /// A client that was silent while the primary was replaced asks the old one, which tells it where to go: two more
 /// message delays, and no timeout.
 #[test]
