@@ -169,6 +169,15 @@ fn execute(cli: &Cli) -> u8 {
     }
 }
 
+/// The most threads that may be asked for.
+const JOBS_MAX: usize = 1_024;
+
+/// How many threads to use, from the command line.
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= JOBS_MAX);
+    jobs.ok_or_else(|| format!("expected 1 to {JOBS_MAX} threads"))
+}
+
 /// How many threads there are where nobody says: one for each core.
 pub(crate) fn cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

@@ -77,6 +77,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// How long it lasts, in nanoseconds; zero for what happens at once.
+    #[must_use]
+    pub const fn lasts(&self) -> u64 {
+        match self {
+            Self::Cut { lasts, .. }
+            | Self::Clog { lasts, .. }
+            | Self::Pause { lasts, .. }
+            | Self::FireLate { lasts, .. }
+            | Self::Crash { restart_after: lasts, .. } => *lasts,
+            Self::FireEarly { .. } | Self::CrashClient { .. } => 0,
+        }
+    }
+
     /// The nodes that it is done to.
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         let (links, node) = match self {

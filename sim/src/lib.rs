@@ -66,6 +66,7 @@ pub mod sweep;
 pub mod timeline;
 pub mod trace;
 pub mod view;
+mod whole_file;
 pub mod workload;
 pub mod world;
 

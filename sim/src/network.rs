@@ -35,6 +35,17 @@ pub enum Fate {
     Outlasting(u64),
 }
 
+impl Fate {
+    /// The time that it says, in nanoseconds; zero where it says none.
+    #[must_use]
+    pub const fn time(self) -> u64 {
+        match self {
+            Self::Late(time) | Self::Held(time) | Self::Twice(time) => time,
+            Self::Lost | Self::Outlasting(_) => 0,
+        }
+    }
+}
+
 /// How long after its receiver's view has started a message arrives at the latest that was to outlast views,
 /// in nanoseconds.
 const AFTER_THE_START: u64 = 50_000_000;

@@ -323,7 +323,7 @@ pub fn sweep(plan: &Plan, progress: &Progress, stop: &(dyn Fn() -> bool + Sync))
 /// and without gaps whatever the number of threads; it may stop the sweep as well.
 ///
 /// # Panics
-/// If a thread cannot be started.
+/// If no thread can be started.
 #[must_use]
 pub fn sweep_from(
     plan: &Plan,
@@ -339,11 +339,11 @@ pub fn sweep_from(
     thread::scope(|scope| {
         let start = |_| {
             let builder = thread::Builder::new().stack_size(STACK_BYTES);
-            builder
-                .spawn_scoped(scope, || work(plan, progress, &line, &order))
-                .expect("threads can be started")
+            builder.spawn_scoped(scope, || work(plan, progress, &line, &order)).ok()
         };
-        let threads: Vec<_> = (0..plan.jobs.get()).map(start).collect();
+        // Where there are no more threads to be had, fewer do the same.
+        let threads: Vec<_> = (0..plan.jobs.get()).map_while(start).collect();
+        assert!(!threads.is_empty(), "a thread can be started");
         for thread in threads {
             outcome.merge(thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload)));
         }

@@ -7,8 +7,8 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -24,6 +24,7 @@ use crate::run::{Report, Verdict};
 use crate::scenario::check_resolved;
 use crate::setup::Setup;
 use crate::timeline::Timeline;
+use crate::whole_file;
 
 /// The version of the format that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
@@ -40,6 +41,9 @@ pub struct Trace {
     /// What makes the run what it is.
     pub decisions: Decisions<Value>,
 }
+
+/// The longest time that a trace may speak of, in nanoseconds: a hundred years.
+const LATEST: u64 = 100 * 365 * 24 * 3_600 * 1_000_000_000;
 
 /// The first line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,24 +177,16 @@ impl Head {
 // ---- Writing -----------------------------------------------------------------------------------------
 
 impl Trace {
-    /// Writes the trace to `path`, through a temporary file beside it, so that a trace that is there is
-    /// either the old or the new one, whole.
+    /// Writes the trace to `path`, and makes the folders that it needs; a trace that is there is either the old
+    /// or the new one, whole.
     ///
     /// # Errors
     /// Whatever writing to the disk may fail with.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let temporary = PathBuf::from(temporary);
-        let written = File::create(&temporary).and_then(|file| {
-            let mut out = BufWriter::new(file);
-            self.write_lines(&mut out)?;
-            out.flush()
-        });
-        written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| _ = fs::remove_file(&temporary))
+        whole_file::write(path, |out| self.write_lines(out))
     }
 
-    fn write_lines(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_lines(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut lines = 0;
         let mut line = |value: String| -> io::Result<()> {
             lines += 1;
@@ -240,12 +236,20 @@ impl Trace {
             match reader.parse(&line)? {
                 Entry::Action(done) => {
                     reader.known(&trace.head.setup, done.action.nodes())?;
+                    reader.in_time(done.at.max(done.action.lasts()))?;
                     trace.decisions.actions.push(done);
                 }
-                Entry::Request(made) => trace.decisions.requests.push(made),
-                Entry::Fate(identity, fate) => trace.decisions.fates.push((identity, fate)),
+                Entry::Request(made) => {
+                    reader.in_time(made.pause)?;
+                    trace.decisions.requests.push(made);
+                }
+                Entry::Fate(identity, fate) => {
+                    reader.in_time(fate.time())?;
+                    trace.decisions.fates.push((identity, fate));
+                }
                 Entry::Healed(healed) => {
                     reader.known(&trace.head.setup, healed.nodes())?;
+                    reader.in_time(healed.at)?;
                     trace.decisions.healed = Some(healed);
                 }
                 Entry::Hashes(from, digits) => {
@@ -327,6 +331,14 @@ impl Reader<'_> {
             let Setup { replicas, clients, .. } = setup;
             Err(self.damaged(format!("{node}: expected one of {replicas} replicas and {clients} clients")))
         })
+    }
+
+    /// Refuses times that no run comes to.
+    fn in_time(&self, time: u64) -> Result<(), TraceError> {
+        if time <= LATEST {
+            return Ok(());
+        }
+        Err(self.damaged(format!("a time of {time} ns: expected at most {LATEST}, which is a hundred years")))
     }
 
     /// The last line: it must say how many came before, and nothing may follow.

@@ -164,6 +164,8 @@ fn a_damaged_trace_is_refused_with_one_clear_line() {
     refused("unknown-field", text.replacen("\"seed\":", "\"sead\":", 1), 6, "sead");
     refused("no-group", text.replacen("\"replicas\":4", "\"replicas\":0", 1), 6, "1 to 9 is allowed");
     refused("stranger", text.replacen("\"replica\":2", "\"replica\":4", 1), 6, ":5: r4: expected one of 4");
+    let lasts = text.replacen("\"lasts\":100000000", "\"lasts\":18446744073709551615", 1);
+    refused("for-ever", lasts, 6, "a hundred years");
     refused("strange-client", text.replacen("\"r1\"", "\"c99\"", 1), 6, "c99: expected one of 4 replicas");
 }
 

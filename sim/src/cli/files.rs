@@ -1,12 +1,11 @@
 //! Writing results to files.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::Path;
 
 use super::exit::Exit;
 use super::text::{complain, remark, word};
 use crate::history::record::{Export, to_lines};
+use crate::whole_file;
 
 /// Why the file that `flag` asks for cannot be written to `path`, as far as can be seen before the run.
 pub(crate) fn no_place(flag: &str, path: &Path) -> Option<String> {
@@ -34,19 +33,8 @@ pub(crate) fn export(path: &Path, workload: &str, history: Option<&Export>) -> R
     Ok(())
 }
 
-/// Writes a file, with the folders that it needs, through a temporary one beside it: what is at `path` is
-/// either the old or the new file, whole.
+/// Writes a file, with the folders that it needs, whole or not at all.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", process::id()));
-    let temporary = PathBuf::from(temporary);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(&temporary, content))
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| {
-            _ = fs::remove_file(&temporary);
-            format!("{}: cannot be written: {error}", path.display())
-        })
+    whole_file::write(path, |out| out.write_all(content))
+        .map_err(|error| format!("{}: cannot be written: {error}", path.display()))
 }

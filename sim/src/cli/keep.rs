@@ -1,6 +1,5 @@
 //! Keeping failures: the traces of failing runs, and the commands that show them again.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,9 +63,7 @@ pub(crate) fn keep(setup: &Arc<Setup>, bug: Option<&'static Bug>, digest: u64, p
 
 /// Writes a trace, and makes the folder that it is to be in.
 pub(crate) fn write(trace: &Trace, path: &Path) -> Result<(), String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let written = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| trace.write(path));
-    written.map_err(|error| format!("cannot be written: {error}"))
+    trace.write(path).map_err(|error| format!("cannot be written: {error}"))
 }
 
 // ---- Making them small -------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ pub(crate) struct SelftestArgs {
     #[arg(long)]
     json: bool,
     /// Threads. It changes nothing but the speed. [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::jobs)]
     jobs: Option<NonZeroUsize>,
 }
 

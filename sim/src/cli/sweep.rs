@@ -79,7 +79,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = number)]
     steps: Option<u64>,
     /// Threads. It changes nothing but the speed. [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::jobs)]
     jobs: Option<NonZeroUsize>,
     /// How many seeds in a hundred are run twice, to see that the result is the same
     #[arg(

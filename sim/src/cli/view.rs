@@ -1,14 +1,13 @@
 //! `sim view`: a trace as a page for the browser, or as a picture.
 
-use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::exit::Exit;
+use super::files;
 use super::replay::read;
 use super::text::{complain, count, print, remark};
 use crate::explain::{Plan, explain};
@@ -174,14 +173,6 @@ fn read_likelihood(path: &Path) -> Result<Likelihood, Refused> {
     }
 }
 
-/// Writes a file through a temporary one beside it, so that what is there is the old or the new one, whole.
 fn write(path: &Path, text: &str) -> Result<(), Refused> {
-    let mut temporary: OsString = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written: io::Result<()> = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|error| {
-        _ = fs::remove_file(&temporary);
-        (Exit::Usage, Some(format!("{}: cannot be written: {error}", path.display())))
-    })
+    files::replace(path, text.as_bytes()).map_err(|problem| (Exit::Usage, Some(problem)))
 }
