@@ -262,6 +262,30 @@ fn a_backup_that_lacks_nothing_but_the_view_is_told() {
     }
 }
 
+/// The next primary and others have just missed something when the primary dies. The view starts with the log of
+/// those who have not, and nobody has to cut or fetch anything.
+#[test]
+fn a_new_primary_that_is_behind_takes_the_log_of_others() {
+    for (seed, replicas) in SEEDS.zip([5, 7, 6, 5, 8]) {
+        let peace = Peace::new(seed, replicas, 60_000, 10_000);
+        let behind = |alone| (THEN, isolate(alone, replicas, 40 * MILLISECOND));
+        let report = peace.but_at([behind(1), behind(3), (THEN + 40 * MILLISECOND, crash(0, NEVER))]);
+        let marks = &report.marks;
+        assert_eq!(report.views, 1);
+        assert_eq!(count(marks, "path:better-log-adopted"), 1);
+        nothing_rare_but(
+            marks,
+            &[
+                "better-log-adopted",
+                "commit-learned-from-votes",
+                "start-view-sent-again",
+                "recovered-into-later-view",
+                "answered-from-table",
+            ],
+        );
+    }
+}
+
 /// A client that was silent while the primary was replaced asks the old one, which tells it where to go: two more
 /// message delays, and no timeout.
 #[test]
