@@ -71,7 +71,7 @@ fn summary(worth: &[Worth]) -> String {
     };
     group("checks without which some bug is not found", &vital);
     group("checks without which some bug is found later", &useful);
-    group("checks that nothing needs: another one is always first", &idle);
+    group("checks that none of these bugs needs: another one is always first", &idle);
     let _ = writeln!(
         text,
         "\nNot found: not within {PATIENCE} times as many seeds as with all checks on, and at least 100 more."

@@ -20,11 +20,14 @@ pub(super) fn page(plain: &[Outcome], guided: &[Outcome], form: Form) -> String 
     }
 }
 
-/// How it ended: as badly as either.
+/// How it ended: that guidance is slower, or finds a bug in another guise, is no failure; a hunt that could not
+/// be made is.
 pub(super) fn exit(plain: &[Outcome], guided: &[Outcome]) -> Exit {
-    let exits = [report::exit(plain), report::exit(guided)];
-    let worst = [Exit::HarnessFailed, Exit::Violated, Exit::NothingRun];
-    worst.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Held)
+    let mut hunts = plain.iter().chain(guided).flat_map(|outcome| &outcome.hunts);
+    Exit::gravest(&[
+        (pairs(plain, guided).is_empty(), Exit::NothingRun),
+        (hunts.any(|hunt| hunt.failure.is_some()), Exit::HarnessFailed),
+    ])
 }
 
 /// A bug, hunted in both ways from the same starts.
