@@ -115,6 +115,7 @@ impl<O> Log<O> {
         {
             common = common.next();
         }
+        assert!(common <= end, "logs that agree up to {common} of {end}");
         common
     }
 }

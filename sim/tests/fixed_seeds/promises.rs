@@ -12,8 +12,8 @@ use sim::node::Node;
 use sim::registry::{self, AnyManner};
 use sim::run::{Report, Verdict};
 use sim::scenario::{Overrides, Scenario};
-use sim::setup::{CrashTarget, PartitionShape, Setup};
-use vr::ReplicaId;
+use sim::setup::{CrashTarget, PartitionShape, Protocol, Setup};
+use vr::{Duration, Options, ReplicaId};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -53,16 +53,7 @@ impl Peace {
         setup.network.delay_min_us = DELAY / 1_000;
         setup.network.delay_mean_us = 0;
         setup.traffic.think_mean_us = think_us;
-        let protocol = &mut setup.protocol;
-        protocol.heartbeat_us = 20_000;
-        protocol.primary_timeout_us = 100_000;
-        protocol.view_change_timeout_us = 150_000;
-        protocol.resend_us = 25_000;
-        protocol.abdication_us = 200_000;
-        protocol.backoff_limit = 4;
-        protocol.pipeline_max = 64;
-        protocol.sessions_max = 64;
-        protocol.request_timeout_us = 60_000;
+        setup.protocol = usual();
         adjust(&mut setup);
         let setup = Arc::new(setup);
         let (report, trace) = registry::record(&setup, None).expect("a known workload");
@@ -97,6 +88,25 @@ impl Peace {
     fn outage(&self, report: &Report) -> u64 {
         let missing = self.report.marks.answered.saturating_sub(report.marks.answered);
         missing * 4 * DELAY / u64::from(CLIENTS)
+    }
+}
+
+/// The defaults, which the times below are about.
+fn usual() -> Protocol {
+    let Options { heartbeat_interval, primary_timeout, view_change_timeout, .. } = Options::default();
+    let Options { resend_interval, abdication_timeout, backoff_limit, .. } = Options::default();
+    let Options { pipeline_max, sessions_max, .. } = Options::default();
+    let microseconds = |duration: Duration| duration.0 / 1_000;
+    Protocol {
+        heartbeat_us: microseconds(heartbeat_interval),
+        primary_timeout_us: microseconds(primary_timeout),
+        view_change_timeout_us: microseconds(view_change_timeout),
+        resend_us: microseconds(resend_interval),
+        abdication_us: microseconds(abdication_timeout),
+        backoff_limit,
+        pipeline_max: pipeline_max as u32,
+        sessions_max: sessions_max as u32,
+        request_timeout_us: 60_000,
     }
 }
 
@@ -194,6 +204,17 @@ fn a_dead_primary_is_replaced_at_once() {
         let outage = peace.outage(&report);
         assert!(outage < 230 * MILLISECOND, "{outage} ns");
         assert!(count(&report.marks, "moment:request-retried") <= 2 * u64::from(CLIENTS));
+    }
+}
+
+/// Messages of a view change may overtake each other: nobody has to send any of them twice.
+#[test]
+fn a_view_change_does_not_care_for_the_order_of_messages() {
+    for seed in 0..12 {
+        let peace = Peace::adjusted(seed, 3, 30_000, 10_000, |setup| setup.network.delay_mean_us = 1_000);
+        let report = peace.but([crash(0, NEVER)]);
+        assert_eq!(report.views, 1);
+        assert_eq!(count(&report.marks, "sent:do-view-change"), 1);
     }
 }
 

@@ -118,6 +118,7 @@ impl<O> Backup<O> {
         {
             self.kept.insert(position, (op_number, entry));
         }
+        assert!(self.kept.len() <= bound, "{} Prepares kept, of {bound} at most", self.kept.len());
     }
 }
 
