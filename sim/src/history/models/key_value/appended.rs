@@ -190,3 +190,128 @@ impl<'h> Values<'h> {
         Some(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FoundValue, Store, Stored};
+    use super::*;
+    use crate::check::linearizability::{Call, Verdict, judge, search};
+    use crate::random::{Draw, Purpose, stream};
+    use crate::workload::Model;
+    use rand_chacha::ChaCha8Rng;
+
+    type Asked = (What, Response);
+
+    fn some(text: &str) -> Content {
+        Some(text.into())
+    }
+
+    fn stored(content: Content) -> Stored {
+        Stored { content, value: 0 }
+    }
+
+    fn get(content: Content) -> Asked {
+        (What::Get, Response::Found(FoundValue { content, value: None }))
+    }
+
+    fn put(content: Content) -> Asked {
+        (What::Put(stored(content)), Response::Done)
+    }
+
+    fn append(text: &str) -> Asked {
+        (What::Append { text: text.into(), tells: false }, Response::Done)
+    }
+
+    fn store(content: Content) -> Store {
+        Store { initial: stored(content), written: std::collections::BTreeMap::new() }
+    }
+
+    /// Operations one after another.
+    fn view(initial: Content, asked: Vec<Asked>) -> Option<(u64, Vec<RegisterOperation>)> {
+        let operations: Vec<(Operation, Response)> =
+            asked.into_iter().map(|(what, response)| (Operation { key: 0, what }, response)).collect();
+        let calls: Vec<_> = operations.iter().map(|(operation, response)| (operation, Some(response))).collect();
+        as_register(&initial, &calls)
+    }
+
+    #[test]
+    fn what_may_have_come_about_in_several_ways_is_no_register() {
+        let is_covered = |initial: Content, asked| view(initial, asked).is_some();
+        assert!(is_covered(some(""), vec![append("a"), append("ab"), get(some("aab")), get(some("aba"))]));
+        assert!(!is_covered(some(""), vec![append("a"), append("b"), append("ab"), get(some("ab"))]));
+        // Nobody saw which of the two came first, or that there are two.
+        assert!(is_covered(some(""), vec![append("a"), append("a")]));
+        assert!(!is_covered(some(""), vec![append("a"), append("a"), get(some("a"))]));
+        assert!(!is_covered(some(""), vec![append("a"), put(some("a")), get(some("a"))]));
+        // Null is not the empty text, but what is appended to either is the same.
+        assert!(is_covered(None, vec![append("a"), get(some("a")), get(None), get(some(""))]));
+        assert!(!is_covered(None, vec![append("a"), put(some("")), get(some("a"))]));
+        assert!(!is_covered(some(""), vec![append("")]));
+        assert!(!is_covered(some(""), vec![append("a"), (What::Delete { tells: true }, get(None).1)]));
+    }
+
+    fn any_history(random: &mut ChaCha8Rng) -> Vec<Call<Operation, Response>> {
+        let pieces = ["a", "b", "ab", "c", "ca"];
+        let pick = |random: &mut ChaCha8Rng, most: u64| {
+            let mut text = String::new();
+            for _ in 0..random.below(most + 1) {
+                text.push_str(pieces[random.below(5) as usize]);
+            }
+            some(&text)
+        };
+        let length = 2 + random.below(8);
+        let mut used = 0;
+        // Sometimes all values that are seen are those of one order, so that many histories are good.
+        let mut now = String::new();
+        let has_order = random.below(2) == 0;
+        (0..length)
+            .map(|number| {
+                let (what, response) = match random.below(9) {
+                    0 => {
+                        now = ["", "c", "x"][random.below(3) as usize].to_owned();
+                        put(some(&now))
+                    }
+                    1 => {
+                        now.clear();
+                        (What::Delete { tells: false }, Response::Done)
+                    }
+                    2..6 => {
+                        let often = random.below(8) == 0;
+                        let piece = pieces[if often { 0 } else { used % 5 }];
+                        used += 1;
+                        now.push_str(piece);
+                        append(piece)
+                    }
+                    _ if has_order => get(some(&now)),
+                    _ => get(pick(random, 3)),
+                };
+                let called = if has_order { 2 * number } else { random.below(2 * length) };
+                let called = called.saturating_sub(random.below(5));
+                let returned = (random.below(8) > 0).then(|| (called + 1 + random.below(9), response));
+                Call { client: 0, operation: Operation { key: 0, what }, called, returned }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn verdicts_agree_with_searching() {
+        let mut random = stream(13, Purpose::Client(0));
+        let (mut covered, mut linearizable, mut refuted) = (0, 0, 0);
+        for round in 0..60_000 {
+            let initial = store([None, some(""), some(""), some("c")][random.below(4) as usize].clone());
+            let history = any_history(&mut random);
+            let asked: Vec<_> = (history.iter())
+                .filter(|call| call.returned.is_some() || call.operation.what != What::Get)
+                .map(|call| (&call.operation, call.returned.as_ref().map(|(_, response)| response)))
+                .collect();
+            if initial.all_as_register(0, &asked).is_none() {
+                continue;
+            }
+            covered += 1;
+            let judged = judge(&initial, &history, None, 1_000_000);
+            assert_eq!(judged, search(&initial, &history, 1_000_000), "{round} {initial:?} {history:#?}");
+            *(if judged == Verdict::Linearizable { &mut linearizable } else { &mut refuted }) += 1;
+        }
+        assert!(covered > 20_000 && linearizable > 5_000 && refuted > 5_000, "{covered} {linearizable} {refuted}");
+    }
+}
