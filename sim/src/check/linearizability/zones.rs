@@ -92,11 +92,7 @@ fn calls_of<'h, M: Model>(
 type RegisterCall = Call<RegisterOperation, ()>;
 
 /// True if the history is that of a register and linearizable; `None` if that is beyond zones.
-fn judge_as_register<M: Model>(
-    initial: &M,
-    partition: u64,
-    calls: &[BorrowedCall<'_, M>],
-) -> Option<bool> {
+fn judge_as_register<M: Model>(initial: &M, partition: u64, calls: &[BorrowedCall<'_, M>]) -> Option<bool> {
     let tells = |call: &&BorrowedCall<'_, M>| call.returned.is_some() || !M::observes_only(call.operation);
     let asked: Vec<_> = (calls.iter().filter(tells))
         .map(|call| (call.operation, call.returned.map(|(_, response)| response)))

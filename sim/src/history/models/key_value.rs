@@ -244,7 +244,10 @@ impl Model for Store {
         calls: &[(&Operation, Option<&Response>)],
     ) -> Option<(u64, Vec<RegisterOperation>)> {
         if calls.iter().any(|(operation, _)| matches!(operation.what, What::Append { .. })) {
-            return appended::as_register(self.written.get(&partition).unwrap_or(&self.initial.content), calls);
+            return appended::as_register(
+                self.written.get(&partition).unwrap_or(&self.initial.content),
+                calls,
+            );
         }
         let operations = calls.iter().map(|(operation, response)| Self::as_register(operation, *response));
         Some((self.register_value(partition)?, operations.collect::<Option<_>>()?))

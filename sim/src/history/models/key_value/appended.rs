@@ -230,7 +230,8 @@ mod tests {
     fn view(initial: Content, asked: Vec<Asked>) -> Option<(u64, Vec<RegisterOperation>)> {
         let operations: Vec<(Operation, Response)> =
             asked.into_iter().map(|(what, response)| (Operation { key: 0, what }, response)).collect();
-        let calls: Vec<_> = operations.iter().map(|(operation, response)| (operation, Some(response))).collect();
+        let calls: Vec<_> =
+            operations.iter().map(|(operation, response)| (operation, Some(response))).collect();
         as_register(&initial, &calls)
     }
 
@@ -312,6 +313,9 @@ mod tests {
             assert_eq!(judged, search(&initial, &history, 1_000_000), "{round} {initial:?} {history:#?}");
             *(if judged == Verdict::Linearizable { &mut linearizable } else { &mut refuted }) += 1;
         }
-        assert!(covered > 20_000 && linearizable > 5_000 && refuted > 5_000, "{covered} {linearizable} {refuted}");
+        assert!(
+            covered > 20_000 && linearizable > 5_000 && refuted > 5_000,
+            "{covered} {linearizable} {refuted}"
+        );
     }
 }
