@@ -70,7 +70,6 @@ pub trait Model: Clone + Eq + Hash + Debug {
     /// What holds of each operation by itself is told by [`as_register`](Model::as_register) and
     /// [`register_value`](Model::register_value). A model has its own way if it takes all operations
     /// together to see a register, which must then be linearizable exactly if the model is.
-    #[expect(clippy::type_complexity, reason = "borrowed from a history")]
     fn all_as_register(
         &self,
         partition: u64,

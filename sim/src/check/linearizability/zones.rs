@@ -68,22 +68,24 @@ pub(super) fn judge<M: Model>(
     Judgement::NotLinearizable { refusal: Refusal { partition, placed, operation }, is_first }
 }
 
-/// A call of a history, with its index there for a client.
-type BorrowedCall<'h, M> = Call<&'h <M as Model>::Operation, &'h <M as Model>::Response>;
+/// What was asked, and what was answered if the outcome is known.
+type Asked<'h, M> = (&'h <M as Model>::Operation, Option<&'h <M as Model>::Response>);
 
-/// The calls of a partition, unless one returned before it was called.
+/// The calls of a partition, each with its index in the history for a client, unless one returned before it was
+/// called. What was answered stays with the operation, so that it is not forgotten with a return.
 fn calls_of<'h, M: Model>(
     history: &'h [Call<M::Operation, M::Response>],
     members: &[u32],
-) -> Option<Vec<BorrowedCall<'h, M>>> {
+) -> Option<Vec<Call<Asked<'h, M>, ()>>> {
     let mut calls = Vec::with_capacity(members.len());
     for &index in members {
         let Call { operation, called, returned, .. } = &history[index as usize];
-        let returned = returned.as_ref().map(|(returned, response)| (*returned, response));
-        if returned.is_some_and(|(returned, _)| returned < *called) {
-            return None;
-        }
-        calls.push(Call { client: index, operation, called: *called, returned });
+        let (returned, response) = match returned {
+            Some((returned, _)) if returned < called => return None,
+            Some((returned, response)) => (Some((*returned, ())), Some(response)),
+            None => (None, None),
+        };
+        calls.push(Call { client: index, operation: (operation, response), called: *called, returned });
     }
     Some(calls)
 }
@@ -92,16 +94,21 @@ fn calls_of<'h, M: Model>(
 type RegisterCall = Call<RegisterOperation, ()>;
 
 /// True if the history is that of a register and linearizable; `None` if that is beyond zones.
-fn judge_as_register<M: Model>(initial: &M, partition: u64, calls: &[BorrowedCall<'_, M>]) -> Option<bool> {
-    let tells = |call: &&BorrowedCall<'_, M>| call.returned.is_some() || !M::observes_only(call.operation);
-    let asked: Vec<_> = (calls.iter().filter(tells))
-        .map(|call| (call.operation, call.returned.map(|(_, response)| response)))
-        .collect();
+fn judge_as_register<M: Model>(
+    initial: &M,
+    partition: u64,
+    calls: &[Call<Asked<'_, M>, ()>],
+) -> Option<bool> {
+    let tells =
+        |call: &&Call<Asked<'_, M>, ()>| call.returned.is_some() || !M::observes_only(call.operation.0);
+    let asked: Vec<Asked<'_, M>> = calls.iter().filter(tells).map(|call| call.operation).collect();
     let (value, operations) = initial.all_as_register(partition, &asked)?;
     let calls: Vec<RegisterCall> = (calls.iter().filter(tells).zip(operations))
-        .map(|(&Call { client, called, returned, .. }, operation)| {
-            let returned = returned.map(|(returned, _)| (returned, ()));
-            Call { client, operation, called, returned }
+        .map(|(&Call { client, called, returned, .. }, operation)| Call {
+            client,
+            operation,
+            called,
+            returned,
         })
         .collect();
     check(value, &calls)
