@@ -243,7 +243,7 @@ fn removals_of_unknown_outcome_are_attributed_in_long_histories() {
 fn many_clients_are_no_harder() {
     let answered = |record: &Record| record.result.is_string();
     for (model, clients, pending) in
-        [(ModelName::Kv, 16, 0), (ModelName::Kv, 50, 5), (ModelName::Deque, 32, 0), (ModelName::Deque, 16, 5)]
+        [(ModelName::Kv, 16, 0), (ModelName::Kv, 50, 5), (ModelName::Deque, 16, 0), (ModelName::Deque, 7, 5)]
     {
         let operations = if model == ModelName::Kv { 4_000 } else { 500 };
         let plan = Plan { values: None, pending, ..Plan::new(model, operations, clients) };
