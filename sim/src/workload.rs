@@ -64,6 +64,22 @@ pub trait Model: Clone + Eq + Hash + Debug {
         None
     }
 
+    /// All that was asked of a partition, each with its response if the outcome is known, as a register:
+    /// what it holds to begin with, and what each operation does to it, in the same order.
+    ///
+    /// What holds of each operation by itself is told by [`as_register`](Model::as_register) and
+    /// [`register_value`](Model::register_value). A model has its own way if it takes all operations
+    /// together to see a register, which must then be linearizable exactly if the model is.
+    fn all_as_register(
+        &self,
+        partition: u64,
+        calls: &[(&Self::Operation, Option<&Self::Response>)],
+    ) -> Option<(u64, Vec<RegisterOperation>)> {
+        let value = self.register_value(partition)?;
+        let operations = calls.iter().map(|(operation, response)| Self::as_register(operation, *response));
+        Some((value, operations.collect::<Option<_>>()?))
+    }
+
     /// About how many bytes the state owns besides its own size, so that judges can bound their memory.
     fn heap_bytes(&self) -> usize {
         0

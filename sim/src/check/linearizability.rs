@@ -35,6 +35,7 @@ mod contest;
 mod explain;
 mod layout;
 mod search;
+mod stale;
 mod transitions;
 mod used;
 mod zones;

@@ -95,7 +95,12 @@ pub fn good(plan: &Plan, random: &mut ChaCha8Rng) -> Vec<Record> {
 
 /// An operation of the model.
 fn draw(plan: &Plan, unique: u64, random: &mut ChaCha8Rng) -> Op {
-    let mut value = || json!(plan.values.map_or(unique + 1, |values| 1 + random.below(values)).to_string());
+    // Pieces of a store's values end somewhere.
+    let end = if plan.model == ModelName::Kv && plan.values.is_none() { "." } else { "" };
+    let mut value = || {
+        let number = plan.values.map_or(unique + 1, |values| 1 + random.below(values));
+        json!(format!("{number}{end}"))
+    };
     let (one, other) = (value(), value());
     let key = random.below(plan.keys).to_string();
     let of = |kind| Op { kind, ..Op::default() };

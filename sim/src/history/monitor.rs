@@ -43,9 +43,6 @@ pub enum Opinion {
     Unknown,
 }
 
-/// How many ways of attributing removals of unknown outcome, of a deque are tried.
-const MOST_WAYS: usize = 500;
-
 /// A time after all others: of what is never seen to happen.
 const NEVER: u64 = u64::MAX;
 
@@ -129,50 +126,28 @@ fn judge(task: Task<'_>, distinct: &Distinct) -> Opinion {
         return refuse(task, removed.only(&core));
     }
     match task.discipline {
-        Discipline::Deque => try_all_ways(task, distinct),
+        Discipline::Deque => match deque::linearize_with_unknown(distinct, task.limits.interrupted) {
+            Outcome::Order(order) => Opinion::Linearizable(order),
+            Outcome::Stuck(core) => {
+                let core = Distinct { unknown: distinct.unknown.clone(), ..distinct.only(&core) };
+                refuse_by(task, core, |part| deque::linearize_with_unknown(part, task.limits.explained))
+            }
+            Outcome::Undecided => Opinion::Unknown,
+        },
         _ => attribution::judge(task, distinct),
     }
 }
 
 fn refuse(task: Task<'_>, core: Distinct) -> Opinion {
-    let core = minimal::minimal(core, |part| {
-        !(task.limits.explained)() && matches!(linearize(task, part), Outcome::Stuck(_))
-    });
-    Opinion::NotLinearizable(core.indices())
+    refuse_by(task, core, |part| linearize(task, part))
 }
 
-/// Attributes the removals of unknown outcome to the values that are never seen to be removed.
-fn try_all_ways(task: Task<'_>, distinct: &Distinct) -> Opinion {
-    let left: Vec<usize> = (0..distinct.items.len()).filter(|&item| distinct.is_left(item)).collect();
-    let choices = left.len() + 1;
-    let ways = distinct.unknown.iter().try_fold(1_usize, |ways, _| ways.checked_mul(choices));
-    let Some(ways) = ways.filter(|&ways| ways <= MOST_WAYS) else {
-        return Opinion::Unknown;
-    };
-    let mut is_certain = true;
-    for mut way in 0..ways {
-        if (task.limits.interrupted)() {
-            return Opinion::Unknown;
-        }
-        let mut attributed = distinct.clone();
-        let mut is_possible = true;
-        for step in std::mem::take(&mut attributed.unknown) {
-            let choice = way % choices;
-            way /= choices;
-            if let Some(&item) = left.get(choice) {
-                is_possible &= attributed.is_left(item);
-                attributed.items[item].remove = step;
-            }
-        }
-        if is_possible {
-            match linearize(task, &attributed) {
-                Outcome::Order(order) => return Opinion::Linearizable(order),
-                Outcome::Stuck(_) => {}
-                Outcome::Undecided => is_certain = false,
-            }
-        }
-    }
-    if is_certain { Opinion::NotLinearizable(distinct.indices()) } else { Opinion::Unknown }
+/// Refuses a history because of a core of it, made smaller as long as an order of it is not found.
+fn refuse_by(task: Task<'_>, core: Distinct, linearize: impl Fn(&Distinct) -> Outcome) -> Opinion {
+    let core = minimal::minimal(core, |part| {
+        !(task.limits.explained)() && matches!(linearize(part), Outcome::Stuck(_))
+    });
+    Opinion::NotLinearizable(core.indices())
 }
 
 /// What came of looking for an order.

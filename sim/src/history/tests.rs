@@ -238,9 +238,32 @@ fn removals_of_unknown_outcome_are_attributed_in_long_histories() {
     }
 }
 
+/// What the search alone gives up: appended pieces and deques by many clients, some of unknown outcome.
+#[test]
+fn many_clients_are_no_harder() {
+    let answered = |record: &Record| record.result.is_string();
+    for (model, clients, pending) in
+        [(ModelName::Kv, 16, 0), (ModelName::Kv, 50, 5), (ModelName::Deque, 16, 0), (ModelName::Deque, 7, 5)]
+    {
+        let operations = if model == ModelName::Kv { 4_000 } else { 500 };
+        let plan = Plan { values: None, pending, ..Plan::new(model, operations, clients) };
+        let mut records = good(&plan, &mut random(600 + clients as u16));
+        let judgement = judged(model, &records);
+        assert!(matches!(judgement, Judgement::Linearizable(_)), "{model:?} {clients} {judgement:?}");
+        // Two answers are exchanged that are far from each other.
+        let found: Vec<usize> = (0..records.len()).filter(|&index| answered(&records[index])).collect();
+        let (one, other) = (found[found.len() / 4], found[3 * found.len() / 4]);
+        assert_ne!(records[one].result, records[other].result);
+        let (early, late) = records.split_at_mut(other);
+        std::mem::swap(&mut early[one].result, &mut late[0].result);
+        let judgement = judged(model, &records);
+        assert!(matches!(judgement, Judgement::NotLinearizable(_)), "{model:?} {clients} {judgement:?}");
+    }
+}
+
 /// A read that sees what was overwritten long ago, after nine tenths of a history.
-fn stale_read(operations: usize) -> Vec<Record> {
-    let plan = Plan { keys: 1, values: None, ..Plan::new(ModelName::Register, operations, 8) };
+fn stale_read(operations: usize, values: Option<u64>) -> Vec<Record> {
+    let plan = Plan { keys: 1, values, ..Plan::new(ModelName::Register, operations, 8) };
     let mut records = good(&plan, &mut random(500));
     let reads: Vec<usize> = (0..records.len()).filter(|&index| records[index].op.kind == "read").collect();
     let stale = reads.len() * 9 / 10;
@@ -252,7 +275,7 @@ fn stale_read(operations: usize) -> Vec<Record> {
 
 #[test]
 fn a_stale_read_in_a_long_history_is_explained_in_a_few_operations() {
-    let records = stale_read(10_000);
+    let records = stale_read(10_000, None);
     assert!(records.iter().any(|record| record.op.kind == "cas"), "zones alone do not do");
     let Judgement::NotLinearizable(finding) = judged(ModelName::Register, &records) else {
         panic!("the read is stale");
@@ -268,10 +291,26 @@ fn a_stale_read_in_a_long_history_is_explained_in_a_few_operations() {
     assert!(matches!(judged(ModelName::Register, &core), Judgement::NotLinearizable(_)));
 }
 
+/// Where values repeat, a search alone would look at millions of configurations.
+#[test]
+fn a_stale_read_among_values_that_repeat_needs_little_search() {
+    let mut history = History::read(to_lines(&stale_read(10_000, Some(50))).as_bytes()).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let interrupted = || {
+        asked.set(asked.get() + 1);
+        false
+    };
+    let limits = Limits { interrupted: &interrupted, explained: &|| true, ..Limits::NONE };
+    let judgement = check(&mut history, &Subject::new(ModelName::Register), false, limits).unwrap();
+    assert!(matches!(judgement, Judgement::NotLinearizable(_)), "{judgement:?}");
+    // It is asked every thousand configurations or so.
+    assert!(asked.get() < 100, "{}", asked.get());
+}
+
 #[test]
 fn an_explanation_that_must_stop_leaves_the_verdict() {
     for (model, records) in [
-        (ModelName::Register, stale_read(2_000)),
+        (ModelName::Register, stale_read(2_000, None)),
         (
             ModelName::Queue,
             good(&Plan { values: None, ..Plan::new(ModelName::Queue, 500, 4) }, &mut random(501)),

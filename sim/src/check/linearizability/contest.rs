@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::search::{Allowance, Exploration, Ground, Progress, Strategy};
-use super::{Budget, Call, Reach, Refusal, Verdict};
+use super::{Budget, Call, Reach, Refusal, Verdict, stale};
 use crate::workload::Model;
 
 /// How a search is made. Only tests need another way than the [usual](Way::USUAL) one.
@@ -47,6 +47,7 @@ impl<'h, M: Model> Contest<'h, M> {
         way: Way,
     ) -> Self {
         let mut ground = Ground::new(initial, Layout::new(partition, history, members));
+        ground.impassable = stale::first_stale(initial, history, &ground.layout);
         let is_narrow = ground.layout.width() <= way.narrow;
         let explorations = way.strategies.iter().map(|&strategy| match is_narrow {
             true => Competitor::Narrow(Exploration::new(strategy, &mut ground)),

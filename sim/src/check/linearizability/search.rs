@@ -59,6 +59,8 @@ pub(super) struct Ground<'h, M: Model> {
     pub(super) layout: Layout<'h, M>,
     pub(super) transitions: Transitions<M>,
     pub(super) used_sets: UsedSets,
+    /// A return that no order gets past, if one is known; see [`stale`](super::stale).
+    pub(super) impassable: Option<u32>,
     /// How many operations of unknown outcome have been looked at.
     looked_at: u64,
 }
@@ -106,7 +108,7 @@ enum Phase {
 pub(super) enum Progress {
     /// Some configuration has passed every return.
     Explained,
-    /// No configuration is left, and none got past the furthest return.
+    /// No configuration is left, or none can get past the furthest return.
     Refuted,
     /// The allowance is used up.
     OutOfAllowance,
@@ -163,7 +165,7 @@ struct Layer<S> {
 impl<'h, M: Model> Ground<'h, M> {
     pub(super) fn new(initial: &M, layout: Layout<'h, M>) -> Self {
         let transitions = Transitions::new(initial, &layout);
-        Self { layout, transitions, used_sets: UsedSets::default(), looked_at: 0 }
+        Self { layout, transitions, used_sets: UsedSets::default(), impassable: None, looked_at: 0 }
     }
 
     /// About how many bytes it takes.
@@ -420,6 +422,9 @@ impl<S: BitSet> Exploration<S> {
         loop {
             if self.explained {
                 return Progress::Explained;
+            }
+            if ground.impassable == Some(self.furthest) {
+                return Progress::Refuted;
             }
             let Some(mut first) = self.layers.first_entry() else {
                 return Progress::Refuted;

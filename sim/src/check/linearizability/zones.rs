@@ -49,17 +49,17 @@ pub(super) fn judge<M: Model>(
     partition: u64,
     members: &[u32],
 ) -> Judgement {
-    let Some((value, calls)) = as_register(initial, history, partition, members) else {
+    let Some(calls) = calls_of::<M>(history, members) else {
         return Judgement::NotCovered;
     };
-    match check(value, &calls) {
+    match judge_as_register(initial, partition, &calls) {
         Some(true) => return Judgement::Linearizable,
         None => return Judgement::NotCovered,
         Some(false) => {}
     }
     let mut is_first = true;
     let refused = prefix::first_refused(&calls, |calls| {
-        let verdict = check(value, calls);
+        let verdict = judge_as_register(initial, partition, calls);
         is_first &= verdict.is_some();
         verdict != Some(false)
     });
@@ -68,30 +68,50 @@ pub(super) fn judge<M: Model>(
     Judgement::NotLinearizable { refusal: Refusal { partition, placed, operation }, is_first }
 }
 
-/// Calls of a register, without observers of unknown outcome.
-type RegisterCall = Call<RegisterOperation, ()>;
+/// What was asked, and what was answered if the outcome is known.
+type Asked<'h, M> = (&'h <M as Model>::Operation, Option<&'h <M as Model>::Response>);
 
-/// The register's value to begin with, and its calls, each with its index in the history for a client.
-fn as_register<M: Model>(
-    initial: &M,
-    history: &[Call<M::Operation, M::Response>],
-    partition: u64,
+/// The calls of a partition, each with its index in the history for a client, unless one returned before it was
+/// called. What was answered stays with the operation, so that it is not forgotten with a return.
+fn calls_of<'h, M: Model>(
+    history: &'h [Call<M::Operation, M::Response>],
     members: &[u32],
-) -> Option<(u64, Vec<RegisterCall>)> {
-    let value = initial.register_value(partition)?;
+) -> Option<Vec<Call<Asked<'h, M>, ()>>> {
     let mut calls = Vec::with_capacity(members.len());
     for &index in members {
         let Call { operation, called, returned, .. } = &history[index as usize];
         let (returned, response) = match returned {
             Some((returned, _)) if returned < called => return None,
             Some((returned, response)) => (Some((*returned, ())), Some(response)),
-            None if M::observes_only(operation) => continue,
             None => (None, None),
         };
-        let operation = M::as_register(operation, response)?;
-        calls.push(Call { client: index, operation, called: *called, returned });
+        calls.push(Call { client: index, operation: (operation, response), called: *called, returned });
     }
-    Some((value, calls))
+    Some(calls)
+}
+
+/// Calls of a register, without observers of unknown outcome.
+type RegisterCall = Call<RegisterOperation, ()>;
+
+/// True if the history is that of a register and linearizable; `None` if that is beyond zones.
+fn judge_as_register<M: Model>(
+    initial: &M,
+    partition: u64,
+    calls: &[Call<Asked<'_, M>, ()>],
+) -> Option<bool> {
+    let tells =
+        |call: &&Call<Asked<'_, M>, ()>| call.returned.is_some() || !M::observes_only(call.operation.0);
+    let asked: Vec<Asked<'_, M>> = calls.iter().filter(tells).map(|call| call.operation).collect();
+    let (value, operations) = initial.all_as_register(partition, &asked)?;
+    let calls: Vec<RegisterCall> = (calls.iter().filter(tells).zip(operations))
+        .map(|(&Call { client, called, returned, .. }, operation)| Call {
+            client,
+            operation,
+            called,
+            returned,
+        })
+        .collect();
+    check(value, &calls)
 }
 
 /// True if the register's history is linearizable; `None` if that is beyond zones.

@@ -9,6 +9,8 @@
 //!   truth value, and `was`, the value that it found.
 //! * `append` may answer a number: how many elements the list then has.
 
+mod appended;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -234,6 +236,21 @@ impl Model for Store {
 
     fn register_value(&self, _partition: u64) -> Option<u64> {
         Some(self.initial.value)
+    }
+
+    fn all_as_register(
+        &self,
+        partition: u64,
+        calls: &[(&Operation, Option<&Response>)],
+    ) -> Option<(u64, Vec<RegisterOperation>)> {
+        if calls.iter().any(|(operation, _)| matches!(operation.what, What::Append { .. })) {
+            return appended::as_register(
+                self.written.get(&partition).unwrap_or(&self.initial.content),
+                calls,
+            );
+        }
+        let operations = calls.iter().map(|(operation, response)| Self::as_register(operation, *response));
+        Some((self.register_value(partition)?, operations.collect::<Option<_>>()?))
     }
 
     fn heap_bytes(&self) -> usize {

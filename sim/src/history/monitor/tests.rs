@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::check::linearizability::small_histories::shapes;
+use crate::check::linearizability::{self, Verdict};
 use crate::random::{Draw, Purpose, stream};
 use crate::workload::Model;
 use rand_chacha::ChaCha8Rng;
@@ -139,6 +140,63 @@ fn monitors_agree_with_trying_every_order() {
         }
         assert!(counts.iter().all(|&count| count > 5_000), "{discipline:?}: {counts:?}");
     }
+}
+
+/// Longer ones, in which much of what the search for a deque takes for granted matters, against the search
+/// that knows nothing of deques. All values come and go as on a copy, then some answers are exchanged.
+#[test]
+fn deques_agree_with_searching() {
+    let mut random = stream(7, Purpose::Client(10));
+    let initial = Container::new(Discipline::Deque, []);
+    let mut counts = [[0; 2]; 2];
+    for round in 0..30_000 {
+        let mut copy = initial.clone();
+        let mut history = History::new();
+        let (length, spread) = (8 + random.below(6), 1 + random.below(12));
+        let pending = [0, 0, 15, 30][random.below(4) as usize];
+        for number in 0..length {
+            let all = operations(Discipline::Deque, number + 1, &mut random);
+            let operation = all[[0, 0, 0, 0, 1, 1, 1, 2][random.below(8) as usize]];
+            let response = copy.apply(&operation);
+            let called = (2 * number + 12).saturating_sub(random.below(spread));
+            let returned = 2 * number + 13 + random.below(spread);
+            let is_known = random.below(100) >= pending;
+            history.push(Call {
+                client: 0,
+                operation,
+                called,
+                returned: is_known.then_some((returned, response)),
+            });
+        }
+        for _ in 0..random.below(6) {
+            let of = |random: &mut ChaCha8Rng| random.below(length) as usize;
+            let (one, other) = (of(&mut random), of(&mut random));
+            let inserts = |call: &Call<Operation, u64>| matches!(call.operation, Operation::Insert(..));
+            if !inserts(&history[one]) && !inserts(&history[other]) {
+                let (left, right) = (history[one].returned, history[other].returned);
+                if let (Some((at, left)), Some((then, right))) = (left, right) {
+                    history[one].returned = Some((at, right));
+                    history[other].returned = Some((then, left));
+                }
+            }
+        }
+        let expected = linearizability::search(&initial, &history, 10_000_000) == Verdict::Linearizable;
+        let has_unknown = history
+            .iter()
+            .any(|call| matches!(call.operation, Operation::Remove(_)) && call.returned.is_none());
+        counts[usize::from(has_unknown)][usize::from(expected)] += 1;
+        let opinion = monitor(&initial, &history, Limits::NONE);
+        let agrees = match &opinion {
+            Opinion::Linearizable(_) => expected,
+            Opinion::NotLinearizable(core) => {
+                let core: History = core.iter().map(|&index| history[index].clone()).collect();
+                !expected && linearizability::search(&initial, &core, 10_000_000) != Verdict::Linearizable
+            }
+            Opinion::Unknown => false,
+        };
+        assert!(agrees, "{round} {opinion:?} {expected}\n{}", shown(&history));
+    }
+    assert!(counts.iter().flatten().all(|&count| count > 400), "{counts:?}");
 }
 
 /// Each value is removed by a removal of its own, and not before that is called: with few removals called late
