@@ -2,7 +2,7 @@
 
 use vr::Role;
 
-use crate::chronicle::listing::action_in_words;
+use crate::chronicle::listing::{action_in_words, nothing_gets};
 use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step};
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
@@ -91,9 +91,9 @@ fn state_before(chronicle: &Chronicle, step: &Step, node: Node) -> Option<Replic
 fn history(chronicle: &Chronicle, message: &Sent, step: &Step, numbers: &[usize]) -> String {
     let is_copy = message.arrived.first().is_some_and(|&first| first != step.step);
     let what = match message.fate {
-        None | Some(Fate::Lost) => return String::new(),
         Some(Fate::Twice(_)) if is_copy => "a copy, ",
-        Some(Fate::Twice(_)) => return String::new(),
+        None | Some(Fate::Lost | Fate::Twice(_)) if message.waited => "",
+        None | Some(Fate::Lost | Fate::Twice(_)) => return String::new(),
         Some(Fate::Late(_)) => "late, ",
         Some(Fate::Held(_) | Fate::Outlasting(_)) => "held, ",
     };
@@ -136,8 +136,7 @@ fn followed(effect: &Effect) -> Option<String> {
             format!("the faults stop; {} have to make progress", and(&names))
         }
         Effect::StaysCut(links) => {
-            let links: Vec<String> = links.iter().map(|(from, to)| format!("{from} to {to}")).collect();
-            format!("nothing gets through from {} any more", and(&links))
+            format!("in spite of that {}, from now on", nothing_gets(links))
         }
         Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
         Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
@@ -219,7 +218,14 @@ fn receivers(fates: &[(Option<String>, Vec<String>)]) -> String {
     fates.iter().map(part).collect::<Vec<_>>().join("; ")
 }
 
+/// What befell a message on its way, and where it arrived.
 fn befell(message: &Sent) -> Option<String> {
+    let waits = message.waited.then(|| format!("waits, as {} stands still", message.identity.to));
+    let befell: Vec<String> = befell_on_its_way(message).into_iter().chain(waits).collect();
+    (!befell.is_empty()).then(|| befell.join(", then "))
+}
+
+fn befell_on_its_way(message: &Sent) -> Option<String> {
     let millis = |nanos: u64| format!("{} ms", nanos / 1_000_000);
     match (message.dropped, message.fate) {
         (Some(Dropped::Lost), _) => Some("lost".to_owned()),
