@@ -211,7 +211,7 @@ fn a_story_is_told_and_two_runs_are_compared() {
     assert_eq!((same.as_str(), code), ("the same 77 events happen in both\n", Some(0)));
     let (parts, code) = out(&["diff", &recovery, &transfer]);
     assert_eq!(code, Some(1));
-    assert!(parts.contains("planted bug: M-R0 in A, M-S1 in B") && parts.contains("\nB "), "{parts}");
+    assert!(parts.contains("planted bug: M-R0 → M-S1") && parts.contains("\nB "), "{parts}");
 }
 
 #[test]
@@ -225,6 +225,13 @@ fn a_failure_is_explained() {
     let (page, _, code) = out(&["explain", &kept("published-recovery")]);
     assert_eq!(code, Some(0));
     assert!(page.contains("◀ decisive") && page.contains("decisive:\n"), "{page}");
+    // One event has one number: that of the branches in which it was seen again.
+    for line in page.lines().filter(|line| line.contains(" → ")) {
+        let (likelihood, rest) = line.split_once(" → ").expect("two figures").1.split_once(" %").expect("a figure");
+        let step = rest.trim().split(' ').next().expect("a step");
+        let in_curve = |line: &&str| line.starts_with(&format!("{step} ")) && line.contains(&format!(" {likelihood} %"));
+        assert_eq!(page.lines().filter(in_curve).count(), 1, "{step} {likelihood}: {page}");
+    }
     let (json, _, code) = out(&["explain", &kept("published-recovery"), "--json", "--branches", "20"]);
     assert_eq!(code, Some(0));
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");

@@ -21,7 +21,21 @@ pub(super) fn sentence_with_fates(chronicle: &Chronicle, step: &Step) -> String 
         _ => beginning(chronicle, step, &vec![0; chronicle.steps.len()]),
     };
     let sentence = joined(step, beginning, sent_with_fates(chronicle, step));
-    format!("{sentence}{}", struck(chronicle, step))
+    format!("{sentence}{}{}", struck(chronicle, step), decides(chronicle, step))
+}
+
+/// Where a client that has its answer makes the request on which it decides with that.
+fn decides(chronicle: &Chronicle, step: &Step) -> String {
+    let answered = step.effects.iter().find_map(|effect| match effect {
+        Effect::Answered { client, number, .. } => Some((*client, number + 1)),
+        _ => None,
+    });
+    let Some((node, next)) = answered else { return String::new() };
+    let is_next = |effect: &Effect| matches!(effect, Effect::Requests { client, number, .. } if *client == node && *number == next);
+    let made = chronicle.steps.iter().filter(|later| later.step >= step.step);
+    made.into_iter()
+        .find(|later| later.effects.iter().any(is_next))
+        .map_or_else(String::new, |later| format!(", and decides on its next request (made in #{})", later.step))
 }
 
 /// A sentence of its parts.

@@ -69,6 +69,27 @@ fn a_sentence_by_itself_says_what_became_of_each_message() {
     assert!(dropped > 0 && delivered > 0, "{dropped} cut off, {delivered} delivered");
 }
 
+/// What a client asks for next, and when, is drawn when it has its answer: an event that can be decisive.
+#[test]
+fn an_answer_by_itself_says_what_the_client_does_next() {
+    let (_, chronicle) = told("published-state-transfer.trace.jsonl", Scope::Relevant);
+    let requests = |client: Node, after: u64| {
+        let later = chronicle.steps.iter().filter(move |step| step.step > after);
+        later.into_iter().find(|step| {
+            step.effects.iter().any(|effect| matches!(effect, Effect::Requests { client: other, .. } if *other == client))
+        })
+    };
+    let mut decided = 0;
+    for step in &chronicle.steps {
+        let Some(Effect::Answered { client, .. }) = step.effects.first() else { continue };
+        let text = sentence_with_fates(&chronicle, step.step).expect("a step");
+        let Some(next) = requests(*client, step.step) else { continue };
+        assert!(text.ends_with(&format!("decides on its next request (made in #{})", next.step)), "{text}");
+        decided += 1;
+    }
+    assert!(decided > 0);
+}
+
 #[test]
 fn crashes_are_told_after_the_message_at_which_they_come() {
     let scenario = Scenario::find("primary-hunt").expect("built in");
