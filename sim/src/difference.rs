@@ -140,6 +140,9 @@ mod tests {
         calm.faults.crash = None;
         calm.scenario = "calm".to_owned();
         let differing = settings(&storm, &calm);
-        assert_eq!(differing, [named("faults.crash", "some", "none"), named("scenario", "crash-storm", "calm")]);
+        assert_eq!(
+            differing,
+            [named("faults.crash", "some", "none"), named("scenario", "crash-storm", "calm")]
+        );
     }
 }

@@ -133,7 +133,9 @@ pub fn shrink(
             let (expected, found) = match verdict {
                 Verdict::Violated(found) => expected.apart(found),
                 Verdict::Held => (expected.signature(), "a clean run".to_owned()),
-                Verdict::Inconclusive(why) | Verdict::HarnessFailed(why) => (expected.signature(), why.clone()),
+                Verdict::Inconclusive(why) | Verdict::HarnessFailed(why) => {
+                    (expected.signature(), why.clone())
+                }
             };
             return Err(Unshrinkable::NotReproduced { expected, found });
         }

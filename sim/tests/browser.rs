@@ -207,7 +207,9 @@ fn what_comes_from_outside_has_no_past(browser: &Browser) {
     browser.press(&ESCAPE.to_string());
     browser.press("x");
     let legend = browser.text("#legend");
-    for sign in ["of a state transfer", "of a client", "stands still", "timer", "contradict each other", "decisive"] {
+    for sign in
+        ["of a state transfer", "of a client", "stands still", "timer", "contradict each other", "decisive"]
+    {
         assert!(legend.contains(sign), "{sign} in {legend}");
     }
 }

@@ -227,9 +227,11 @@ fn a_failure_is_explained() {
     assert!(page.contains("◀ decisive") && page.contains("decisive:\n"), "{page}");
     // One event has one number: that of the branches in which it was seen again.
     for line in page.lines().filter(|line| line.contains(" → ")) {
-        let (likelihood, rest) = line.split_once(" → ").expect("two figures").1.split_once(" %").expect("a figure");
+        let (likelihood, rest) =
+            line.split_once(" → ").expect("two figures").1.split_once(" %").expect("a figure");
         let step = rest.trim().split(' ').next().expect("a step");
-        let in_curve = |line: &&str| line.starts_with(&format!("{step} ")) && line.contains(&format!(" {likelihood} %"));
+        let in_curve =
+            |line: &&str| line.starts_with(&format!("{step} ")) && line.contains(&format!(" {likelihood} %"));
         assert_eq!(page.lines().filter(in_curve).count(), 1, "{step} {likelihood}: {page}");
     }
     let (json, _, code) = out(&["explain", &kept("published-recovery"), "--json", "--branches", "20"]);

@@ -166,7 +166,8 @@ fn stars(mut links: Vec<(Node, Node)>) -> Vec<Star> {
         };
         let all = links.iter().flat_map(|&(from, to)| [star(from, true), star(to, false)]);
         // The first of the largest.
-        let largest = all.reduce(|best, next| if next.others.len() > best.others.len() { next } else { best });
+        let largest =
+            all.reduce(|best, next| if next.others.len() > best.others.len() { next } else { best });
         let Some(largest) = largest else { break };
         links.retain(|&(from, to)| {
             let is_in = |end, other| end == largest.hub && largest.others.contains(&other);
@@ -209,8 +210,12 @@ mod tests {
         let all = nodes.iter().flat_map(|&from| nodes.iter().map(move |&to| (from, to)));
         let all: Vec<_> = all.filter(|(from, to)| from != to).collect();
         for bits in 1_u32..1 << all.len() {
-            let links: Vec<_> =
-                all.iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1).map(|(_, link)| *link).collect();
+            let links: Vec<_> = all
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| bits >> place & 1 == 1)
+                .map(|(_, link)| *link)
+                .collect();
             let mut told: Vec<(Node, Node)> = Vec::new();
             for stretch in stretches(&links) {
                 let (words, separator) = match stretch.strip_prefix("from ") {
@@ -221,7 +226,9 @@ mod tests {
                 let names = |text: &str| -> Vec<Node> {
                     text.split([',', ' ']).filter_map(|name| name.parse().ok()).collect()
                 };
-                for (from, to) in names(from).into_iter().flat_map(|from| names(to).into_iter().map(move |to| (from, to))) {
+                for (from, to) in
+                    names(from).into_iter().flat_map(|from| names(to).into_iter().map(move |to| (from, to)))
+                {
                     told.push((from, to));
                     told.extend((separator == " and ").then_some((to, from)));
                 }

@@ -33,9 +33,9 @@ fn decides(chronicle: &Chronicle, step: &Step) -> String {
     let Some((node, next)) = answered else { return String::new() };
     let is_next = |effect: &Effect| matches!(effect, Effect::Requests { client, number, .. } if *client == node && *number == next);
     let made = chronicle.steps.iter().filter(|later| later.step >= step.step);
-    made.into_iter()
-        .find(|later| later.effects.iter().any(is_next))
-        .map_or_else(String::new, |later| format!(", and decides on its next request (made in #{})", later.step))
+    made.into_iter().find(|later| later.effects.iter().any(is_next)).map_or_else(String::new, |later| {
+        format!(", and decides on its next request (made in #{})", later.step)
+    })
 }
 
 /// A sentence of its parts.

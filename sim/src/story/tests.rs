@@ -76,7 +76,9 @@ fn an_answer_by_itself_says_what_the_client_does_next() {
     let requests = |client: Node, after: u64| {
         let later = chronicle.steps.iter().filter(move |step| step.step > after);
         later.into_iter().find(|step| {
-            step.effects.iter().any(|effect| matches!(effect, Effect::Requests { client: other, .. } if *other == client))
+            step.effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Requests { client: other, .. } if *other == client))
         })
     };
     let mut decided = 0;
@@ -116,7 +118,8 @@ fn a_message_to_somebody_who_stands_still_is_told_to_wait() {
         let setup = Arc::new(scenario.resolve(seed, &Overrides::default()));
         let ran = run_any(&setup, None, &manner, &mut |_| {}).expect("a known workload");
         let chronicle = *ran.chronicle.expect("it was asked for");
-        let is_plain = |message: &&Sent| message.waited && message.fate.is_none() && !message.arrived.is_empty();
+        let is_plain =
+            |message: &&Sent| message.waited && message.fate.is_none() && !message.arrived.is_empty();
         let sent = chronicle.messages.iter().filter(is_plain).find(|message| {
             let Node::Replica(_) = message.identity.to else { return false };
             message.identity.kind == Kind::GetState
