@@ -16,7 +16,7 @@ use super::replay::read;
 use super::text::{LABEL, complain, millis, print, styled};
 
 /// How many settings that differ are named.
-const SETTINGS: usize = 8;
+const SETTINGS: usize = 32;
 
 /// What `sim diff` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -66,6 +66,11 @@ pub(crate) fn run(args: &DiffArgs) -> u8 {
         return print(&page, Exit::Held).code();
     };
     context(&mut page, args.context, event, left, right);
+    if one.0.head.setup != other.0.head.setup {
+        page.push_str(
+            "the setups differ, so the runs part early: sim trace show tells each of them by itself\n",
+        );
+    }
     print(&page, Exit::Violated).code()
 }
 
