@@ -243,3 +243,31 @@ fn a_failure_is_explained() {
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
     assert!(complaint.contains("expected one that shows a violation"), "{complaint}");
 }
+
+/// A replica stands still with a question that waits for it: from then on the run is lost, though in branches,
+/// where more is asked, something else goes wrong first, and later than a hundred steps on.
+#[test]
+fn the_cause_is_named_and_not_what_decides_how_it_shows() {
+    let whole = Scratch::new("cause");
+    let run = sim(&[
+        "run",
+        "--seed",
+        "6",
+        "--scenario",
+        "swarm",
+        "--bug",
+        "M-S4",
+        "--trace",
+        whole.path(),
+        "--no-shrink",
+    ]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let small = Scratch::new("cause-shrunk");
+    assert_eq!(sim(&["shrink", whole.path(), "-o", small.path()]).status.code(), Some(0));
+    let explained = sim(&["explain", small.path(), "--branches", "40"]);
+    let page = String::from_utf8(explained.stdout).expect("text");
+    let (_, decisive) = page.split_once("decisive:\n").expect("something was decisive");
+    assert!(decisive.starts_with("  0 → 100 %") && decisive.contains("r0 stands still for"), "{page}");
+    assert_eq!(decisive.lines().count(), 2, "one event, and the number of branches: {page}");
+    assert!(page.contains("100 %  (in other ways)"), "{page}");
+}
