@@ -144,6 +144,22 @@ impl Violation {
         key(self) == key(other) && self.kind == other.kind && self.witness == other.witness
     }
 
+    /// What is expected and what was found, in words: the first thing in which they are not the same.
+    #[must_use]
+    pub fn apart(&self, found: &Self) -> (String, String) {
+        let (wanted, other) = (self.signature(), found.signature());
+        let same = |expected: String, found: String| (format!("{wanted} {expected}"), format!("it {found}"));
+        if wanted != other {
+            (wanted, other)
+        } else if self.step != found.step {
+            same(format!("at step {}", self.step), format!("at step {}", found.step))
+        } else if self.time != found.time {
+            same(format!("at {} ns", self.time), format!("at {} ns", found.time))
+        } else {
+            same(format!("since “{}”", self.witness), format!("since “{}”", found.witness))
+        }
+    }
+
     /// What makes two violations the same finding.
     #[must_use]
     pub fn signature(&self) -> String {

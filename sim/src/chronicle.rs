@@ -89,6 +89,8 @@ pub struct Sent {
     pub dropped: Option<Dropped>,
     /// Whether the link kept everything back when it was sent.
     pub clogged: bool,
+    /// Whether it came while its receiver stood still, and waited there.
+    pub waited: bool,
     /// The steps in which it arrived: two if it was duplicated, none if the run ended before.
     pub arrived: Vec<u64>,
 }
@@ -274,6 +276,11 @@ impl Chronicle {
         self.messages.push(message);
         let end = self.messages.len() as u32;
         self.current().sent.end = end;
+    }
+
+    /// A message has come, and waits until its receiver stands still no longer.
+    pub fn waits(&mut self, message: u32) {
+        self.messages[message as usize].waited = true;
     }
 
     /// What a replica is now; the last that is said of it in a step counts.

@@ -47,7 +47,8 @@ fn same_message(one: &Sent, other: &Sent) -> bool {
         == (&other.identity, &other.fields, other.fate, other.dropped)
 }
 
-/// The settings in which two setups differ: their names, and both values.
+/// The settings in which two setups differ: their names, and both values in short. Of what only one of them
+/// has at all, like a family of faults, no more is said than that.
 #[must_use]
 pub fn settings(one: &Setup, other: &Setup) -> Vec<(String, String, String)> {
     let value = |setup: &Setup| serde_json::to_value(setup).expect("a setup can be written");
@@ -70,7 +71,18 @@ fn compare(name: &str, one: &Value, other: &Value, found: &mut Vec<(String, Stri
             }
         }
         _ if one == other => {}
-        _ => found.push((name.to_owned(), one.to_string(), other.to_string())),
+        _ => found.push((name.to_owned(), in_short(one), in_short(other))),
+    }
+}
+
+fn in_short(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Object(_) => "some".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "none".to_owned(),
+        Value::Array(values) => values.iter().map(in_short).collect::<Vec<_>>().join(" "),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 
@@ -121,6 +133,16 @@ mod tests {
     fn settings_that_differ_are_named() {
         let (one, _) = chronicle(1, 300);
         let (other, _) = chronicle(1, 400);
-        assert_eq!(settings(&one, &other), [("steps".to_owned(), "300".to_owned(), "400".to_owned())]);
+        let named = |name: &str, one: &str, other: &str| (name.to_owned(), one.to_owned(), other.to_owned());
+        assert_eq!(settings(&one, &other), [named("steps", "300", "400")]);
+        let storm = Scenario::find("crash-storm").expect("built in").resolve(1, &Overrides::default());
+        let mut calm = storm.clone();
+        calm.faults.crash = None;
+        calm.scenario = "calm".to_owned();
+        let differing = settings(&storm, &calm);
+        assert_eq!(
+            differing,
+            [named("faults.crash", "some", "none"), named("scenario", "crash-storm", "calm")]
+        );
     }
 }

@@ -217,6 +217,7 @@ impl<W: Workload> Environment<W> {
             fate: routed.fate,
             dropped,
             clogged: routed.clogged,
+            waited: false,
             arrived: Vec::new(),
         });
         chronicle.messages.len() as u32 - 1

@@ -4,30 +4,38 @@
 //! The share of branches that fail is the likelihood of the failure once that point is reached. Where it
 //! jumps, something decisive has happened.
 //!
-//! The failure is one property violated in one way: a branch in which something else is violated does not show
-//! it, and is counted apart. (It does not say either that the failure was averted: it ended before.)
+//! A branch fails if anything is violated. One mistake shows itself in several ways, and which one comes first is
+//! chance; if only the recorded one counted, the event that decides between them would be called decisive,
+//! and not the one after which the run was lost. How many fail in the recorded way is counted as well.
+//!
+//! All branches have time until the same moment, a while after the recorded violation: so what differs from
+//! point to point is what has happened, not how long there was to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::check::Violation;
 use crate::decisions::Decisions;
 use crate::digest;
 use crate::registry::{AnyManner, Unrunnable, run_any};
 use crate::replay::{Unreplayable, planted};
-use crate::run::Redraw;
+use crate::run::{Redraw, Until};
 use crate::trace::{Follows, Trace};
 
 /// Into how many parts the run is divided at least, if there is time: a power of two, for it is halved.
 const PARTS: u64 = 16;
-/// How many steps of chance a branch has at least.
-const HORIZON_MIN: u64 = 100;
+/// How much longer than the recorded run a branch has time to fail: this part of it,
+const MARGIN_PART: u64 = 4;
+/// and at least so long, in nanoseconds of virtual time.
+const MARGIN_MIN: u64 = 100_000_000;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Branches at each point.
     pub branches: u32,
-    /// Steps of chance in each branch; unless given, as many as were left in the run, at least a hundred.
+    /// Steps under faults in each branch; unless given, the faults go on until a quarter (and at least 100 ms) more
+    /// virtual time has passed than at the violation.
     pub horizon: Option<u64>,
     /// By how many points of a hundred the likelihood must rise for an event to be called decisive.
     pub jump: u32,
@@ -44,10 +52,10 @@ impl Default for Plan {
 pub struct Point {
     /// The step; 0 is the beginning.
     pub step: u64,
-    /// How many branches failed in the same way.
+    /// How many branches failed, in whatever way.
     pub failed: u32,
-    /// In how many something else was violated.
-    pub other: u32,
+    /// How many of these violated the same property in the same way.
+    pub same: u32,
     /// Of how many branches.
     pub of: u32,
 }
@@ -83,33 +91,45 @@ impl Explanation {
     }
 }
 
-/// Explains the failure that `trace` shows, a violation with this signature. Asks `stop` now and then whether
+/// Explains the `failure` that `trace` shows. Asks `stop` now and then whether
 /// it is time to end: what is known by then is told, and the curve is coarser.
 ///
 /// # Errors
 /// [`Unreplayable`] if the trace names what there is not.
 pub fn explain(
     trace: &Trace,
-    signature: &str,
+    failure: &Violation,
     plan: &Plan,
     stop: &dyn Fn() -> bool,
 ) -> Result<Explanation, Unreplayable> {
-    let points = BTreeMap::new();
-    let mut search = Search { trace, signature, plan, stop, points, confirmed: BTreeMap::new(), branches: 0 };
+    let mut search = Search {
+        trace,
+        failure,
+        signature: failure.signature(),
+        plan,
+        stop,
+        points: BTreeMap::new(),
+        fresh: BTreeSet::new(),
+        jumps: BTreeMap::new(),
+        branches: 0,
+    };
     let is_complete = search.run()?.is_some();
-    let Search { points, confirmed, branches, .. } = search;
-    let decisive = confirmed.into_values().flatten().collect();
-    Ok(Explanation { points: points.into_values().collect(), decisive, branches, is_complete })
+    let decisive = search.decisive();
+    let points = search.points.into_values().collect();
+    Ok(Explanation { points, decisive, branches: search.branches, is_complete })
 }
 
 struct Search<'a> {
     trace: &'a Trace,
-    signature: &'a str,
+    failure: &'a Violation,
+    signature: String,
     plan: &'a Plan,
     stop: &'a dyn Fn() -> bool,
     points: BTreeMap<u64, Point>,
-    /// What fresh branches say of the steps at which the likelihood rose: both points, if it did again.
-    confirmed: BTreeMap<u64, Option<(Point, Point)>>,
+    /// The points that were seen again, in branches that had no part in finding a jump.
+    fresh: BTreeSet<u64>,
+    /// The steps at which the likelihood rose, and whether it did again in fresh branches.
+    jumps: BTreeMap<u64, bool>,
     branches: u64,
 }
 
@@ -127,8 +147,9 @@ type InTime<T> = Result<Option<T>, Unreplayable>;
 impl Search<'_> {
     /// Looks until there is nothing left to look at.
     fn run(&mut self) -> InTime<()> {
-        let (last, of) = (self.trace.head.steps, self.plan.branches);
-        self.points.insert(last, Point { step: last, failed: of, other: 0, of });
+        let (last, of) = (self.failure.step, self.plan.branches);
+        self.points.insert(last, Point { step: last, failed: of, same: of, of });
+        self.fresh.insert(last);
         if last > 0 && self.look_at(0)?.is_none() {
             return Ok(None);
         }
@@ -152,7 +173,7 @@ impl Search<'_> {
         let pairs = || points.windows(2).map(|pair| (pair[0], pair[1]));
         let change = |(before, after): &(Point, Point)| after.percent().abs_diff(before.percent());
         let length = |(before, after): &(Point, Point)| after.step - before.step;
-        let is_new = |after: &Point| !self.confirmed.contains_key(&after.step);
+        let is_new = |after: &Point| !self.jumps.contains_key(&after.step);
         let found = pairs().find(|pair| length(pair) == 1 && self.is_jump(*pair) && is_new(&pair.1));
         if let Some((before, after)) = found {
             return Some(Task::Confirm(before, after));
@@ -160,7 +181,7 @@ impl Search<'_> {
         let long = || pairs().filter(|pair| length(pair) > 1);
         let steepest = long().max_by_key(|pair| (change(pair), length(pair)));
         let steepest = steepest.filter(|pair| change(pair) >= self.plan.jump);
-        let is_coarse = |pair: &(Point, Point)| length(pair) > self.trace.head.steps.div_ceil(PARTS);
+        let is_coarse = |pair: &(Point, Point)| length(pair) > self.failure.step.div_ceil(PARTS);
         let (before, after) = steepest.or_else(|| long().filter(is_coarse).max_by_key(length))?;
         Some(Task::Look(before.step.midpoint(after.step)))
     }
@@ -175,15 +196,25 @@ impl Search<'_> {
     }
 
     /// Sees a jump again in branches that had no part in finding it: of many small changes the largest seen
-    /// is always larger than it is.
+    /// is always larger than it is. What these say takes the place of what was seen first.
     fn confirm(&mut self, before: Point, after: Point) -> InTime<()> {
-        let Some(before) = self.sample(before.step, 1)? else { return Ok(None) };
-        let is_end = after.step == self.trace.head.steps;
-        let again = if is_end { Some(after) } else { self.sample(after.step, 1)? };
-        Ok(again.map(|after| {
-            let pair = (before, after);
-            self.confirmed.insert(after.step, self.is_jump(pair).then_some(pair));
-        }))
+        for step in [before.step, after.step] {
+            if self.fresh.contains(&step) {
+                continue;
+            }
+            let Some(again) = self.sample(step, 1)? else { return Ok(None) };
+            self.points.insert(step, again);
+            self.fresh.insert(step);
+        }
+        let again = (self.points[&before.step], self.points[&after.step]);
+        self.jumps.insert(after.step, self.is_jump(again));
+        Ok(Some(()))
+    }
+
+    /// The jumps that were seen twice.
+    fn decisive(&self) -> Vec<(Point, Point)> {
+        let confirmed = self.jumps.iter().filter(|(_, is_jump)| **is_jump);
+        confirmed.map(|(step, _)| (self.points[&(step - 1)], self.points[step])).collect()
     }
 
     /// Branches off after `step` as often as planned. Other rounds draw other chances.
@@ -192,22 +223,25 @@ impl Search<'_> {
         let setup = Arc::new(self.trace.head.setup.clone());
         let script: Option<&Decisions<_>> =
             (self.trace.head.follows == Follows::Decisions).then_some(&self.trace.decisions);
-        let horizon = self.plan.horizon.unwrap_or((self.trace.head.steps - step).max(HORIZON_MIN));
-        let mut point = Point { step, failed: 0, other: 0, of: self.plan.branches };
+        let margin = (self.failure.time / MARGIN_PART).max(MARGIN_MIN);
+        let until = match self.plan.horizon {
+            Some(steps) => Until::Step(step.saturating_add(steps)),
+            None => Until::Time(self.failure.time.saturating_add(margin)),
+        };
+        let mut point = Point { step, failed: 0, same: 0, of: self.plan.branches };
         for branch in 0..u64::from(self.plan.branches) {
             if (self.stop)() {
                 return Ok(None);
             }
             let salt = digest::mix(digest::mix(digest::of("explain"), step), round << 32 | branch);
-            let redraw = Redraw { after: step, seed: digest::mix(setup.seed, salt), steps: step + horizon };
+            let redraw = Redraw { after: step, seed: digest::mix(setup.seed, salt), until };
             let manner = AnyManner { script, redraws: vec![redraw], ..AnyManner::default() };
             let run = run_any(&setup, bug, &manner, &mut |_| {});
             let report = run.map_err(|error: Unrunnable| Unreplayable::Unrunnable(error))?.report;
             self.branches += 1;
-            match report.violation().map(|violation| violation.signature() == self.signature) {
-                Some(true) => point.failed += 1,
-                Some(false) => point.other += 1,
-                None => {}
+            if let Some(violation) = report.violation() {
+                point.failed += 1;
+                point.same += u32::from(violation.signature() == self.signature);
             }
         }
         Ok(Some(point))
@@ -220,6 +254,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::trace::Expected;
 
     fn kept(name: &str) -> Trace {
         Trace::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces").join(name))
@@ -230,17 +265,20 @@ mod tests {
         Plan { branches: 30, ..Plan::default() }
     }
 
+    fn failure(trace: &Trace) -> Violation {
+        let Expected::Violation(violation) = &trace.head.expect else { panic!("expected a violation") };
+        violation.clone()
+    }
+
     fn explained(trace: &Trace) -> Explanation {
-        let signature = trace.head.expect.signature().expect("a violation");
-        explain(trace, &signature, &plan(), &|| false).expect("it can be replayed")
+        explain(trace, &failure(trace), &plan(), &|| false).expect("it can be replayed")
     }
 
     /// What is found if there is time for so many branches.
     fn after(branches: u32, trace: &Trace) -> Explanation {
-        let signature = trace.head.expect.signature().expect("a violation");
         let asked = Cell::new(0);
         let stop = || asked.replace(asked.get() + 1) >= branches;
-        explain(trace, &signature, &plan(), &stop).expect("it can be replayed")
+        explain(trace, &failure(trace), &plan(), &stop).expect("it can be replayed")
     }
 
     #[test]
@@ -262,7 +300,7 @@ mod tests {
     #[test]
     fn there_may_be_no_time() {
         let trace = kept("published-recovery.trace.jsonl");
-        let found = explain(&trace, "", &plan(), &|| true).expect("it can be replayed");
+        let found = explain(&trace, &failure(&trace), &plan(), &|| true).expect("it can be replayed");
         assert!(!found.is_complete);
         assert_eq!((found.branches, found.points.len()), (0, 1));
     }
@@ -296,19 +334,17 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_violated_is_not_the_failure() {
+    fn whatever_is_violated_is_a_failure_and_the_same_is_counted_too() {
         let trace = kept("published-recovery.trace.jsonl");
-        let (same, end) = (explained(&trace), trace.head.steps);
-        let other = explain(&trace, "S1: something else", &plan(), &|| false).expect("it can be replayed");
-        let chance = other.points.iter().filter(|point| point.step < end);
-        let mut violated = 0;
-        for point in chance {
-            assert_eq!(point.failed, 0, "{point:?}");
-            violated += point.other;
-            if let Some(same) = same.points.iter().find(|same| same.step == point.step) {
-                assert_eq!(point.other, same.failed + same.other, "{point:?} and {same:?}");
-            }
+        let same = explained(&trace);
+        let other = Violation { kind: "something else".to_owned(), ..failure(&trace) };
+        let other = explain(&trace, &other, &plan(), &|| false).expect("it can be replayed");
+        assert_eq!(same.decisive.len(), other.decisive.len());
+        for (same, other) in same.points.iter().zip(&other.points) {
+            assert_eq!((same.step, same.failed), (other.step, other.failed));
+            assert!(same.same <= same.failed);
+            assert!(other.same == 0 || other.step == trace.head.steps, "{other:?}");
         }
-        assert!(violated > 0, "{other:#?}");
+        assert!(same.points.iter().rev().skip(1).any(|point| point.same > 0), "{same:#?}");
     }
 }

@@ -131,8 +131,17 @@ pub struct Redraw {
     pub after: u64,
     /// The seed of all streams from there on.
     pub seed: u64,
-    /// After how many steps in all the faults stop.
-    pub steps: u64,
+    /// When the faults stop.
+    pub until: Until,
+}
+
+/// When the faults of a branch stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// After so many steps in all.
+    Step(u64),
+    /// At this virtual time, in nanoseconds.
+    Time(u64),
 }
 
 impl<O> Default for Manner<O> {
@@ -341,7 +350,7 @@ fn catching_panics<W: Workload, R: Rules + Clone>(
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         for redraw in redraws {
             while world.environment().steps < redraw.after && world.step() {}
-            world.redraw(redraw.seed, redraw.steps);
+            branch_off(world, redraw);
         }
         while world.environment().steps < until && world.step() {
             if world.environment().steps.is_multiple_of(1 << 14) {
@@ -354,6 +363,18 @@ fn catching_panics<W: Workload, R: Rules + Clone>(
         return Some(Verdict::Violated(violation.clone()));
     }
     outcome.err().map(|payload| panicked(world, payload.as_ref()))
+}
+
+/// Lets chance decide anew, and goes on until the time for faults is over where that is a time.
+fn branch_off<W: Workload, R: Rules + Clone>(world: &mut World<W, R>, redraw: &Redraw) {
+    match redraw.until {
+        Until::Step(steps) => world.redraw(redraw.seed, steps),
+        Until::Time(time) => {
+            world.redraw(redraw.seed, u64::MAX);
+            while world.environment().now < time && world.step() {}
+            world.stop_faults_after(world.environment().steps);
+        }
+    }
 }
 
 fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn Any + Send)) -> Verdict {

@@ -93,7 +93,7 @@ pub enum Unshrinkable {
     Clean,
     /// It does not show what it says.
     NotReproduced {
-        /// The signature that it names.
+        /// What it names, as far as that differs.
         expected: String,
         /// What its run shows.
         found: String,
@@ -107,7 +107,7 @@ impl fmt::Display for Unshrinkable {
         match self {
             Self::Clean => write!(formatter, "the trace is of a clean run: expected one with a violation"),
             Self::NotReproduced { expected, found } => {
-                write!(formatter, "the trace no longer fails: expected {expected}, found {found}")
+                write!(formatter, "the trace no longer fails as it says: expected {expected}, found {found}")
             }
             Self::Unreplayable(error) => error.fmt(formatter),
         }
@@ -130,12 +130,14 @@ pub fn shrink(
     let signature = match &replayed.report.verdict {
         Verdict::Violated(found) if replayed.outcome == replay::Outcome::Violated => found.signature(),
         verdict => {
-            let found = match verdict {
-                Verdict::Violated(found) => found.signature(),
-                Verdict::Held => "a clean run".to_owned(),
-                Verdict::Inconclusive(why) | Verdict::HarnessFailed(why) => why.clone(),
+            let (expected, found) = match verdict {
+                Verdict::Violated(found) => expected.apart(found),
+                Verdict::Held => (expected.signature(), "a clean run".to_owned()),
+                Verdict::Inconclusive(why) | Verdict::HarnessFailed(why) => {
+                    (expected.signature(), why.clone())
+                }
             };
-            return Err(Unshrinkable::NotReproduced { expected: expected.signature(), found });
+            return Err(Unshrinkable::NotReproduced { expected, found });
         }
     };
     let bug = trace.head.bug.as_deref().and_then(bugs::find);

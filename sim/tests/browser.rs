@@ -57,6 +57,7 @@ fn a_page_shows_a_violation_and_can_be_explored() {
     selects_events(&browser, facts);
     filters(&browser, steps(&said));
     searches(&browser);
+    what_comes_from_outside_has_no_past(&browser);
     has_themes_and_help(&browser);
     assert_eq!(
         browser.run("return performance.getEntriesByType('resource').length"),
@@ -68,6 +69,7 @@ fn a_page_shows_a_violation_and_can_be_explored() {
     let said = sim(&["view", &kept("new-state-of-another-view"), "-o", output]);
     browser.open(&page);
     shows_the_end_and_then_all(&browser, steps(&said));
+    heartbeats_are_folded(&browser);
 
     let trace = folder.join("long.jsonl");
     sim(&["run", "--seed", "42", "--steps", "100000", "--trace", trace.to_str().unwrap()]);
@@ -154,8 +156,9 @@ fn filters(browser: &Browser, steps: u64) {
     browser.press("c");
     assert!(browser.text("#status").contains(&format!("{steps} of {steps}")), "{}", browser.text("#status"));
     choose("kind", "DoViewChange");
-    assert_eq!(browser.count("#rows .row"), 1);
+    assert_eq!(browser.count("#rows .row"), 2, "the only vote, and the other fact of the violation");
     assert!(browser.text("#rows .sentence").contains("vote for view 1"));
+    assert_eq!(browser.count("#rows .row.fact"), 2);
     choose("kind", "");
     choose("view", "1");
     let in_view = browser.count("#rows .row");
@@ -177,6 +180,38 @@ fn searches(browser: &Browser) {
     assert!(browser.text("#details").contains("without its memory"));
     browser.press(&ESCAPE.to_string());
     assert_eq!(browser.run("return document.activeElement.id"), "scroll");
+}
+
+/// Heartbeats of which nothing came are one row, until they are asked for.
+fn heartbeats_are_folded(browser: &Browser) {
+    let rows = || browser.run("return Number(document.querySelector('.row').getAttribute('aria-setsize'))");
+    let status = browser.text("#status");
+    assert!(status.contains("heartbeats folded"), "{status}");
+    let few = rows().as_u64().unwrap();
+    browser.press("h");
+    assert!(rows().as_u64().unwrap() > few);
+    assert!(!browser.text("#status").contains("folded"));
+    browser.press("h");
+    assert_eq!(rows().as_u64().unwrap(), few);
+}
+
+fn what_comes_from_outside_has_no_past(browser: &Browser) {
+    assert!(browser.count(".row.dim") > 0, "a restart has a past");
+    browser.press("x");
+    browser.press("/");
+    browser.press("the network is cut");
+    browser.press(&ENTER.to_string());
+    assert!(browser.text("#details").contains("The network is cut"), "{}", browser.text("#details"));
+    assert_eq!(browser.count(".row.dim"), 0);
+    assert!(!browser.text("#details").to_lowercase().contains("causal past"));
+    browser.press(&ESCAPE.to_string());
+    browser.press("x");
+    let legend = browser.text("#legend");
+    for sign in
+        ["of a state transfer", "of a client", "stands still", "timer", "contradict each other", "decisive"]
+    {
+        assert!(legend.contains(sign), "{sign} in {legend}");
+    }
 }
 
 fn has_themes_and_help(browser: &Browser) {

@@ -209,12 +209,17 @@ fn bad_input_is_told_in_one_line() {
     first("M-V4").write(&folder.join("other.trace.jsonl")).expect("written");
     let text = fs::read_to_string(folder.join("good.trace.jsonl")).expect("written");
     fs::write(folder.join("fixed.trace.jsonl"), text.replacen(r#""bug":"M-V2","#, "", 1)).expect("written");
+    let step = first("M-V2").head.steps;
+    let edited = text.replacen(&format!(r#""step":{step}"#), &format!(r#""step":{}"#, step + 1), 1);
+    fs::write(folder.join("edited.trace.jsonl"), edited).expect("written");
+    let edited = format!(" at step {}, found it at step {step}", step + 1);
     fs::write(folder.join("damaged.trace.jsonl"), &text[..text.len() / 2]).expect("written");
     let clean = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/new-state-of-another-view.trace.jsonl");
     let wrong = [
         ("shrink none.jsonl".to_owned(), 2, "none.jsonl: cannot be read"),
         ("shrink damaged.trace.jsonl".to_owned(), 6, "damaged.trace.jsonl:"),
-        ("shrink fixed.trace.jsonl".to_owned(), 6, "no longer fails: expected S2:"),
+        ("shrink fixed.trace.jsonl".to_owned(), 6, "no longer fails as it says: expected S2:"),
+        ("shrink edited.trace.jsonl".to_owned(), 6, edited.as_str()),
         (format!("shrink {}", clean.display()), 6, "of a clean run: expected one with a violation"),
         ("shrink good.trace.jsonl other.trace.jsonl -o x".to_owned(), 2, "expected S2:"),
         ("shrink good.trace.jsonl -o .".to_owned(), 2, "expected a file"),
@@ -228,7 +233,11 @@ fn bad_input_is_told_in_one_line() {
         assert!(output.stdout.is_empty(), "{arguments}");
     }
     let files = fs::read_dir(&folder).expect("readable").count();
-    assert_eq!(files, 4, "nothing was written");
+    assert_eq!(files, 5, "nothing was written");
+    let replayed = sim(&folder, "replay edited.trace.jsonl");
+    assert_eq!(replayed.status.code(), Some(6));
+    assert!(out(&replayed).contains("NOT what the trace says: expected S2:"), "{replayed:?}");
+    assert!(out(&replayed).ends_with(&format!("{edited}\n")), "{replayed:?}");
 }
 
 /// What cannot be written leaves what is there as it was.

@@ -211,7 +211,7 @@ fn a_story_is_told_and_two_runs_are_compared() {
     assert_eq!((same.as_str(), code), ("the same 77 events happen in both\n", Some(0)));
     let (parts, code) = out(&["diff", &recovery, &transfer]);
     assert_eq!(code, Some(1));
-    assert!(parts.contains("planted bug: M-R0 in A, M-S1 in B") && parts.contains("\nB "), "{parts}");
+    assert!(parts.contains("planted bug: M-R0 → M-S1") && parts.contains("\nB "), "{parts}");
 }
 
 #[test]
@@ -225,6 +225,15 @@ fn a_failure_is_explained() {
     let (page, _, code) = out(&["explain", &kept("published-recovery")]);
     assert_eq!(code, Some(0));
     assert!(page.contains("◀ decisive") && page.contains("decisive:\n"), "{page}");
+    // One event has one number: that of the branches in which it was seen again.
+    for line in page.lines().filter(|line| line.contains(" → ")) {
+        let (likelihood, rest) =
+            line.split_once(" → ").expect("two figures").1.split_once(" %").expect("a figure");
+        let step = rest.trim().split(' ').next().expect("a step");
+        let in_curve =
+            |line: &&str| line.starts_with(&format!("{step} ")) && line.contains(&format!(" {likelihood} %"));
+        assert_eq!(page.lines().filter(in_curve).count(), 1, "{step} {likelihood}: {page}");
+    }
     let (json, _, code) = out(&["explain", &kept("published-recovery"), "--json", "--branches", "20"]);
     assert_eq!(code, Some(0));
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
@@ -233,4 +242,32 @@ fn a_failure_is_explained() {
     assert_eq!((page.as_str(), code), ("", Some(6)));
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
     assert!(complaint.contains("expected one that shows a violation"), "{complaint}");
+}
+
+/// A replica stands still with a question that waits for it: from then on the run is lost, though in branches,
+/// where more is asked, something else goes wrong first, and later than a hundred steps on.
+#[test]
+fn the_cause_is_named_and_not_what_decides_how_it_shows() {
+    let whole = Scratch::new("cause");
+    let run = sim(&[
+        "run",
+        "--seed",
+        "6",
+        "--scenario",
+        "swarm",
+        "--bug",
+        "M-S4",
+        "--trace",
+        whole.path(),
+        "--no-shrink",
+    ]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let small = Scratch::new("cause-shrunk");
+    assert_eq!(sim(&["shrink", whole.path(), "-o", small.path()]).status.code(), Some(0));
+    let explained = sim(&["explain", small.path(), "--branches", "40"]);
+    let page = String::from_utf8(explained.stdout).expect("text");
+    let (_, decisive) = page.split_once("decisive:\n").expect("something was decisive");
+    assert!(decisive.starts_with("  0 → 100 %") && decisive.contains("r0 stands still for"), "{page}");
+    assert_eq!(decisive.lines().count(), 2, "one event, and the number of branches: {page}");
+    assert!(page.contains("100 %  (in other ways)"), "{page}");
 }

@@ -138,8 +138,8 @@ pub enum Ignored {
     NotPrimary,
     /// It only makes sense in status normal.
     NotNormal,
-    /// It only makes sense in status view-change.
-    NotInViewChange,
+    /// A StartViewChange that says no more than that its sender has come to the view in which the receiver is.
+    AlreadyInThatView,
     /// A StartView of a view that has already begun here.
     ViewAlreadyStarted,
     /// A RecoveryResponse to another attempt, or to nobody who is recovering.

@@ -227,6 +227,25 @@ fn votes_of_a_crashed_replica_and_of_one_that_knows<R: Rules + Copy>(rules: R) -
     group
 }
 
+/// Whoever hears that others have entered the next view follows, and ignores nothing; who is there already does.
+#[test]
+fn a_start_view_change_is_ignored_where_nothing_comes_of_it() {
+    let mut group = Group::new(5, Standard);
+    group.at(130);
+    for replica in [1, 2, 3] {
+        group.time_out(replica);
+    }
+    group.deliver(StartViewChange, &[1, 3], &[2]);
+    let mut entered = group.take(StartViewChange, &[2], &[3, 4]);
+    entered.retain(|(_, message)| message.view == View(1));
+    assert_eq!(entered.len(), 2);
+    group.hand_over(entered.clone());
+    assert_eq!([3, 4].map(|replica| group.role(replica)), [(Role::ViewChange, View(1)); 2]);
+    assert_eq!(group.network.ignored, []);
+    group.hand_over(entered);
+    assert_eq!(group.network.ignored, [Ignored::AlreadyInThatView; 2]);
+}
+
 #[test]
 fn a_vote_tells_who_has_crashed() {
     let group = votes_of_a_crashed_replica_and_of_one_that_knows(Standard);

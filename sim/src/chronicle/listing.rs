@@ -98,10 +98,10 @@ pub fn action_in_words(action: &Action) -> String {
     let millis = |nanos: &u64| format!("{}.{:03} ms", nanos / 1_000_000, nanos / 1_000 % 1_000);
     match action {
         Action::Cut { shape, links, lasts } => {
-            format!("a partition ({}) for {}: {}", kebab(shape), millis(lasts), links_in_words(links))
+            format!("a partition ({}) for {}: {}", kebab(shape), millis(lasts), nothing_gets(links))
         }
         Action::Clog { links, lasts } => {
-            format!("messages are kept back for {}: {}", millis(lasts), links_in_words(links))
+            format!("messages are kept back for {} {}", millis(lasts), stretches(links).join(", and "))
         }
         Action::Crash { replica, target, restart_after } => {
             format!("r{replica} crashes ({}), to start again after {}", kebab(target), millis(restart_after))
@@ -118,39 +118,64 @@ fn kebab(name: &impl serde::Serialize) -> String {
     serde_json::to_string(name).expect("a name can be written").trim_matches('"').to_owned()
 }
 
-/// Who does not hear whom: `r0 and (r1, r2)` both ways, `r0 → r1` one way.
-fn links_in_words(links: &[(Node, Node)]) -> String {
-    let is_cut = |from: Node, to: Node| links.contains(&(from, to));
-    let mut parts: Vec<String> = Vec::new();
-    let mut nodes: Vec<Node> = links.iter().flat_map(|&(from, to)| [from, to]).collect();
-    nodes.sort_unstable();
-    nodes.dedup();
-    // Those who are cut off from the most come first, so that few words say much.
-    let both_ways =
-        |node: Node| nodes.iter().filter(move |&&to| is_cut(node, to) && is_cut(to, node)).copied();
-    let mut order = nodes.clone();
-    order.sort_by_key(|&node| (std::cmp::Reverse(both_ways(node).count()), node));
-    let mut told: Vec<Node> = Vec::new();
-    for node in order {
-        let others: Vec<Node> = both_ways(node).filter(|other| !told.contains(other)).collect();
-        if !others.is_empty() {
-            parts.push(format!("{node} and {}", names(&others)));
-        }
-        told.push(node);
-    }
-    for &from in &nodes {
-        let deaf: Vec<Node> =
-            nodes.iter().copied().filter(|&to| is_cut(from, to) && !is_cut(to, from)).collect();
-        if !deaf.is_empty() {
-            parts.push(format!("{from} → {}", names(&deaf)));
-        }
-    }
-    parts.join("; ")
+/// What does not get through where: "nothing gets between r0 and r1 or r2, nor from r0 to r3".
+#[must_use]
+pub fn nothing_gets(links: &[(Node, Node)]) -> String {
+    format!("nothing gets {}", stretches(links).join(", nor "))
 }
 
-fn names(nodes: &[Node]) -> String {
-    let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-    if let [one] = names.as_slice() { one.clone() } else { format!("({})", names.join(", ")) }
+/// Links in few words, those of both directions first: "between r0 and r1 or r2", "from r0 to r3".
+fn stretches(links: &[(Node, Node)]) -> Vec<String> {
+    let is_mutual = |&(from, to): &(Node, Node)| links.contains(&(to, from));
+    let (mutual, one_way): (Vec<_>, Vec<_>) = links.iter().copied().partition(is_mutual);
+    let between = stars(mutual).into_iter().map(|star| format!("between {} and {}", star.hub, star.others()));
+    let one_way = stars(one_way).into_iter().map(|star| match star.is_sender {
+        true => format!("from {} to {}", star.hub, star.others()),
+        false => format!("from {} to {}", star.others(), star.hub),
+    });
+    between.chain(one_way).collect()
+}
+
+/// Links that have one end in common.
+struct Star {
+    hub: Node,
+    is_sender: bool,
+    others: Vec<Node>,
+}
+
+impl Star {
+    fn others(&self) -> String {
+        let names: Vec<String> = self.others.iter().map(ToString::to_string).collect();
+        match names.as_slice() {
+            [front @ .., last] if !front.is_empty() => format!("{} or {last}", front.join(", ")),
+            _ => names.concat(),
+        }
+    }
+}
+
+/// Groups links by the ends that most of them have in common, so that few words say much. A link of both
+/// directions is in one group.
+fn stars(mut links: Vec<(Node, Node)>) -> Vec<Star> {
+    let mut stars = Vec::new();
+    links.sort_unstable();
+    while !links.is_empty() {
+        let star = |hub: Node, is_sender: bool| {
+            let other = |&(from, to): &(Node, Node)| if is_sender { (from, to) } else { (to, from) };
+            let others = links.iter().map(other).filter(|(end, _)| *end == hub).map(|(_, other)| other);
+            Star { hub, is_sender, others: others.collect() }
+        };
+        let all = links.iter().flat_map(|&(from, to)| [star(from, true), star(to, false)]);
+        // The first of the largest.
+        let largest =
+            all.reduce(|best, next| if next.others.len() > best.others.len() { next } else { best });
+        let Some(largest) = largest else { break };
+        links.retain(|&(from, to)| {
+            let is_in = |end, other| end == largest.hub && largest.others.contains(&other);
+            !is_in(from, to) && !is_in(to, from)
+        });
+        stars.push(largest);
+    }
+    stars
 }
 
 #[cfg(test)]
@@ -163,12 +188,53 @@ mod tests {
     fn cuts_are_told_by_whom_they_part() {
         let link = |from, to| (Node::Replica(ReplicaId(from)), Node::Replica(ReplicaId(to)));
         let both = |one, other| [link(one, other), link(other, one)];
-        assert_eq!(links_in_words(&[both(0, 1), both(0, 2)].concat()), "r0 and (r1, r2)");
-        assert_eq!(links_in_words(&[link(0, 1), link(0, 2)]), "r0 → (r1, r2)");
+        let told = |links: &[&[(Node, Node)]]| nothing_gets(&links.concat());
+        assert_eq!(told(&[&both(0, 1)]), "nothing gets between r0 and r1");
+        assert_eq!(told(&[&both(0, 1), &both(2, 0)]), "nothing gets between r0 and r1 or r2");
+        assert_eq!(told(&[&[link(0, 1), link(0, 2), link(0, 3)]]), "nothing gets from r0 to r1, r2 or r3");
+        assert_eq!(told(&[&[link(1, 0), link(2, 0)]]), "nothing gets from r1 or r2 to r0");
         assert_eq!(
-            links_in_words(&[both(0, 1), both(0, 2), both(1, 2)].concat()),
-            "r0 and (r1, r2); r1 and r2"
+            told(&[&both(0, 2), &both(1, 2), &both(0, 1)]),
+            "nothing gets between r0 and r1 or r2, nor between r1 and r2"
         );
-        assert_eq!(links_in_words(&[both(0, 1).as_slice(), &[link(2, 0)]].concat()), "r0 and r1; r2 → r0");
+        // As in a partition of both kinds: two groups, and what is cut one way only.
+        assert_eq!(
+            told(&[&both(0, 2), &[link(0, 3), link(1, 0)]]),
+            "nothing gets between r0 and r2, nor from r0 to r3, nor from r1 to r0"
+        );
+    }
+
+    #[test]
+    fn every_link_is_told_once() {
+        let nodes: Vec<Node> = (0..4).map(|id| Node::Replica(ReplicaId(id))).collect();
+        let all = nodes.iter().flat_map(|&from| nodes.iter().map(move |&to| (from, to)));
+        let all: Vec<_> = all.filter(|(from, to)| from != to).collect();
+        for bits in 1_u32..1 << all.len() {
+            let links: Vec<_> = all
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| bits >> place & 1 == 1)
+                .map(|(_, link)| *link)
+                .collect();
+            let mut told: Vec<(Node, Node)> = Vec::new();
+            for stretch in stretches(&links) {
+                let (words, separator) = match stretch.strip_prefix("from ") {
+                    Some(words) => (words, " to "),
+                    None => (stretch.strip_prefix("between ").expect("one of the two"), " and "),
+                };
+                let (from, to) = words.split_once(separator).expect("two ends");
+                let names = |text: &str| -> Vec<Node> {
+                    text.split([',', ' ']).filter_map(|name| name.parse().ok()).collect()
+                };
+                for (from, to) in
+                    names(from).into_iter().flat_map(|from| names(to).into_iter().map(move |to| (from, to)))
+                {
+                    told.push((from, to));
+                    told.extend((separator == " and ").then_some((to, from)));
+                }
+            }
+            told.sort_unstable();
+            assert_eq!(told, links);
+        }
     }
 }

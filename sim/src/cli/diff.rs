@@ -16,7 +16,7 @@ use super::replay::read;
 use super::text::{LABEL, complain, millis, print, styled};
 
 /// How many settings that differ are named.
-const SETTINGS: usize = 8;
+const SETTINGS: usize = 32;
 
 /// What `sim diff` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -24,9 +24,14 @@ const SETTINGS: usize = 8;
 Both traces are replayed on this code and compared event by event: who acted on what, what followed, which
 messages were sent and what befell them. A difference in time alone is told, and is none.
 
+This is meant for two runs of one setup: one seed on two versions of the code, with and without a planted
+bug, before and after a decision was changed by hand. Runs of different setups (other seeds, or a trace and
+what it was shrunk to) part after a few events: then the settings that differ are all there is to learn here,
+and sim trace show tells each run by itself.
+
 Examples:
-  sim diff failure.trace.jsonl failure.shrunk.trace.jsonl
-  sim diff seed-7.trace.jsonl seed-8.trace.jsonl --context 10
+  sim diff with-bug.trace.jsonl without-bug.trace.jsonl
+  sim diff recorded.trace.jsonl edited.trace.jsonl --context 10
 
 Exits with 0 where the runs are the same, 1 where they part, and 6 where a trace is damaged.")]
 pub(crate) struct DiffArgs {
@@ -61,6 +66,11 @@ pub(crate) fn run(args: &DiffArgs) -> u8 {
         return print(&page, Exit::Held).code();
     };
     context(&mut page, args.context, event, left, right);
+    if one.0.head.setup != other.0.head.setup {
+        page.push_str(
+            "the setups differ, so the runs part early: sim trace show tells each of them by itself\n",
+        );
+    }
     print(&page, Exit::Violated).code()
 }
 
@@ -85,7 +95,7 @@ fn settings_page(one: &Trace, other: &Trace) -> String {
         differing.insert(0, ("planted bug".to_owned(), name(&one.head.bug), name(&other.head.bug)));
     }
     for (name, left, right) in differing.iter().take(SETTINGS) {
-        let _ = writeln!(page, "{} {name}: {left} in A, {right} in B", styled(LABEL, "setting"));
+        let _ = writeln!(page, "{} {name}: {left} → {right}", styled(LABEL, "setting"));
     }
     if differing.len() > SETTINGS {
         let _ = writeln!(page, "{} and {} more differ", styled(LABEL, "setting"), differing.len() - SETTINGS);

@@ -25,14 +25,18 @@ const BAR: u32 = 40;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 The run is made again up to a point, and from there on chance decides anew, with the faults of the
-trace's setup: so often does it still fail, with the same property violated in the same way. Points are
-added where the likelihood changes most, until the single event is found; what is called decisive was seen
-twice, the second time in fresh branches. If the time runs out, the curve is coarser, and that is said.
+trace's setup: so often does it still fail. Whatever is violated counts, as one mistake can show itself in
+several ways; where it was not the property of the trace in the same way, that is said. Points are added
+where the likelihood changes most, until the single event is found; what is called decisive was seen twice,
+the second time in fresh branches, and these are the ones that are shown. If the time runs out, the curve is
+coarser, and that is said.
 
 Examples:
   sim explain failure.trace.jsonl
   sim explain failure.trace.jsonl --branches 400 --jump 10     finer, and slower
-  sim explain failure.trace.jsonl --json > likelihood.json     for sim view --likelihood")]
+  sim explain failure.trace.jsonl --json > likelihood.json     for sim view --likelihood
+
+Exits with 0 where the failure was explained, and 6 where the trace shows none, or is damaged.")]
 pub(crate) struct ExplainArgs {
     /// The trace of a failure.
     #[arg(value_name = "TRACE")]
@@ -40,7 +44,7 @@ pub(crate) struct ExplainArgs {
     /// Branches at each point.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     branches: u32,
-    /// Steps under faults in each branch [default: as many as were left in the run, at least 100].
+    /// Steps under faults in each branch [default: until a quarter, and at least 100 ms, after the violation].
     #[arg(long, value_name = "STEPS", value_parser = super::number)]
     horizon: Option<u64>,
     /// By how many percentage points the likelihood rises at a decisive event.
@@ -76,11 +80,8 @@ pub(crate) fn run(args: &ExplainArgs) -> u8 {
     };
     let plan = Plan { branches: args.branches, horizon: args.horizon, jump: args.jump };
     let started = Instant::now();
-    // The trace as it runs on this code: points are steps of that run.
-    let mut trace = trace;
-    trace.head.steps = replayed.report.steps;
     let stop = || started.elapsed() >= args.time;
-    let explanation = match explain(&trace, &violation.signature(), &plan, &stop) {
+    let explanation = match explain(&trace, violation, &plan, &stop) {
         Ok(explanation) => explanation,
         Err(error) => {
             complain(&format!("{name}: {error}"));
@@ -102,8 +103,8 @@ pub(crate) fn run(args: &ExplainArgs) -> u8 {
 
 fn as_json(explanation: &Explanation) -> String {
     let point = |point: &Point| {
-        let Point { step, failed, other, of } = point;
-        json!({ "step": step, "failed": failed, "other": other, "of": of })
+        let Point { step, failed, same, of } = point;
+        json!({ "step": step, "failed": failed, "same": same, "of": of })
     };
     let decisive: Vec<u64> = explanation.decisive.iter().map(|(_, after)| after.step).collect();
     let points: Vec<_> = explanation.points.iter().map(point).collect();
@@ -137,9 +138,10 @@ fn bar(point: &Point, is_decisive: bool) -> String {
     let filled = (point.percent() * BAR).div_ceil(100) as usize;
     let bar = format!("{:<width$}", "█".repeat(filled), width = BAR as usize);
     let (bar, mark) = if is_decisive { (styled(BAD, &bar), " ◀ decisive") } else { (bar, "") };
-    let other = match point.other {
+    let other = match point.failed - point.same {
         0 => String::new(),
-        other => format!("  (another property was violated in {other} of {})", point.of),
+        other if other == point.failed => "  (in other ways)".to_owned(),
+        other => format!("  ({other} of {} in other ways)", point.failed),
     };
     format!("#{:<7} {bar} {:>3} %{mark}{other}\n", point.step, point.percent())
 }
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn only_a_complete_curve_says_that_nothing_was_decisive() {
-        let point = |step, failed| Point { step, failed, other: 0, of: 100 };
+        let point = |step, failed| Point { step, failed, same: failed, of: 100 };
         let points = vec![point(0, 3), point(952, 23), point(3_047, 100)];
         let complete = Explanation { points, is_complete: true, ..Explanation::default() };
         assert!(conclusion(&complete).starts_with("no single event was decisive"));
@@ -189,8 +191,9 @@ mod tests {
 
     #[test]
     fn other_violations_are_counted_apart() {
-        let point = Point { step: 7, failed: 40, other: 12, of: 100 };
-        let told = bar(&point, false);
-        assert!(told.ends_with(" 40 %  (another property was violated in 12 of 100)\n"), "{told}");
+        let told = |same| bar(&Point { step: 7, failed: 40, same, of: 100 }, false);
+        assert!(told(40).ends_with(" 40 %\n"), "{}", told(40));
+        assert!(told(28).ends_with(" 40 %  (12 of 40 in other ways)\n"), "{}", told(28));
+        assert!(told(0).ends_with(" 40 %  (in other ways)\n"), "{}", told(0));
     }
 }

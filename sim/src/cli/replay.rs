@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::check::Violation;
 use crate::replay::{Likeness, Outcome, Replayed, replay};
 use crate::run::Verdict;
-use crate::trace::{Expected, Trace, TraceError};
+use crate::trace::{Expected, Head, Trace, TraceError};
 use clap::Args;
 
 use super::exit::Exit;
@@ -111,7 +111,7 @@ fn page(trace: &Trace, replayed: &Replayed) -> String {
     line(&mut page, "replay", &likeness(replayed.likeness));
     line(&mut page, "steps", &count(replayed.report.steps));
     line(&mut page, "digest", &format!("{:016x}", replayed.report.digest));
-    line(&mut page, "result", outcome(replayed.outcome));
+    line(&mut page, "result", &outcome(head, replayed));
     page
 }
 
@@ -148,10 +148,14 @@ fn likeness(likeness: Likeness) -> String {
     }
 }
 
-const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Violated => "the violation still occurs",
-        Outcome::Clean => "clean, as it should be",
-        Outcome::NotReproduced => "NOT what the trace says",
+fn outcome(head: &Head, replayed: &Replayed) -> String {
+    match (replayed.outcome, &head.expect, &replayed.report.verdict) {
+        (Outcome::Violated, ..) => "the violation still occurs".to_owned(),
+        (Outcome::Clean, ..) => "clean, as it should be".to_owned(),
+        (Outcome::NotReproduced, Expected::Violation(expected), Verdict::Violated(found)) => {
+            let (expected, found) = expected.apart(found);
+            format!("NOT what the trace says: expected {expected}, found {found}")
+        }
+        (Outcome::NotReproduced, ..) => "NOT what the trace says".to_owned(),
     }
 }

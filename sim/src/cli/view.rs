@@ -98,12 +98,9 @@ fn find_likelihood(
         remark("nothing fails in this trace: there is no likelihood to show");
         return Ok(None);
     };
-    // The trace as it runs on this code: points are steps of that run.
-    let mut trace = trace.clone();
-    trace.head.steps = replayed.report.steps;
     let started = Instant::now();
     let stop = || started.elapsed() >= LIKELIHOOD_TIME;
-    let explanation = explain(&trace, &violation.signature(), &Plan::default(), &stop)
+    let explanation = explain(trace, violation, &Plan::default(), &stop)
         .map_err(|error| (Exit::NotReproduced, Some(format!("{}: {error}", args.trace.display()))))?;
     if !explanation.is_complete {
         remark("stopped looking for likelihoods after 30 s: sim explain --time gives them more");

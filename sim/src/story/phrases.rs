@@ -2,7 +2,7 @@
 
 use vr::Role;
 
-use crate::chronicle::listing::action_in_words;
+use crate::chronicle::listing::{action_in_words, nothing_gets};
 use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step};
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
@@ -21,7 +21,21 @@ pub(super) fn sentence_with_fates(chronicle: &Chronicle, step: &Step) -> String 
         _ => beginning(chronicle, step, &vec![0; chronicle.steps.len()]),
     };
     let sentence = joined(step, beginning, sent_with_fates(chronicle, step));
-    format!("{sentence}{}", struck(chronicle, step))
+    format!("{sentence}{}{}", struck(chronicle, step), decides(chronicle, step))
+}
+
+/// Where a client that has its answer makes the request on which it decides with that.
+fn decides(chronicle: &Chronicle, step: &Step) -> String {
+    let answered = step.effects.iter().find_map(|effect| match effect {
+        Effect::Answered { client, number, .. } => Some((*client, number + 1)),
+        _ => None,
+    });
+    let Some((node, next)) = answered else { return String::new() };
+    let is_next = |effect: &Effect| matches!(effect, Effect::Requests { client, number, .. } if *client == node && *number == next);
+    let made = chronicle.steps.iter().filter(|later| later.step >= step.step);
+    made.into_iter().find(|later| later.effects.iter().any(is_next)).map_or_else(String::new, |later| {
+        format!(", and decides on its next request (made in #{})", later.step)
+    })
 }
 
 /// A sentence of its parts.
@@ -91,9 +105,9 @@ fn state_before(chronicle: &Chronicle, step: &Step, node: Node) -> Option<Replic
 fn history(chronicle: &Chronicle, message: &Sent, step: &Step, numbers: &[usize]) -> String {
     let is_copy = message.arrived.first().is_some_and(|&first| first != step.step);
     let what = match message.fate {
-        None | Some(Fate::Lost) => return String::new(),
         Some(Fate::Twice(_)) if is_copy => "a copy, ",
-        Some(Fate::Twice(_)) => return String::new(),
+        None | Some(Fate::Lost | Fate::Twice(_)) if message.waited => "",
+        None | Some(Fate::Lost | Fate::Twice(_)) => return String::new(),
         Some(Fate::Late(_)) => "late, ",
         Some(Fate::Held(_) | Fate::Outlasting(_)) => "held, ",
     };
@@ -136,8 +150,7 @@ fn followed(effect: &Effect) -> Option<String> {
             format!("the faults stop; {} have to make progress", and(&names))
         }
         Effect::StaysCut(links) => {
-            let links: Vec<String> = links.iter().map(|(from, to)| format!("{from} to {to}")).collect();
-            format!("nothing gets through from {} any more", and(&links))
+            format!("in spite of that {}, from now on", nothing_gets(links))
         }
         Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
         Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
@@ -219,7 +232,14 @@ fn receivers(fates: &[(Option<String>, Vec<String>)]) -> String {
     fates.iter().map(part).collect::<Vec<_>>().join("; ")
 }
 
+/// What befell a message on its way, and where it arrived.
 fn befell(message: &Sent) -> Option<String> {
+    let waits = message.waited.then(|| format!("waits, as {} stands still", message.identity.to));
+    let befell: Vec<String> = befell_on_its_way(message).into_iter().chain(waits).collect();
+    (!befell.is_empty()).then(|| befell.join(", then "))
+}
+
+fn befell_on_its_way(message: &Sent) -> Option<String> {
     let millis = |nanos: u64| format!("{} ms", nanos / 1_000_000);
     match (message.dropped, message.fate) {
         (Some(Dropped::Lost), _) => Some("lost".to_owned()),

@@ -2,6 +2,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::chronicle::Sent;
+use crate::faults::Action;
+use crate::packet::Kind;
 use crate::registry::{AnyManner, run_any};
 use crate::replay::replay;
 use crate::run::Verdict;
@@ -66,6 +69,29 @@ fn a_sentence_by_itself_says_what_became_of_each_message() {
     assert!(dropped > 0 && delivered > 0, "{dropped} cut off, {delivered} delivered");
 }
 
+/// What a client asks for next, and when, is drawn when it has its answer: an event that can be decisive.
+#[test]
+fn an_answer_by_itself_says_what_the_client_does_next() {
+    let (_, chronicle) = told("published-state-transfer.trace.jsonl", Scope::Relevant);
+    let requests = |client: Node, after: u64| {
+        let later = chronicle.steps.iter().filter(move |step| step.step > after);
+        later.into_iter().find(|step| {
+            step.effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Requests { client: other, .. } if *other == client))
+        })
+    };
+    let mut decided = 0;
+    for step in &chronicle.steps {
+        let Some(Effect::Answered { client, .. }) = step.effects.first() else { continue };
+        let text = sentence_with_fates(&chronicle, step.step).expect("a step");
+        let Some(next) = requests(*client, step.step) else { continue };
+        assert!(text.ends_with(&format!("decides on its next request (made in #{})", next.step)), "{text}");
+        decided += 1;
+    }
+    assert!(decided > 0);
+}
+
 #[test]
 fn crashes_are_told_after_the_message_at_which_they_come() {
     let scenario = Scenario::find("primary-hunt").expect("built in");
@@ -82,6 +108,41 @@ fn crashes_are_told_after_the_message_at_which_they_come() {
     let sends = crash.text.find("sends DoViewChange").expect("a crash after a DoViewChange");
     assert!(sends < crash.text.find("crashes").unwrap(), "{}", crash.text);
     assert!(has(&story, &["starts again without its memory", "sends Recovery"]));
+}
+
+#[test]
+fn a_message_to_somebody_who_stands_still_is_told_to_wait() {
+    let scenario = Scenario::find("swarm").expect("built in");
+    let manner = AnyManner { chronicle: true, ..AnyManner::default() };
+    let waits = |seed: u64| {
+        let setup = Arc::new(scenario.resolve(seed, &Overrides::default()));
+        let ran = run_any(&setup, None, &manner, &mut |_| {}).expect("a known workload");
+        let chronicle = *ran.chronicle.expect("it was asked for");
+        let is_plain =
+            |message: &&Sent| message.waited && message.fate.is_none() && !message.arrived.is_empty();
+        let sent = chronicle.messages.iter().filter(is_plain).find(|message| {
+            let Node::Replica(_) = message.identity.to else { return false };
+            message.identity.kind == Kind::GetState
+        });
+        sent.cloned().map(|message| (message, chronicle))
+    };
+    let (message, chronicle) = (0..50).find_map(waits).expect("a pause while somebody asks for state");
+    let story = tell(&chronicle, None, Scope::Eventful);
+    let at = |step: u64| {
+        let place = story.sentences.binary_search_by_key(&step, |sentence| sentence.step);
+        &story.sentences[place.expect("a step that is told")]
+    };
+    let (sent, arrived) = (at(message.step), at(message.arrived[0]));
+    let to = message.identity.to;
+    assert!(sent.text.contains(&format!("to {to}: waits, as {to} stands still")), "{}", sent.text);
+    assert!(arrived.text.contains(&format!("(sent in {})", sent.number)), "{}", arrived.text);
+    assert!(chronicle.steps.iter().any(|step| {
+        step.step < message.arrived[0] && step.effects.iter().any(|effect| stands_still(effect, to))
+    }));
+}
+
+fn stands_still(effect: &Effect, node: Node) -> bool {
+    matches!(effect, Effect::Fault(Action::Pause { node: paused, .. }) if *paused == node)
 }
 
 #[test]

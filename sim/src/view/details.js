@@ -23,8 +23,10 @@ function details(run, index, isPast) {
   for (const node of step.nodes.filter((node) => node < run.replicas)) parts.push(stateDetails(run, node, index));
   parts.push(sentDetails(run, step));
   for (const node of step.nodes.filter((node) => node < run.replicas)) parts.push(logDetails(run, node, index));
-  const count = isPast.reduce((sum, bit) => sum + bit, 0) - 1;
-  parts.push(`<h3>Causal past</h3><p>${count.toLocaleString("en")} earlier events could have led to this one; the others are faint.</p>`);
+  if (isPast) {
+    const count = isPast.reduce((sum, bit) => sum + bit, 0) - 1;
+    parts.push(`<h3>Causal past</h3><p>${count.toLocaleString("en")} earlier events could have led to this one; the others are faint.</p>`);
+  }
   return parts.join("");
 }
 

@@ -23,6 +23,7 @@ class Diagram {
     this.hasSentences = true;
     this.selected = -1;
     this.hits = new Set();
+    this.folded = new Map();
   }
 
   /** Shows these steps of a run, and the lanes of these nodes. */
@@ -390,13 +391,15 @@ class Diagram {
       const jump = likelihood.jump(step.step);
       const badge = (facts.has(index) ? `<span class="badge">${facts.get(index)}</span>` : "")
         + (jump ? `<span class="jump" title="How likely the failure is before and after this event">⚑ ${jump}</span>` : "");
+      const more = this.folded.get(index);
+      const rest = more ? `<button type="button" class="folded" tabindex="-1" title="A row for each (h)">+${more} heartbeats</button>` : "";
       const time = gap >= this.longGap ? `<span class="gap">+${stretch(gap)}</span>` : millis(step.time);
       const sentence = escape(this.run.sentence(step));
       const turn = step.turn ? `<b>${escape(capital(step.turn.join("; ")))}</b>: ` : "";
       drawn.push(`<div role="option" id="step-${step.step}" class="${classes}" data-row="${row}" style="top:${row * ROW}px;height:${ROW}px;"
         aria-selected="${index === this.selected}" aria-posinset="${row + 1}" aria-setsize="${this.rows.length}" aria-label="${sentence}"
         ><span class="time" title="${millis(step.time)} ms, step ${step.step}">${time}</span>${this.hasSentences
-        ? `<span class="sentence" style="left:${this.right + 8}px" title="${sentence}">${badge}<span>${turn}${escape(this.run.sentence(step, true))}</span></span>` : ""}</div>`);
+        ? `<span class="sentence" style="left:${this.right + 8}px" title="${sentence}">${badge}${rest}<span>${turn}${escape(this.run.sentence(step, true))}</span></span>` : ""}</div>`);
     }
     return drawn.join("");
   }

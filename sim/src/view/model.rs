@@ -141,6 +141,9 @@ pub struct Row {
     /// Whether the receiver ignored what arrived.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ignored: bool,
+    /// Whether it is a heartbeat of which nothing came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub routine: bool,
     /// Whether the violation could know of it.
     pub past: bool,
 }
@@ -390,6 +393,7 @@ impl Builder<'_> {
             cut: Vec::new(),
             executed: Vec::new(),
             ignored: words::is_ignored(step),
+            routine: words::is_routine(chronicle, step),
             past: source.past[index],
         };
         let mut first = first.iter();
@@ -511,7 +515,10 @@ impl Builder<'_> {
             dropped: message.dropped.map(words::dropped),
             cut: message.dropped == Some(Dropped::Cut),
             fate,
-            fate_text: fate.map(|_| message.fate.map_or_else(kept_back, words::fate)),
+            fate_text: match fate {
+                Some(_) => Some(message.fate.map_or_else(kept_back, words::fate)),
+                None => message.waited.then(|| words::waited(message)),
+            },
             arrived: message.arrived.iter().copied().filter(|&step| !self.is_wanted(step)).collect(),
         }
     }

@@ -7,7 +7,9 @@ const minimap = new Minimap(diagram);
 const likelihood = new Likelihood(about.likelihood);
 
 let run = new Run(JSON.parse($("start-data").textContent));
-const shown = { past: run.violation !== null, kind: "", view: "", lanes: busyLanes(), search: "" };
+const shown = { past: run.violation !== null, kind: "", view: "", lanes: busyLanes(), search: "", heartbeats: false };
+/** So many heartbeats in a row are folded into one row. */
+const FOLD = 4;
 
 const KEYS = [
   ["↓ ↑ or j k", "next, previous event"],
@@ -22,6 +24,7 @@ const KEYS = [
   ["f", "to the filters (Tab goes on)"],
   ["d", "to the details; Esc back"],
   ["s", "sentences on or off"],
+  ["h", "every heartbeat a row, or many in one"],
   ["t", "light or dark"],
   ["x", "take the filters back"],
   ["?", "this help"],
@@ -37,19 +40,47 @@ function busyLanes() {
   return new Set(run.nodes.map((_, node) => node).filter(isBusy));
 }
 
-/** The steps that the filters let through. */
+/** The steps that the filters let through; what contradicts each other is always there. */
 function visibleRows() {
   const last = run.violation ? run.at(run.violation.facts.at(-1).step) : run.steps.length;
+  const facts = new Set(run.violation?.facts.map((fact) => fact.step));
   const rows = [];
   run.steps.forEach((step, index) => {
     const isOutside = step.nodes.length === 0;
+    if (facts.has(step.step)) return rows.push(index);
     if (shown.past && !(step.past || (isOutside && step.then && index <= last))) return;
     if (shown.kind && run.kindOf(step) !== shown.kind) return;
     if (!isOutside && !step.nodes.some((node) => shown.lanes.has(node))) return;
     if (shown.view !== "" && run.viewOf(step, index) !== Number(shown.view)) return;
     rows.push(index);
   });
-  return rows;
+  return folded(rows);
+}
+
+/** Heartbeats in a row are folded into the first of them, unless they are asked for; the last row stays. */
+function folded(rows) {
+  diagram.folded = new Map();
+  if (shown.heartbeats || shown.kind || shown.search) return rows;
+  const facts = new Set(run.violation?.facts.map((fact) => fact.step));
+  const isRoutine = (index) => {
+    const { routine, step } = run.steps[index];
+    return routine && !facts.has(step) && !likelihood.decisive.has(step);
+  };
+  const kept = [];
+  for (let row = 0; row < rows.length;) {
+    let end = row;
+    while (end < rows.length - 1 && isRoutine(rows[end])) end++;
+    const isLong = end - row >= FOLD;
+    if (isLong) diagram.folded.set(rows[row], end - row - 1);
+    kept.push(...rows.slice(row, isLong ? row + 1 : Math.max(end, row + 1)));
+    row = Math.max(end, row + 1);
+  }
+  return kept;
+}
+
+function setHeartbeats(isOn) {
+  shown.heartbeats = isOn;
+  refresh();
 }
 
 /** Applies the filters; the selected event stays where it is, if it still is. */
@@ -78,8 +109,10 @@ function longGap(rows) {
 function tell(count) {
   const all = run.run_steps + 1;
   const number = (value) => value.toLocaleString("en");
-  const hidden = run.steps.length - count;
-  const parts = [`${number(count)} of ${number(all)} steps shown`];
+  const folded = [...diagram.folded.values()].reduce((sum, more) => sum + more, 0);
+  const hidden = run.steps.length - count - folded;
+  const parts = [`${number(count + folded)} of ${number(all)} steps shown`];
+  if (folded > 0) parts.push(`${number(folded)} of them are heartbeats folded into rows of others (h)`);
   if (!run.is_whole) {
     const what = shown.past ? "what led to the violation" : "the end of the run";
     parts.push(`this is ${what} from step ${number(run.numbers[0])} on; ${number(all - run.steps.length)} steps are left out <button type="button" id="whole">Show all (a)</button>`);
@@ -96,7 +129,7 @@ async function showAll() {
     run = await wholeRun();
     diagram.run = run;
     diagram.selected = number === undefined ? -1 : run.find(number);
-    diagram.isPast = diagram.selected >= 0 ? run.past(diagram.selected) : null;
+    diagram.isPast = diagram.selected >= 0 && run.steps[diagram.selected].nodes.length > 0 ? run.past(diagram.selected) : null;
     fillFilters();
   }
   shown.past = false;
@@ -113,8 +146,9 @@ async function showAll() {
 function select(index) {
   if (index < 0 || index >= run.steps.length) return;
   diagram.selected = index;
-  diagram.isPast = run.past(index);
   const step = run.steps[index];
+  // What comes from outside has no past: nothing is faint then.
+  diagram.isPast = step.nodes.length > 0 ? run.past(index) : null;
   $("details").innerHTML = details(run, index, diagram.isPast);
   $("details").scrollTop = 0;
   reveal(index);
@@ -140,6 +174,7 @@ function goTo(number) {
     return;
   }
   if (!diagram.isShown[index]) takeFiltersBack();
+  if (!diagram.isShown[index] && run.steps[index].routine) setHeartbeats(true);
   if (!diagram.isShown[index]) setPast(false);
   select(index);
 }
@@ -257,6 +292,8 @@ function fillLegend() {
     [state("recovering"), "recovering"], [state("down"), "crashed"],
     [line("normal", head("normal", 0, 9, 34, 9)), "message"], [line("change", head("change", 0, 9, 34, 9)), "of a view change"],
     [line("recovery", head("recovery", 0, 9, 34, 9)), "of a recovery"],
+    [line("transfer", head("transfer", 0, 9, 34, 9)), "of a state transfer"],
+    [line("client", head("client", 0, 9, 34, 9)), "of a client"],
     [line("normal", '<path class="cross normal" d="M26 4l9 9m0-9l-9 9"/>'), "lost or cut off"],
     [line("normal held", head("normal", 0, 9, 34, 9)), "late or held"], [line("normal copy", head("normal", 0, 9, 34, 9)), "copy"],
     [icon(36, '<path class="arrow normal" d="M1 9L15 9"/>' + openEnd("normal", 1, 9, 15, 9)), "arrival not shown"],
@@ -266,7 +303,11 @@ function fillLegend() {
     [icon(18, '<rect class="call" x="4" y="1" width="10" height="16" rx="3"/><path class="point" d="M9 3l6 6-6 6-6-6z"/>'), "operation, ◆ takes effect"],
     ['<b class="no-point">⊘</b> ', "fits in nowhere"],
     [icon(12, '<line class="wall" x1="6" x2="6" y1="1" y2="17"/>'), "partition"],
+    [icon(22, '<rect class="still" x="2" y="1" width="18" height="16" rx="4"/>'), "stands still, or timers late"],
+    [icon(18, '<g class="sign"><circle cx="9" cy="9" r="6"/><path d="M9 5v4h3" fill="none"/></g>'), "timer"],
   ];
+  if (run.violation) signs.push([icon(20, '<path class="link" d="M4 2Q16 2 16 9Q16 16 4 16"/>'), "contradict each other"]);
+  if (likelihood.points.length > 0) signs.push(['<b class="jump">⚑</b> ', "decisive: the likelihood of the failure jumps"]);
   $("legend").innerHTML = signs.map(([sign, text]) => `<li>${sign}${text}</li>`).join("");
   $("key-list").innerHTML = KEYS.map(([keys, does]) => `<dt><kbd>${keys}</kbd></dt><dd>${does}</dd>`).join("");
 }
@@ -302,7 +343,7 @@ const ACTIONS = {
   Home: () => select(diagram.rows[0] ?? -1), End: () => select(diagram.rows.at(-1) ?? -1),
   Enter: () => { const sent = run.messages[selectedStep()?.message]; if (sent) goTo(sent.step); },
   " ": () => { const sent = selectedStep() && run.sent(selectedStep()).find(({ arrived }) => arrived.length > 0); if (sent) goTo(sent.arrived[0]); },
-  v: violation, c: () => setPast(!shown.past), a: showAll, t: toggleTheme, s: toggleWords, x: takeFiltersBack,
+  v: violation, c: () => setPast(!shown.past), a: showAll, t: toggleTheme, s: toggleWords, h: () => setHeartbeats(!shown.heartbeats), x: takeFiltersBack,
   "/": () => $("search").focus(), f: () => $("kind").focus(), d: () => $("details").focus(),
   n: () => nextMatch(1), N: () => nextMatch(-1),
   "?": () => $("help").showModal(),
@@ -335,6 +376,7 @@ function listen() {
     requestAnimationFrame(() => { isWaiting = false; diagram.draw(); minimap.draw(); });
   });
   diagram.list.addEventListener("click", (event) => {
+    if (event.target.closest(".folded")) return setHeartbeats(true);
     const row = event.target.closest("[data-row]");
     if (row) select(diagram.rows[Number(row.dataset.row)]);
   });
@@ -349,7 +391,14 @@ function listen() {
     if (event.target.checked) shown.lanes.add(node); else shown.lanes.delete(node);
     refresh();
   });
-  $("search").addEventListener("input", (event) => { shown.search = event.target.value.trim(); find(); diagram.draw(); });
+  $("search").addEventListener("input", (event) => {
+    const searched = shown.search !== "";
+    shown.search = event.target.value.trim();
+    // A search is for folded rows too.
+    if (searched !== (shown.search !== "")) return refresh();
+    find();
+    diagram.draw();
+  });
   $("search").addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();

@@ -64,7 +64,11 @@ pub fn arrival(message: &Sent) -> String {
         }
         Kind::GetState => format!("{to} is asked by {from} for what comes after op {number}"),
         Kind::NewState => {
-            format!("{to} gets the {} operations after op {number} from {from}", field("entries"))
+            let operations = match field("entries") {
+                "1" => "one operation".to_owned(),
+                entries => format!("{entries} operations"),
+            };
+            format!("{to} gets the {operations} after op {number} from {from}")
         }
         Kind::Reply => format!("{to} hears from {from}: {}", field("reply")),
     }
@@ -110,6 +114,21 @@ pub fn is_ignored(step: &Step) -> bool {
     is_ignored && turns(step).is_empty()
 }
 
+/// Whether a step is a heartbeat that travelled plainly and of which nothing came: its sending or its arrival.
+#[must_use]
+pub fn is_routine(chronicle: &Chronicle, step: &Step) -> bool {
+    let is_plain = |index: u32| {
+        let message = &chronicle.messages[index as usize];
+        message.identity.kind == Kind::Commit && message.fate.is_none() && message.dropped.is_none()
+    };
+    let is_heartbeat = match step.cause {
+        Cause::Arrival(index) => step.sent.is_empty() && is_plain(index),
+        Cause::Timer(_) => !step.sent.is_empty() && step.sent.clone().all(is_plain),
+        _ => false,
+    };
+    is_heartbeat && step.effects.is_empty()
+}
+
 /// What else followed in a step, in order; repeated things are told once.
 #[must_use]
 pub fn effects(chronicle: &Chronicle, step: &Step) -> Vec<String> {
@@ -152,10 +171,15 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
             format!("has the votes of {}: starts view {view} with a log to op {op_number}", names(votes))
         }
         (Effect::Ignored { reason, .. }, _) => format!("ignores it ({})", plain(reason)),
+        // A wrong rule can make it an earlier view.
+        (Effect::Took { path, .. }, _) if path == "CaughtUpWithLaterView" => {
+            "(takes over another view's log)".to_owned()
+        }
         (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
         (Effect::Fault(action), _) => fault(action),
         (Effect::Mended(links), _) => {
-            format!("{} again", carry(links.len(), "carries messages", "carry messages"))
+            let carry = carry(links.len(), "carries messages", "carry messages");
+            format!("{carry} again: {}", named(links, '↔', '→'))
         }
         (Effect::Healed(core), _) => {
             format!("the faults stop; {} have to make progress", names(core))
@@ -186,11 +210,8 @@ pub fn fault(action: &Action) -> String {
             format!("the network is cut for {}: {}", millis(*lasts), cut(links))
         }
         Action::Clog { links, lasts } => {
-            format!(
-                "{} for {}",
-                carry(links.len(), "keeps its messages back", "keep their messages back"),
-                millis(*lasts)
-            )
+            let carry = carry(links.len(), "keeps its messages back", "keep their messages back");
+            format!("{carry} for {}: {}", millis(*lasts), named(links, '↔', '→'))
         }
         Action::Crash { replica, restart_after, .. } => {
             format!(
@@ -218,13 +239,18 @@ fn carry(links: usize, one: &str, many: &str) -> String {
 /// Who cannot hear whom: in short where both directions are cut.
 #[must_use]
 pub fn cut(links: &[(Node, Node)]) -> String {
+    named(links, '∤', '↛')
+}
+
+/// Links, with one sign for both directions and one for a single one.
+fn named(links: &[(Node, Node)], both: char, one: char) -> String {
     let mut pairs: Vec<String> = Vec::new();
     for &(from, to) in links {
         let is_mutual = links.contains(&(to, from));
         if is_mutual && from < to {
-            pairs.push(format!("{from} ∤ {to}"));
+            pairs.push(format!("{from} {both} {to}"));
         } else if !is_mutual {
-            pairs.push(format!("{from} ↛ {to}"));
+            pairs.push(format!("{from} {one} {to}"));
         }
     }
     match pairs.len() {
@@ -276,10 +302,17 @@ fn receiver(message: &Sent) -> String {
         (None, Some(fate)) => Some(self::fate(fate)),
         (None, None) => message.clogged.then(|| "kept back by the link".to_owned()),
     };
+    let befalls = befalls.or_else(|| message.waited.then(|| waited(message)));
     if let Some(befalls) = befalls {
         let _ = write!(text, " ({befalls})");
     }
     text
+}
+
+/// What is said of a message that came while its receiver stood still.
+#[must_use]
+pub fn waited(message: &Sent) -> String {
+    format!("waits, as {} stands still", message.identity.to)
 }
 
 /// Why a message never arrives.

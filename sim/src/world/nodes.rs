@@ -28,6 +28,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let paused_until = self.paused_until(to);
         if paused_until > self.environment.now {
             self.environment.marks.moment(Moment::DeliveredAfterPause);
+            if let Some(chronicle) = &mut self.environment.chronicle {
+                chronicle.waits(message);
+            }
             return self
                 .environment
                 .queue

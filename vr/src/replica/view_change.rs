@@ -128,13 +128,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view < self.view {
             return outbox.ignored(Ignored::OlderView);
         }
+        let before = self.view;
         self.join_view_change(now, view, outbox);
         if start.view > self.view {
             self.proposals.hear(now, from);
             self.enter_proposed_view(now, outbox);
-        } else {
-            // In the same view already. If it has missed the start, its DoViewChange tells the primary.
-            outbox.ignored(Ignored::NotInViewChange);
+        } else if self.view == before {
+            // If the sender has missed the start of this view, its DoViewChange tells the primary.
+            outbox.ignored(Ignored::AlreadyInThatView);
         }
     }
 
