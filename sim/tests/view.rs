@@ -94,8 +94,8 @@ fn bad_input_is_refused_in_one_line() {
         let said = refused(&["view", &kept("published-recovery"), "-o", page, &option], 2);
         assert!(said.contains(expected), "{said}");
     }
-    let nowhere = folder.join("no-such-folder/page.html");
+    let nowhere = folder.join("curve.json/page.html");
     let said = refused(&["view", &kept("published-recovery"), "-o", nowhere.to_str().unwrap()], 2);
-    assert!(said.contains("no-such-folder"), "{said}");
+    assert!(said.contains("curve.json"), "{said}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "only the curve");
 }

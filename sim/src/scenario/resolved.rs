@@ -59,12 +59,12 @@ mod tests {
 
     #[test]
     fn what_would_not_run_is_refused_with_its_name() {
-        let refused = |adjust: fn(&mut Setup)| {
+        type Adjust = fn(&mut Setup);
+        let refused = |adjust: Adjust| {
             let mut setup = Scenario::find("swarm").expect("built in").resolve(1, &Overrides::default());
             adjust(&mut setup);
             check_resolved(&setup).expect_err("it would not run")
         };
-        type Adjust = fn(&mut Setup);
         let cases: [(&str, Adjust); 6] = [
             ("replicas: 0 is out of range: 1 to 9 is allowed", |setup| setup.replicas = 0),
             ("network.delay_min_us: 0 is", |setup| setup.network.delay_min_us = 0),

@@ -24,18 +24,27 @@ pub(super) fn sentence_with_fates(chronicle: &Chronicle, step: &Step) -> String 
     format!("{sentence}{}{}", struck(chronicle, step), decides(chronicle, step))
 }
 
-/// Where a client that has its answer makes the request on which it decides with that.
+/// Where a client that has its answer makes the request on which it decides with that, if it is later.
 fn decides(chronicle: &Chronicle, step: &Step) -> String {
     let answered = step.effects.iter().find_map(|effect| match effect {
-        Effect::Answered { client, number, .. } => Some((*client, number + 1)),
+        Effect::Answered { client, number, .. } => Some((*client, *number)),
         _ => None,
     });
-    let Some((node, next)) = answered else { return String::new() };
-    let is_next = |effect: &Effect| matches!(effect, Effect::Requests { client, number, .. } if *client == node && *number == next);
-    let made = chronicle.steps.iter().filter(|later| later.step >= step.step);
-    made.into_iter().find(|later| later.effects.iter().any(is_next)).map_or_else(String::new, |later| {
-        format!(", and decides on its next request (made in #{})", later.step)
-    })
+    let Some((node, answered)) = answered else { return String::new() };
+    // The number that the client asks under next; a client that starts over has forgotten what it decided.
+    let asks = |effect: &Effect| match effect {
+        Effect::Requests { client, number, .. } if *client == node => Some(*number),
+        Effect::StartsOver { client } if *client == node => Some(0),
+        _ => None,
+    };
+    let mut later = chronicle.steps.iter().filter(|later| later.step > step.step);
+    let next = later.find_map(|later| Some((later.step, later.effects.iter().find_map(asks)?)));
+    match next {
+        Some((made, number)) if number == answered + 1 => {
+            format!(", and decides on its next request (made in #{made})")
+        }
+        _ => String::new(),
+    }
 }
 
 /// A sentence of its parts.

@@ -72,21 +72,22 @@ fn a_sentence_by_itself_says_what_became_of_each_message() {
 /// What a client asks for next, and when, is drawn when it has its answer: an event that can be decisive.
 #[test]
 fn an_answer_by_itself_says_what_the_client_does_next() {
-    let (_, chronicle) = told("published-state-transfer.trace.jsonl", Scope::Relevant);
-    let requests = |client: Node, after: u64| {
-        let later = chronicle.steps.iter().filter(move |step| step.step > after);
-        later.into_iter().find(|step| {
-            step.effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Requests { client: other, .. } if *other == client))
-        })
-    };
+    let (_, chronicle) = told("new-state-of-another-view.trace.jsonl", Scope::Relevant);
     let mut decided = 0;
-    for step in &chronicle.steps {
-        let Some(Effect::Answered { client, .. }) = step.effects.first() else { continue };
+    for (place, step) in chronicle.steps.iter().enumerate() {
+        let answer = step.effects.iter().find_map(|effect| match effect {
+            Effect::Answered { client, number, .. } => Some((*client, *number)),
+            _ => None,
+        });
+        let Some((node, answered)) = answer else { continue };
         let text = sentence_with_fates(&chronicle, step.step).expect("a step");
-        let Some(next) = requests(*client, step.step) else { continue };
-        assert!(text.ends_with(&format!("decides on its next request (made in #{})", next.step)), "{text}");
+        let Some((_, made)) = text.split_once(", and decides on its next request (made in #") else {
+            continue;
+        };
+        let made: u64 = made.strip_suffix(')').and_then(|made| made.parse().ok()).expect("a step");
+        let is_request = |effect: &Effect| matches!(effect, Effect::Requests { client, number, .. } if *client == node && *number == answered + 1);
+        let next = chronicle.steps[place + 1..].iter().find(|step| step.effects.iter().any(is_request));
+        assert_eq!(next.map(|step| step.step), Some(made), "{text}");
         decided += 1;
     }
     assert!(decided > 0);
