@@ -30,9 +30,13 @@ fn core(records: &[Record], finding: &Finding) -> Vec<Record> {
     finding.core.iter().map(member).collect()
 }
 
-/// After nine tenths of a history of five values a read sees `answer`.
-fn with_wrong_read(operations: usize, answer: impl Fn(&[Record], usize) -> Value) -> Vec<Record> {
-    let plan = Plan { values: Some(5), ..Plan::new(ModelName::Register, operations, 8) };
+/// After nine tenths of a history of so many values a read sees `answer`.
+fn with_wrong_read(
+    operations: usize,
+    values: u64,
+    answer: impl Fn(&[Record], usize) -> Value,
+) -> Vec<Record> {
+    let plan = Plan { values: Some(values), ..Plan::new(ModelName::Register, operations, 8) };
     let mut records = good(&plan, &mut random(1));
     let is_read = |index: &usize| records[*index].op.kind == "read" && records[*index].returned.is_some();
     let read = (operations * 9 / 10..operations).find(is_read).unwrap();
@@ -52,9 +56,11 @@ fn values_that_are_written_again_and_again_need_not_be_listed() {
         let all = records.iter().map(|record| &record.result).filter(|result| result.is_string());
         all.into_iter().find(|value| !near.iter().any(|record| speaks_of(&record, value))).unwrap().clone()
     };
-    for records in
-        [with_wrong_read(2_000, never), with_wrong_read(10_000, never), with_wrong_read(2_000, stale)]
-    {
+    for records in [
+        with_wrong_read(2_000, 5, never),
+        with_wrong_read(10_000, 5, never),
+        with_wrong_read(2_000, 30, stale),
+    ] {
         let Judgement::NotLinearizable(finding) = judged(&records) else { panic!("the read is wrong") };
         assert!(!finding.is_cut_short && finding.core.len() < 12, "{}", finding.core.len());
         assert!(matches!(judged(&core(&records, &finding)), Judgement::NotLinearizable(_)));
