@@ -13,7 +13,8 @@
 //! That is bounded, by work and by the clock of whoever asks: a finding that is
 //! [cut short](Finding::is_cut_short) is right, but not as small as it might be.
 //!
-//! In the end nothing more can be taken away by itself. Of these few operations, every order that goes as far
+//! In the end nothing more can be taken away by itself. Where a single read is left, who wrote what it saw and
+//! who overwrote that are put back, for a reader will ask for them. Of these few operations, every order that goes as far
 //! as any is listed, with the reason why it goes no further.
 
 mod overwritten;
@@ -131,8 +132,12 @@ pub(super) fn by_refusal<D: Datatype>(
     let part = cut.tail(initial, |part| part.is_refuted(initial, &patience, limits));
     let part = part.unwrap_or_else(|| {
         let is_wrong = is_explained(initial, &cut.calls, ORDER_BUDGET, limits) == Some(false);
-        if is_wrong { cut } else { whole }
+        if is_wrong { cut } else { whole.clone() }
     });
+    let part = part.minimal(initial, &patience, limits);
+    let told = overwritten::with_writer(initial, &part, &whole);
+    let told = told.filter(|told| told.is_refuted(initial, &patience, limits));
+    let part = told.unwrap_or(part);
     let partition = D::say_partition(context, refusal.partition);
     let finding = Finding {
         part: partition.as_ref().map(|_| indices),
@@ -184,7 +189,9 @@ pub(super) fn by_core<D: Datatype>(
         Some(part) if first.is_certain => part,
         _ => whole.only(core),
     };
-    finding.with_core(context, initial, part, &Patience::new(WORK), limits)
+    let patience = Patience::new(WORK);
+    let part = part.minimal(initial, &patience, limits);
+    finding.with_core(context, initial, part, &patience, limits)
 }
 
 impl Finding {
@@ -196,7 +203,6 @@ impl Finding {
         patience: &Patience,
         limits: Limits<'_>,
     ) -> Self {
-        let part = part.minimal(initial, patience, limits);
         let members = part.indices.iter().zip(&part.calls);
         self.core = members
             .map(|(&operation, call)| Member {

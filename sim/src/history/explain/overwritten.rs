@@ -66,6 +66,26 @@ pub(super) fn weaker<D: Datatype>(initial: &D, part: &Part<D>, places: &[usize])
     Some(weaker)
 }
 
+/// The part with who wrote what its only operation saw, and who has overwritten it since, if the `whole` has
+/// both. They are not needed, for the operation alone condemns the whole; but a reader will ask for them.
+pub(super) fn with_writer<D: Datatype>(initial: &D, part: &Part<D>, whole: &Part<D>) -> Option<Part<D>> {
+    let &[index] = &part.indices[..] else { return None };
+    let operations = register::operations(initial, whole)?;
+    let place = whole.indices.binary_search(&index).ok()?;
+    let Some(RegisterOperation::Read(seen)) = operations[place] else { return None };
+    let ended = |place: usize| whole.calls[place].returned.as_ref().map(|(returned, _)| *returned);
+    let is_before = |writer: &usize| ended(*writer).is_some_and(|end| end < whole.calls[place].called);
+    let writes = |&writer: &usize| matches!(operations[writer], Some(RegisterOperation::Write(_)));
+    let writers = || (0..whole.calls.len()).filter(writes).filter(is_before);
+    let writes_it = |&writer: &usize| operations[writer].and_then(written) == Some(seen);
+    let writer = writers().filter(writes_it).max_by_key(|&writer| ended(writer))?;
+    let is_after = |&other: &usize| Some(whole.calls[other].called) > ended(writer);
+    let overwriter = writers().filter(is_after).max_by_key(|&other| whole.calls[other].called)?;
+    let mut places = [writer, overwriter, place];
+    places.sort_unstable();
+    Some(whole.choose(&places))
+}
+
 /// What an operation puts into the register, if it does.
 const fn written(operation: RegisterOperation) -> Option<u64> {
     match operation {
