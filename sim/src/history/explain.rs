@@ -28,9 +28,12 @@ use super::judge::{Calls, Limits, ORDER_BUDGET, OwnedCalls, Patience, is_explain
 use super::models::{Context, Datatype, container};
 use super::monitor::{Opinion, monitor};
 use crate::check::linearizability::{self, Reason, Refusal, Verdict};
+use crate::workload::RegisterOperation;
 
 /// How many configurations each question about a weakened history may cost.
 const QUESTION_BUDGET: u64 = 5_000;
+/// The same for the few about ends of a history, on which everything else depends.
+const TAIL_BUDGET: u64 = 50_000;
 /// How much work all such questions together may be: each costs the operations that it is about, and
 /// [`QUESTION_COST`] besides.
 const WORK: u64 = 3_000_000;
@@ -129,14 +132,14 @@ pub(super) fn by_refusal<D: Datatype>(
     // matter nothing is wrong with what it leaves.
     let cut = whole.cut_behind(refusal.operation);
     let patience = Patience::new(WORK);
-    let part = cut.tail(initial, |part| part.is_refuted(initial, &patience, limits));
+    let part = cut.tail(initial, |part| part.is_refuted(initial, TAIL_BUDGET, &patience, limits));
     let part = part.unwrap_or_else(|| {
         let is_wrong = is_explained(initial, &cut.calls, ORDER_BUDGET, limits) == Some(false);
         if is_wrong { cut } else { whole.clone() }
     });
     let part = part.minimal(initial, &patience, limits);
     let told = overwritten::with_writer(initial, &part, &whole);
-    let told = told.filter(|told| told.is_refuted(initial, &patience, limits));
+    let told = told.filter(|told| told.is_refuted(initial, QUESTION_BUDGET, &patience, limits));
     let part = told.unwrap_or(part);
     let partition = D::say_partition(context, refusal.partition);
     let finding = Finding {
@@ -344,10 +347,10 @@ impl<D: Datatype> Part<D> {
     }
 
     /// True if nothing explains it, if that is easily said.
-    fn is_refuted(&self, initial: &D, patience: &Patience, limits: Limits<'_>) -> bool {
+    fn is_refuted(&self, initial: &D, configurations: u64, patience: &Patience, limits: Limits<'_>) -> bool {
         !(limits.interrupted)()
             && patience.lasts(self.calls.len() as u64 + QUESTION_COST)
-            && is_explained(initial, &self.calls, QUESTION_BUDGET, limits) == Some(false)
+            && is_explained(initial, &self.calls, configurations, limits) == Some(false)
     }
 
     /// The part with nothing but the last returns, as few as are refuted: in most cases what is wrong is near
@@ -362,19 +365,18 @@ impl<D: Datatype> Part<D> {
             let mut early = returns[..returns.len() - size].to_vec();
             early.sort_unstable();
             let tail = self.weaker(initial, &early);
-            is_refuted(&tail).then_some(tail)
+            let blind = tail.weaker(initial, &tail.lookers(initial));
+            [blind, tail].into_iter().find(&is_refuted)
         })
     }
 
     /// Weakens the part until nothing more can be.
     fn minimal(self, initial: &D, patience: &Patience, limits: Limits<'_>) -> Self {
         let goes_on = || !(limits.interrupted)() && !patience.is_gone();
-        let is_refuted = |part: &Self| part.is_refuted(initial, patience, limits);
+        let is_refuted = |part: &Self| part.is_refuted(initial, QUESTION_BUDGET, patience, limits);
         let mut part = register::relevant(initial, &self, is_refuted).unwrap_or(self);
         // Most of what only looks is of no use, and what it saw is in the way of leaving that out.
-        let lookers = part.returns_but_last().into_iter();
-        let lookers: Vec<usize> =
-            lookers.filter(|&place| D::observes_only(&part.calls[place].operation)).collect();
+        let lookers = part.lookers(initial);
         let blind = part.weaker(initial, &lookers);
         if !lookers.is_empty() && is_refuted(&blind) {
             part = blind;
@@ -407,6 +409,18 @@ impl<D: Datatype> Part<D> {
     /// The places of the operations whose return is known.
     fn returns(&self) -> Vec<usize> {
         (0..self.calls.len()).filter(|&place| self.calls[place].returned.is_some()).collect()
+    }
+
+    /// The places of those whose return is known and that change nothing, without the latest return.
+    fn lookers(&self, initial: &D) -> Vec<usize> {
+        let operations = register::operations(initial, self);
+        let fails = |place: usize| {
+            let operation = operations.as_ref().and_then(|operations| operations[place]);
+            matches!(operation, Some(RegisterOperation::Mismatch(_)))
+        };
+        let mut places = self.returns_but_last();
+        places.retain(|&place| D::observes_only(&self.calls[place].operation) || fails(place));
+        places
     }
 
     /// The same without the latest return.
