@@ -84,7 +84,6 @@ fn bad_input_is_one_clear_line() {
         ("check . --model kv", ".: this is a folder"),
         ("check good.jsonl", "--model is needed: expected one of register, kv"),
         ("check good.jsonl --model register -o good.jsonl/page.html", "good.jsonl is no folder"),
-        ("check good.jsonl --model register -o no/x.html", "--output no/x.html: there is no folder no"),
         ("check good.jsonl --model semaphore --init x", "--init: expected the number of permits"),
         ("check --index good.jsonl", "good.jsonl: "),
     ] {
@@ -143,6 +142,78 @@ fn pages_are_written_whole() {
     assert!(page.contains("\"not linearizable\"") && page.trim_end().ends_with("</html>"));
     assert!(!page.contains("http://") || page.matches("http://").count() == 1, "only the name of SVG");
     assert_eq!(fs::read_dir(folder.join("pages")).unwrap().count(), 1);
+    // Folders that are missing are made, as everywhere.
+    assert_eq!(code(&sim(&folder, "check bad.jsonl --model register -o a/b/bad.html")), 1);
+    assert!(folder.join("a/b/bad.html").is_file());
+}
+
+#[test]
+fn nothing_to_check_is_no_pass() {
+    let folder = folder("histories/nothing");
+    fs::write(folder.join("empty.jsonl"), "").unwrap();
+    fs::write(folder.join("blank.jsonl"), "\n  \n").unwrap();
+    for arguments in
+        ["empty.jsonl --model register", "blank.jsonl --model queue --json", "- --model kv -o x.html"]
+    {
+        let output = sim(&folder, &format!("check {arguments}"));
+        assert_eq!((code(&output), out(&output)), (4, ""), "{arguments}");
+        assert!(
+            err(&output).contains("there is no operation in it, so nothing was checked"),
+            "{}",
+            err(&output)
+        );
+        assert_eq!(err(&output).lines().count(), 1, "{}", err(&output));
+    }
+    assert!(!folder.join("x.html").exists());
+}
+
+#[test]
+fn the_examples_of_the_help_run() {
+    let folder = folder("histories/help");
+    fs::write(folder.join("register.jsonl"), GOOD).unwrap();
+    fs::write(folder.join("queue.jsonl"), r#"{"call":1,"return":2,"op":{"type":"deq"}}"#).unwrap();
+    fs::create_dir(folder.join("histories")).unwrap();
+    fs::write(folder.join("histories/good.jsonl"), GOOD).unwrap();
+    let index = r#"[{"file":"good.jsonl","model":"register","linearizable":true}]"#;
+    fs::write(folder.join("histories/index.json"), index).unwrap();
+    let help = sim(&folder, "check --help");
+    let (_, examples) = out(&help).split_once("Examples:\n").unwrap();
+    let lines = examples.lines().take_while(|line| line.starts_with("  sim "));
+    let mut count = 0;
+    for line in lines {
+        // What comes after many blanks says what the example is about.
+        let line = line.trim_start().split("  ").next().unwrap();
+        for command in line.split("; ") {
+            let output = sim(&folder, command.strip_prefix("sim ").unwrap());
+            assert_eq!(code(&output), 0, "{command}: {}", err(&output));
+            count += 1;
+        }
+    }
+    assert_eq!(count, 6, "{examples}");
+}
+
+/// What is known is printed, even of operations of which it does not matter when they took effect.
+#[test]
+fn known_outcomes_are_not_called_unknown() {
+    let folder = folder("histories/known");
+    let lines = r#"{"client":0,"call":1,"return":2,"op":{"type":"enq","value":"a"}}
+{"client":1,"call":3,"return":4,"op":{"type":"enq","value":"b"}}
+{"client":2,"call":5,"return":6,"op":{"type":"deq"},"result":"b"}
+{"client":2,"call":7,"return":8,"op":{"type":"deq"},"result":"b"}"#;
+    fs::write(folder.join("queue.jsonl"), lines).unwrap();
+    let checked = sim(&folder, "check queue.jsonl --model queue");
+    assert_eq!(code(&checked), 1);
+    assert!(
+        out(&checked).contains("every outcome known") && !out(&checked).contains('?'),
+        "{}",
+        out(&checked)
+    );
+    assert!(out(&checked).contains("enq(b)  even if it took effect later, or never"), "{}", out(&checked));
+    let lines = r#"{"call":1,"return":2,"op":{"type":"release"},"result":true}"#;
+    fs::write(folder.join("mutex.jsonl"), lines).unwrap();
+    let checked = sim(&folder, "check mutex.jsonl --model mutex");
+    assert!(out(&checked).contains("a mutex that starts as free"), "{}", out(&checked));
+    assert!(out(&checked).contains("before any of them it is free"), "{}", out(&checked));
 }
 
 /// With the answer that the poll will get, the peek is at fault and nothing before it: where the outcome of the

@@ -85,14 +85,14 @@ at any time after its call, once, or never.
   semaphore  incr true; decr true, or false at zero
 
 Exits with 0 if the history is linearizable, 1 if it is not, 3 if time or memory ran out before that was
-certain, 2 if it cannot be read.
+certain, 2 if it cannot be read, 4 if it holds no operation: then nothing was run.
 
 Examples:
-  sim check history.jsonl --model register
-  sim check history.jsonl --model register --init 0 -o page.html
-  sim check history.jsonl --model queue --json
+  sim check register.jsonl --model register
+  sim check register.jsonl --model register --init 0 -o page.html
+  sim check queue.jsonl --model queue --json
   sim check --index histories/index.json                  a folder of histories with known verdicts
-  sim --seed 42 --history run.jsonl; sim check run.jsonl --model kv --init '[]'"
+  sim --seed 42 --history run.jsonl; sim check run.jsonl --model mutex"
 }
 
 /// Reads an initial value: JSON, or else the text itself.
@@ -116,11 +116,15 @@ pub(crate) fn run(args: &CheckArgs) -> u8 {
 }
 
 fn check_one(args: &CheckArgs, path: &Path) -> Result<Exit, String> {
-    if let Some(problem) = args.output.as_deref().and_then(no_place) {
+    if let Some(problem) = args.output.as_deref().and_then(|output| files::no_place("--output", output)) {
         return Err(problem);
     }
     let subject = subject(args, path)?;
     let case = judge(args, path, &subject)?;
+    if case.history.entries.is_empty() {
+        complain(&format!("{}: there is no operation in it, so nothing was checked", name(path)));
+        return Ok(Exit::NothingRun);
+    }
     if let Some(output) = &args.output {
         let page = page::page(&name(path), &case.history, &subject, &case.judgement);
         if let Err(problem) = files::replace(output, page.as_bytes()) {
@@ -131,15 +135,6 @@ fn check_one(args: &CheckArgs, path: &Path) -> Result<Exit, String> {
     let exit = exit(&case.judgement);
     let page = if args.json { json(path, &case, &subject, exit) } else { text(args, path, &case, &subject) };
     Ok(print(&page, exit))
-}
-
-/// Why there can be no page at `output`. A folder that is missing is more likely misspelt than wanted.
-fn no_place(output: &Path) -> Option<String> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-    files::no_place("--output", output).or_else(|| {
-        let folder = folder?.display();
-        Some(format!("--output {}: there is no folder {folder}", output.display()))
-    })
 }
 
 /// What the history is about: what the command line says, else what an index beside the history says.
@@ -260,9 +255,9 @@ fn explain(page: &mut String, history: &History, finding: &Finding) {
         if finding.has_all_ways { "Every order of them ends here:" } else { "Orders of them end here:" };
     writeln!(page, "\n{title}").expect("strings take everything");
     for way in finding.ways.iter().take(MOST_WAYS) {
-        let order = words::sequence(history, &way.order);
-        let order = if order.is_empty() { "nothing yet".to_owned() } else { order };
-        writeln!(page, "  {order} {} {}", styled(LABEL, "which leads to"), way.state)
+        let order = words::end_of_sequence(history, &way.order, MOST_MEMBERS);
+        let leads_to = if order.is_empty() { "before any of them it is" } else { " which leads to" };
+        writeln!(page, "  {order}{} {}", styled(LABEL, leads_to), way.state)
             .expect("strings take everything");
         for (operation, reason) in words::reasons(history, way) {
             let place = |index: usize| {
@@ -285,19 +280,22 @@ fn table(page: &mut String, history: &History, finding: &Finding) {
     let left_out = needed.len().saturating_sub(MOST_MEMBERS);
     let rows = needed[left_out..].iter().map(|member| {
         let entry = &history.entries[member.operation];
-        let returned = entry.returned.filter(|_| member.has_returned);
-        let operation = if member.has_returned {
-            words::in_short(history, member.operation)
-        } else {
-            format!("{} → ?", history.operation(member.operation))
+        let operation = match entry.returned {
+            Some(_) => words::in_short(history, member.operation),
+            None => format!("{} → ?", history.operation(member.operation)),
         };
-        let has_no_place = member.operation == finding.operation;
-        let mark = if has_no_place { "  ◀ has no place" } else { "" };
+        let mark = match () {
+            () if member.operation == finding.operation => "  ◀ has no place",
+            () if entry.returned.is_some() && !member.has_returned => {
+                "  even if it took effect later, or never"
+            }
+            () => "",
+        };
         [
             entry.line.to_string(),
             entry.client.map_or_else(String::new, |client| client.to_string()),
             history.time(entry.called).to_string(),
-            returned.map_or_else(|| "?".to_owned(), |returned| history.time(returned).to_string()),
+            entry.returned.map_or_else(|| "?".to_owned(), |returned| history.time(returned).to_string()),
             operation + mark,
         ]
     });

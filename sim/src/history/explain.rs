@@ -5,30 +5,42 @@
 //!
 //! * What comes after the first return that cannot be explained is cut off.
 //! * Operations that only look are left out.
-//! * Updates become ones of unknown outcome. They are never left out: who saw what they did would be wrong
-//!   for no reason. Two exceptions: of a container all operations on one value may be left out together, of
-//!   a register all on most values (see `register`).
+//! * Updates become ones of unknown outcome. They are not left out: who saw what they did would be wrong
+//!   for no reason. Three exceptions: of a container all operations on one value may be left out together, of
+//!   a register all on most values (see `register`), and what is overwritten before anybody looks (see
+//!   `overwritten`).
 //!
 //! That is bounded, by work and by the clock of whoever asks: a finding that is
 //! [cut short](Finding::is_cut_short) is right, but not as small as it might be.
 //!
-//! In the end nothing more can be taken away by itself. Of these few operations, every order that goes as far
+//! In the end nothing more can be taken away by itself. Where a single read is left, who wrote what it saw and
+//! who overwrote that are put back, for a reader will ask for them. Of these few operations, every order that goes as far
 //! as any is listed, with the reason why it goes no further.
 
+mod overwritten;
 mod register;
+#[cfg(test)]
+mod tests;
+
+use rustc_hash::FxHashSet;
 
 use super::judge::{Calls, Limits, ORDER_BUDGET, OwnedCalls, Patience, is_explained};
 use super::models::{Context, Datatype, container};
 use super::monitor::{Opinion, monitor};
 use crate::check::linearizability::{self, Reason, Refusal, Verdict};
+use crate::workload::RegisterOperation;
 
 /// How many configurations each question about a weakened history may cost.
 const QUESTION_BUDGET: u64 = 5_000;
+/// The same for the few about ends of a history, on which everything else depends.
+const TAIL_BUDGET: u64 = 50_000;
 /// How much work all such questions together may be: each costs the operations that it is about, and
 /// [`QUESTION_COST`] besides.
 const WORK: u64 = 3_000_000;
 /// What a question costs however few operations it is about.
 const QUESTION_COST: u64 = 5_000;
+/// How many returns the shortest end of a history has that is tried for what is wrong.
+const FIRST_TAIL: usize = 8;
 /// How many ways to explain the rest are described.
 const WAYS: usize = 8;
 
@@ -37,6 +49,8 @@ const WAYS: usize = 8;
 pub struct Finding {
     /// The part of the history that is at fault, if it has a name: a key, a value.
     pub partition: Option<String>,
+    /// The operations of that part, in ascending order, if it has a name.
+    pub part: Option<Vec<usize>>,
     /// The operation that cannot be placed.
     pub operation: usize,
     /// So many operations of the part, the first that returned, can be explained.
@@ -112,25 +126,38 @@ pub(super) fn by_refusal<D: Datatype>(
     refusal: &Refusal,
     limits: Limits<'_>,
 ) -> Finding {
-    let prefix = linearizability::longest_prefix(initial, calls, refusal, limits.budget(ORDER_BUDGET));
     let whole = Part::<D>::of_partition(calls, refusal.partition);
+    let indices = whole.indices.clone();
     // Later operations take part with the answers that they will get. A cut forgets these, and where they
     // matter nothing is wrong with what it leaves.
     let cut = whole.cut_behind(refusal.operation);
-    let is_wrong = is_explained(initial, &cut.calls, ORDER_BUDGET, limits) == Some(false);
-    let part = if is_wrong { cut } else { whole };
+    let patience = Patience::new(WORK);
+    let part = cut.tail(initial, |part| part.is_refuted(initial, TAIL_BUDGET, &patience, limits));
+    let part = part.unwrap_or_else(|| {
+        let is_wrong = is_explained(initial, &cut.calls, ORDER_BUDGET, limits) == Some(false);
+        if is_wrong { cut } else { whole.clone() }
+    });
+    let part = part.minimal(initial, &patience, limits);
+    let told = overwritten::with_writer(initial, &part, &whole);
+    let told = told.filter(|told| told.is_refuted(initial, QUESTION_BUDGET, &patience, limits));
+    let part = told.unwrap_or(part);
+    let partition = D::say_partition(context, refusal.partition);
     let finding = Finding {
-        partition: D::say_partition(context, refusal.partition),
+        part: partition.as_ref().map(|_| indices),
+        partition,
         operation: refusal.operation,
         placed: refusal.placed,
         is_longest: true,
-        prefix,
+        prefix: None,
         core: Vec::new(),
         ways: Vec::new(),
         has_all_ways: false,
         is_cut_short: false,
     };
-    finding.with_core(context, initial, part, limits)
+    let mut finding = finding.with_core(context, initial, part, &patience, limits);
+    // What matters comes first, for time may run out.
+    finding.prefix = linearizability::longest_prefix(initial, calls, refusal, limits.budget(ORDER_BUDGET));
+    finding
 }
 
 /// Explains a refusal of a monitor, which is about some operations of the history.
@@ -148,6 +175,7 @@ pub(super) fn by_core<D: Datatype>(
     let latest = core.iter().filter_map(returned).max().map_or(first.operation, |(_, index)| index);
     let finding = Finding {
         partition: None,
+        part: None,
         operation: if first.is_certain { first.operation } else { latest },
         placed: first.placed,
         is_longest: first.is_certain,
@@ -164,7 +192,9 @@ pub(super) fn by_core<D: Datatype>(
         Some(part) if first.is_certain => part,
         _ => whole.only(core),
     };
-    finding.with_core(context, initial, part, limits)
+    let patience = Patience::new(WORK);
+    let part = part.minimal(initial, &patience, limits);
+    finding.with_core(context, initial, part, &patience, limits)
 }
 
 impl Finding {
@@ -173,10 +203,9 @@ impl Finding {
         context: &Context<'_>,
         initial: &D,
         part: Part<D>,
+        patience: &Patience,
         limits: Limits<'_>,
     ) -> Self {
-        let patience = Patience::new(WORK);
-        let part = part.minimal(initial, &patience, limits);
         let members = part.indices.iter().zip(&part.calls);
         self.core = members
             .map(|(&operation, call)| Member {
@@ -192,10 +221,9 @@ impl Finding {
         }
         self.is_cut_short = patience.is_gone() || (limits.interrupted)();
         if !self.ways.is_empty() {
-            let ways = &self.ways;
-            let is_needed = |operation| ways.iter().any(|way| way.order.contains(&operation));
+            let needed: FxHashSet<usize> = self.ways.iter().flat_map(|way| &way.order).copied().collect();
             self.core.iter_mut().for_each(|member| {
-                member.is_needed = member.has_returned || is_needed(member.operation);
+                member.is_needed = member.has_returned || needed.contains(&member.operation);
             });
         }
         self
@@ -318,15 +346,41 @@ impl<D: Datatype> Part<D> {
         }
     }
 
+    /// True if nothing explains it, if that is easily said.
+    fn is_refuted(&self, initial: &D, configurations: u64, patience: &Patience, limits: Limits<'_>) -> bool {
+        !(limits.interrupted)()
+            && patience.lasts(self.calls.len() as u64 + QUESTION_COST)
+            && is_explained(initial, &self.calls, configurations, limits) == Some(false)
+    }
+
+    /// The part with nothing but the last returns, as few as are refuted: in most cases what is wrong is near
+    /// the end.
+    fn tail(&self, initial: &D, is_refuted: impl Fn(&Self) -> bool) -> Option<Self> {
+        let mut returns = self.returns();
+        returns.sort_by_key(|&place| {
+            (self.calls[place].returned.as_ref().map(|(returned, _)| *returned), self.indices[place])
+        });
+        let sizes = std::iter::successors(Some(FIRST_TAIL), |size| Some(4 * size));
+        sizes.take_while(|&size| size < returns.len()).find_map(|size| {
+            let mut early = returns[..returns.len() - size].to_vec();
+            early.sort_unstable();
+            let tail = self.weaker(initial, &early);
+            let blind = tail.weaker(initial, &tail.lookers(initial));
+            [blind, tail].into_iter().find(&is_refuted)
+        })
+    }
+
     /// Weakens the part until nothing more can be.
     fn minimal(self, initial: &D, patience: &Patience, limits: Limits<'_>) -> Self {
         let goes_on = || !(limits.interrupted)() && !patience.is_gone();
-        let is_refuted = |part: &Self| {
-            goes_on()
-                && patience.lasts(part.calls.len() as u64 + QUESTION_COST)
-                && is_explained(initial, &part.calls, QUESTION_BUDGET, limits) == Some(false)
-        };
+        let is_refuted = |part: &Self| part.is_refuted(initial, QUESTION_BUDGET, patience, limits);
         let mut part = register::relevant(initial, &self, is_refuted).unwrap_or(self);
+        // Most of what only looks is of no use, and what it saw is in the way of leaving that out.
+        let lookers = part.lookers(initial);
+        let blind = part.weaker(initial, &lookers);
+        if !lookers.is_empty() && is_refuted(&blind) {
+            part = blind;
+        }
         let mut size = part.returns().len().div_ceil(2);
         while size > 0 {
             let mut has_changed = false;
@@ -334,7 +388,7 @@ impl<D: Datatype> Part<D> {
             let mut returns = part.returns();
             while !returns.is_empty() && goes_on() {
                 let chunk: Vec<usize> = returns.drain(..size.min(returns.len())).collect();
-                let weaker = part.weaker(&chunk);
+                let weaker = part.weaker(initial, &chunk);
                 if is_refuted(&weaker) {
                     let indices: Vec<usize> = returns.iter().map(|&place| part.indices[place]).collect();
                     part = weaker;
@@ -357,14 +411,38 @@ impl<D: Datatype> Part<D> {
         (0..self.calls.len()).filter(|&place| self.calls[place].returned.is_some()).collect()
     }
 
+    /// The places of those whose return is known and that change nothing, without the latest return.
+    fn lookers(&self, initial: &D) -> Vec<usize> {
+        let operations = register::operations(initial, self);
+        let fails = |place: usize| {
+            let operation = operations.as_ref().and_then(|operations| operations[place]);
+            matches!(operation, Some(RegisterOperation::Mismatch(_)))
+        };
+        let mut places = self.returns_but_last();
+        places.retain(|&place| D::observes_only(&self.calls[place].operation) || fails(place));
+        places
+    }
+
+    /// The same without the latest return.
+    fn returns_but_last(&self) -> Vec<usize> {
+        let mut places = self.returns();
+        let end = |place: usize| self.calls[place].returned.as_ref().map(|(returned, _)| *returned);
+        let last = places.iter().copied().max_by_key(|&place| (end(place), place));
+        places.retain(|&place| Some(place) != last);
+        places
+    }
+
     /// The places of operations that are in it; both are in ascending order.
     fn places(&self, indices: &[usize]) -> Vec<usize> {
         indices.iter().filter_map(|index| self.indices.binary_search(index).ok()).collect()
     }
 
     /// Without the returns of the operations at these places, in ascending order; what only looks is left
-    /// out.
-    fn weaker(&self, places: &[usize]) -> Self {
+    /// out, and of a register what nobody sees.
+    fn weaker(&self, initial: &D, places: &[usize]) -> Self {
+        if let Some(weaker) = overwritten::weaker(initial, self, places) {
+            return weaker;
+        }
         let mut weaker = Self { indices: Vec::new(), calls: Vec::new() };
         for (place, (&index, call)) in self.indices.iter().zip(&self.calls).enumerate() {
             let mut call = call.clone();

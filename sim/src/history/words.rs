@@ -3,6 +3,8 @@
 use super::explain::{Finding, Way};
 use super::format::History;
 use super::judge::{Judgement, Subject};
+use super::models::ModelName;
+use super::value::Atom;
 
 /// The verdict in a word: `linearizable`, `not linearizable`, `gave up`.
 #[must_use]
@@ -24,7 +26,12 @@ pub fn about(history: &History, subject: &Subject) -> String {
         0 => "every outcome known".to_owned(),
         pending => format!("{pending} of unknown outcome"),
     };
-    let (model, init) = (subject.model.name(), &subject.init);
+    let model = subject.model.name();
+    let init = match (subject.model, &subject.init) {
+        (ModelName::Mutex, Atom::Null | Atom::Truth(false)) => "free".to_owned(),
+        (ModelName::Mutex, Atom::Truth(true)) => "taken".to_owned(),
+        (_, init) => init.to_string(),
+    };
     format!("a {model} that starts as {init}: {operations} of {clients}, {pending}")
 }
 
@@ -84,6 +91,14 @@ pub fn sequence(history: &History, order: &[usize]) -> String {
     order.iter().map(|&index| in_short(history, index)).collect::<Vec<_>>().join(", ")
 }
 
+/// The same of the last operations, so many at most, with the number of those before.
+#[must_use]
+pub fn end_of_sequence(history: &History, order: &[usize], most: usize) -> String {
+    let before = order.len().saturating_sub(most);
+    let last = sequence(history, &order[before..]);
+    if before > 0 { format!("{}, {last}", count(before, "operation", "operations")) } else { last }
+}
+
 /// An operation with its answer, if that says anything: `write(r, 1)`, `read(r) → 1`.
 #[must_use]
 pub fn in_short(history: &History, index: usize) -> String {
@@ -100,15 +115,16 @@ pub fn in_short(history: &History, index: usize) -> String {
 /// the reason; then, in one go, those that could be next and do not help.
 #[must_use]
 pub fn reasons(history: &History, way: &Way) -> Vec<(Option<usize>, String)> {
-    /// Of how many that do not help the reason is told.
+    /// Of how many that do not help the reason is told, if there are more than one besides.
     const MOST: usize = 2;
     let (idle, wrong): (Vec<_>, Vec<_>) = way.reasons.iter().partition(|reason| reason.does_not_help);
     let mut all: Vec<_> = wrong.iter().map(|reason| (Some(reason.operation), reason.text.clone())).collect();
-    all.extend(idle.iter().take(MOST).map(|reason| (Some(reason.operation), reason.text.clone())));
-    let rest = idle.len().saturating_sub(MOST);
+    let told = if idle.len() == MOST + 1 { idle.len() } else { idle.len().min(MOST) };
+    all.extend(idle[..told].iter().map(|reason| (Some(reason.operation), reason.text.clone())));
+    let rest = idle.len() - told;
     if rest > 0 {
         let lines: Vec<_> =
-            idle[MOST..].iter().map(|reason| history.entries[reason.operation].line).collect();
+            idle[told..].iter().map(|reason| history.entries[reason.operation].line).collect();
         let lines = lines.iter().take(12).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let dots = if rest > 12 { ", …" } else { "" };
         all.push((

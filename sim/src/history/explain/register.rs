@@ -53,7 +53,7 @@ pub(super) fn relevant<D: Datatype>(
 }
 
 /// What each operation does to the register; nothing if it only looks and its outcome is unknown.
-fn operations<D: Datatype>(initial: &D, part: &Part<D>) -> Option<Vec<Option<RegisterOperation>>> {
+pub(super) fn operations<D: Datatype>(initial: &D, part: &Part<D>) -> Option<Vec<Option<RegisterOperation>>> {
     let partition = D::partition(&part.calls.first()?.operation);
     initial.register_value(partition)?;
     let mut operations = Vec::with_capacity(part.calls.len());
