@@ -131,7 +131,8 @@ impl Liveness {
         }
     }
 
-    /// L1 to L4: the time is up.
+    /// L1 to L5: the time is up. What is wrong is named by what comes first; the rest follows from it, and is
+    /// reported where that is not.
     fn overdue(&self, core: &[Seen], waiting: &[u16], findings: &mut Findings) {
         let named = |holds: &dyn Fn(&Seen) -> bool| -> Vec<u16> {
             core.iter().filter(|seen| holds(seen)).map(|seen| seen.replica.into()).collect()
@@ -142,21 +143,18 @@ impl Liveness {
         if !recovering.is_empty() {
             let witness = format!("{} did not recover: {state}", names('r', &recovering));
             findings.add(Property::L3, "not recovered", witness);
-        } else if !waiting.is_empty() {
-            findings.add(
-                self.or_l9(Property::L1),
-                "no answer",
-                format!("{} got no answer: {state}", names('c', waiting)),
-            );
-        } else if !fetching.is_empty() {
+        }
+        if !waiting.is_empty() {
+            let witness = format!("{} got no answer: {state}", names('c', waiting));
+            findings.add(self.or_l9(Property::L1), "no answer", witness);
+        }
+        if !fetching.is_empty() {
             let witness = format!("{} waits for state: {state}", names('r', &fetching));
             findings.add(Property::L4, "state transfer without end", witness);
-        } else if Liveness::converged(core) {
-            findings.add(
-                self.or_l9(Property::L5),
-                "no stable view",
-                format!("the core agrees, but in no view for long: {state}"),
-            );
+        }
+        if Liveness::converged(core) {
+            let witness = format!("the core agrees, but in no view for long: {state}");
+            findings.add(self.or_l9(Property::L5), "no stable view", witness);
         } else {
             findings.add(Property::L2, "no convergence", format!("the core does not agree: {state}"));
         }

@@ -1,7 +1,7 @@
 //! The checks themselves on trial: each is switched off in turn, and what it found is hunted again.
 //!
 //! Only hunts that the check had ended are made again, and from the seed that ended them: up to there
-//! nothing was seen, so nothing changes. A bug that is not found in a few times as many seeds as with all
+//! nothing was seen, so nothing changes. A bug that is not found in twice as many seeds as with all
 //! checks on counts as not found.
 
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ use crate::bugs::Bug;
 use crate::check::{Properties, Property};
 
 /// How many times as many seeds may be needed without a check as with it.
-pub const PATIENCE: u64 = 4;
+pub const PATIENCE: u64 = 2;
 /// How many seeds are tried at least.
 const SEEDS_MIN: u64 = 100;
 

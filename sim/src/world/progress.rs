@@ -224,6 +224,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 let checks = &mut self.environment.checks;
                 let views = checks.views_started();
                 liveness.look(now, &seen, &waiting, views, &mut checks.findings);
+                if now >= liveness.bound() {
+                    // Where what is wrong is not to be reported, waiting longer shows nothing else.
+                    self.phase = Phase::Over;
+                }
             }
             Phase::Stuck { until, calls_before, demanded } => {
                 // An answer that was on its way may still complete a recovery.
