@@ -36,6 +36,7 @@ struct Counter<F> {
 impl<F: Flaw> Service for Counter<F> {
     type Operation = Operation;
     type Response = u64;
+    type SnapshotPart = (u64, u64);
 
     fn execute(&mut self, operation: &Operation) -> u64 {
         match operation {
@@ -46,6 +47,14 @@ impl<F: Flaw> Service for Counter<F> {
             }
             Operation::Read => F::read(self.value, self.before),
         }
+    }
+
+    fn snapshot(&self) -> Vec<(u64, u64)> {
+        vec![(self.value, self.before)]
+    }
+
+    fn restore(&mut self, parts: &[(u64, u64)]) {
+        (self.value, self.before) = parts[0];
     }
 }
 
