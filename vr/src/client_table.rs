@@ -114,6 +114,14 @@ impl<R> ClientTable<R> {
         Some(self.sessions.remove(session_to_evict(&last_used)?).client)
     }
 
+    /// Replaces the replicated part by that of a checkpoint. What is in flight is to be derived anew.
+    pub(crate) fn restore(&mut self, sessions: &[Session<R>])
+    where
+        R: Clone,
+    {
+        self.sessions = sessions.to_vec();
+    }
+
     /// Marks what `request` asks for as in flight.
     pub(crate) fn mark_in_flight<O>(&mut self, request: &Request<O>) {
         match request.body {

@@ -105,6 +105,15 @@ pub struct Options {
     /// How many client sessions the client table holds; one more evicts the one that has been idle for
     /// the largest number of operations. At least 1, and part of the replicated state: the same everywhere.
     pub sessions_max: usize,
+    /// After how many operations a checkpoint is taken and the log in front of the one before dropped; zero:
+    /// never, and the log is kept whole. May differ between replicas.
+    pub checkpoint_interval: u64,
+    /// How many operations before the latest checkpoint the log keeps at least, so that who is a little behind
+    /// needs no checkpoint.
+    pub log_margin: u64,
+    /// How many operations that are known to be committed DoViewChange, StartView and RecoveryResponse bring
+    /// along, for those who know of fewer. Who lacks more asks for it.
+    pub suffix_margin: u64,
 }
 
 /// What is wrong with [`Options`].
@@ -174,6 +183,9 @@ impl Default for Options {
             backoff_limit: 4,
             pipeline_max: 64,
             sessions_max: 64,
+            checkpoint_interval: 1_024,
+            log_margin: 1_024,
+            suffix_margin: 128,
         }
     }
 }

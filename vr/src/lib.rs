@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod checkpoint;
 mod client;
 mod client_table;
 mod configuration;
@@ -14,13 +15,15 @@ mod rules;
 mod service;
 mod types;
 
+pub use checkpoint::{Checkpoint, Content};
 pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, NotReady};
 pub use client_table::{ClientTable, Registration, Session};
 pub use configuration::{Configuration, InvalidGroupSize, InvalidOptions, MAX_REPLICAS, Options};
 pub use log::{Entry, Log};
 pub use message::{
-    Commit, DoViewChange, GetState, Message, MessageKind, NewState, Nonce, Payload, Prepare, PrepareOk,
-    Recovery, RecoveryResponse, Reply, ReplyBody, Request, RequestBody, StartView, StartViewChange,
+    CheckpointPart, Commit, DoViewChange, GetCheckpoint, GetState, Message, MessageKind, NewState, Nonce,
+    Payload, Prepare, PrepareOk, Recovery, RecoveryResponse, Reply, ReplyBody, Request, RequestBody,
+    StartView, StartViewChange,
 };
 pub use outbox::{Execution, Ignored, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};

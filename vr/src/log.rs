@@ -26,38 +26,65 @@ impl<O> Clone for Entry<O> {
 
 const CHUNK: usize = 128;
 
-/// The entries `1..=last` of a replica's log.
+/// The entries `start + 1..=last` of a replica's log. What comes before is in a checkpoint, or was not
+/// sent along.
 #[derive(Debug)]
 pub struct Log<O> {
+    /// The op-number before the first entry.
+    start: OpNumber,
+    /// The op-number before the first place in `sealed`: at most `start`, and less than a chunk before it.
+    base: OpNumber,
     sealed: Vec<Arc<[Entry<O>]>>,
     open: Vec<Entry<O>>,
 }
 
 impl<O> Clone for Log<O> {
     fn clone(&self) -> Self {
-        Self { sealed: self.sealed.clone(), open: self.open.clone() }
+        Self { start: self.start, base: self.base, sealed: self.sealed.clone(), open: self.open.clone() }
     }
 }
 
 impl<O> Default for Log<O> {
     fn default() -> Self {
-        Self { sealed: Vec::new(), open: Vec::new() }
+        Self::after(OpNumber::ZERO)
     }
 }
 
 impl<O> Log<O> {
-    /// The op-number of the last entry; zero for an empty log.
+    /// An empty log whose first entry will come after `start`.
+    #[must_use]
+    pub const fn after(start: OpNumber) -> Self {
+        Self { start, base: start, sealed: Vec::new(), open: Vec::new() }
+    }
+
+    /// The op-number before the first entry: zero while nothing was dropped in front.
+    #[inline]
+    #[must_use]
+    pub const fn start(&self) -> OpNumber {
+        self.start
+    }
+
+    /// The op-number of the last entry; that before the first one if there is none.
     #[inline]
     #[must_use]
     pub fn last(&self) -> OpNumber {
-        OpNumber((self.sealed.len() * CHUNK + self.open.len()) as u64)
+        OpNumber(self.base.0 + (self.sealed.len() * CHUNK + self.open.len()) as u64)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.last().0 - self.start.0
     }
 
     /// The entry at `op_number`, if the log has one.
     #[inline]
     #[must_use]
     pub fn get(&self, op_number: OpNumber) -> Option<&Entry<O>> {
-        let index = usize::try_from(op_number.0.checked_sub(1)?).ok()?;
+        if op_number <= self.start {
+            return None;
+        }
+        let index = usize::try_from(op_number.0 - self.base.0 - 1).ok()?;
         match self.sealed.get(index / CHUNK) {
             Some(chunk) => Some(&chunk[index % CHUNK]),
             None => self.open.get(index - self.sealed.len() * CHUNK),
@@ -82,10 +109,11 @@ impl<O> Log<O> {
     /// Drops every entry after `last_kept`.
     ///
     /// # Panics
-    /// If the log ends before `last_kept`.
+    /// If the log ends before `last_kept`, or begins after it.
     pub fn truncate(&mut self, last_kept: OpNumber) {
         assert!(last_kept <= self.last(), "truncate to {last_kept}, but the log ends at {}", self.last());
-        let kept = last_kept.0 as usize;
+        assert!(last_kept >= self.start, "truncate to {last_kept}, but the log begins after {}", self.start);
+        let kept = (last_kept.0 - self.base.0) as usize;
         if kept / CHUNK < self.sealed.len() {
             self.open.clear();
             self.open.extend_from_slice(&self.sealed[kept / CHUNK][..kept % CHUNK]);
@@ -95,7 +123,33 @@ impl<O> Log<O> {
         }
     }
 
+    /// Drops every entry up to `through`.
+    ///
+    /// # Panics
+    /// If the log ends before `through`.
+    pub fn compact(&mut self, through: OpNumber) {
+        assert!(through <= self.last(), "compact to {through}, but the log ends at {}", self.last());
+        if through <= self.start {
+            return;
+        }
+        self.start = through;
+        let chunks = ((through.0 - self.base.0) as usize / CHUNK).min(self.sealed.len());
+        self.sealed.drain(..chunks);
+        self.base.0 += (chunks * CHUNK) as u64;
+    }
+
+    /// The end of the log, with the entries after `after` if it reaches back so far.
+    #[must_use]
+    pub fn suffix(&self, after: OpNumber) -> Self {
+        let mut end = self.clone();
+        end.compact(after.min(self.last()));
+        end
+    }
+
     /// The entries after `after`, in order.
+    ///
+    /// # Panics
+    /// While iterating, if the log begins after `after`.
     pub fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = (OpNumber, &Entry<O>)> {
         (after.0 + 1..=self.last().0).map(|number| {
             let op_number = OpNumber(number);
@@ -106,8 +160,12 @@ impl<O> Log<O> {
     /// The last op-number up to which this log and `other` hold the same entries, given that they agree
     /// up to `known`. A view's primary gives an op-number to one request only, so entries that were
     /// created in the same view at the same position are the same entry.
+    ///
+    /// # Panics
+    /// If one of the logs begins after `known`.
     #[must_use]
     pub fn common_prefix(&self, other: &Self, known: OpNumber) -> OpNumber {
+        assert!(known >= self.start.max(other.start), "logs that agree up to {known}, and begin after it");
         let mut common = known;
         let end = self.last().min(other.last());
         while common < end
@@ -160,6 +218,41 @@ mod tests {
                 assert_eq!(addresses(&shared), (1..=length).collect::<Vec<_>>(), "a clone is not touched");
             }
         }
+    }
+
+    #[test]
+    fn what_was_dropped_in_front_changes_no_position() {
+        for length in [1, 127, 128, 129, 300] {
+            for through in [0, 1, 126, 127, 128, 129, 255, 256, 299].into_iter().filter(|&at| at <= length) {
+                let whole = filled(length);
+                let mut log = whole.clone();
+                log.compact(OpNumber(through / 2));
+                log.compact(OpNumber(through));
+                assert_eq!((log.start(), log.last()), (OpNumber(through), OpNumber(length)));
+                assert_eq!(log.length(), length - through);
+                assert!(log.get(OpNumber(through)).is_none());
+                let held: Vec<u64> =
+                    log.entries_after(log.start()).map(|(_, entry)| entry.request.address.0).collect();
+                assert_eq!(held, (through + 1..=length).collect::<Vec<_>>());
+                let suffix = whole.suffix(OpNumber(through));
+                assert_eq!((suffix.start(), suffix.last()), (log.start(), log.last()));
+                log.truncate(log.start());
+                assert_eq!(log.append(entry(1, 7)), OpNumber(through + 1));
+                assert_eq!(log.get(OpNumber(through + 1)).unwrap().view, View(1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_may_begin_anywhere() {
+        let mut log = Log::after(OpNumber(1_000));
+        assert_eq!(log.last(), OpNumber(1_000));
+        for number in 1_001..=1_300 {
+            assert_eq!(log.append(entry(0, number)), OpNumber(number));
+        }
+        assert_eq!(log.get(OpNumber(1_200)).unwrap().request.address, ClientAddress(1_200));
+        assert_eq!(log.suffix(OpNumber(5)).start(), OpNumber(1_000));
+        assert_eq!(log.suffix(OpNumber(2_000)).length(), 0);
     }
 
     #[test]

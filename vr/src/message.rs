@@ -3,9 +3,12 @@
 //! Messages between replicas carry who sent them, in which incarnation, and the view the sender was in:
 //! those three are in [`Message`]; what is special to a kind is in its own type.
 
+use std::fmt;
 use std::sync::Arc;
 
+use crate::checkpoint::Content;
 use crate::log::{Entry, Log};
+use crate::service::Service;
 use crate::types::{
     ClientAddress, ClientId, CommitNumber, Incarnation, OpNumber, ReplicaId, RequestNumber, View,
 };
@@ -76,9 +79,8 @@ pub enum ReplyBody<R> {
     },
 }
 
-/// A message from one replica to another.
-#[derive(Clone, Debug)]
-pub struct Message<O> {
+/// A message from one replica to another, in a group that runs the service `S`.
+pub struct Message<S: Service> {
     /// Who sent it.
     pub from: ReplicaId,
     /// The sender's incarnation. What an incarnation promised is void once the replica has crashed
@@ -87,14 +89,13 @@ pub struct Message<O> {
     /// The view the sender was in (0 while it recovers).
     pub view: View,
     /// What it says.
-    pub payload: Payload<O>,
+    pub payload: Payload<S>,
 }
 
 /// What replicas tell each other.
-#[derive(Clone, Debug)]
-pub enum Payload<O> {
+pub enum Payload<S: Service> {
     /// See [`Prepare`].
-    Prepare(Prepare<O>),
+    Prepare(Prepare<S::Operation>),
     /// See [`PrepareOk`].
     PrepareOk(PrepareOk),
     /// See [`Commit`].
@@ -102,19 +103,23 @@ pub enum Payload<O> {
     /// See [`StartViewChange`].
     StartViewChange(StartViewChange),
     /// See [`DoViewChange`].
-    DoViewChange(Box<DoViewChange<O>>),
+    DoViewChange(Box<DoViewChange<S::Operation>>),
     /// See [`StartView`].
-    StartView(Arc<StartView<O>>),
+    StartView(Arc<StartView<S::Operation>>),
     /// See [`Recovery`].
     Recovery(Recovery),
     /// See [`RecoveryResponse`].
-    RecoveryResponse(Box<RecoveryResponse<O>>),
+    RecoveryResponse(Box<RecoveryResponse<S::Operation>>),
     /// See [`GetState`].
     GetState(GetState),
     /// See [`NewState`].
-    NewState(Box<NewState<O>>),
+    NewState(Box<NewState<S::Operation>>),
+    /// See [`GetCheckpoint`].
+    GetCheckpoint(GetCheckpoint),
+    /// See [`CheckpointPart`].
+    CheckpointPart(Box<CheckpointPart<S>>),
     /// A client's request, passed on by a backup to the primary.
-    Request(Arc<Request<O>>),
+    Request(Arc<Request<S::Operation>>),
 }
 
 /// Primary to backups: put this entry at this op-number (paper, section 4.1, step 3).
@@ -155,7 +160,7 @@ pub struct StartViewChange {
 /// To the primary of the new view: my log, and what it is worth (section 4.2, step 2).
 #[derive(Clone, Debug)]
 pub struct DoViewChange<O> {
-    /// The sender's log.
+    /// The sender's log, or as much of its end as the new primary should need (section 5.3).
     pub log: Log<O>,
     /// The last view in which the sender's status was normal.
     pub last_normal_view: View,
@@ -168,8 +173,11 @@ pub struct DoViewChange<O> {
 /// Primary of the new view to all: the view begins with this log (section 4.2, step 4).
 #[derive(Clone, Debug)]
 pub struct StartView<O> {
-    /// The log of the new view.
+    /// The log of the new view, or as much of its end as a backup should need (section 5.3).
     pub log: Log<O>,
+    /// The last normal view of whose log it is: who was last normal there too can go on from what it holds of
+    /// that view, also where it does not know it to be committed.
+    pub last_normal_view: View,
     /// The primary's commit-number.
     pub commit_number: CommitNumber,
 }
@@ -221,6 +229,35 @@ pub struct NewState<O> {
     pub commit_number: CommitNumber,
 }
 
+impl<O> NewState<O> {
+    /// The op-number of the last entry; that before the first one if there is none.
+    #[must_use]
+    pub fn last(&self) -> OpNumber {
+        OpNumber(self.after.0 + self.entries.len() as u64)
+    }
+}
+
+/// To any replica: send me a checkpoint that you hold, from this piece on.
+#[derive(Clone, Copy, Debug)]
+pub struct GetCheckpoint {
+    /// Which one: it was taken at this op-number. If it is gone, a later one is as good.
+    pub op_number: OpNumber,
+    /// The first piece that is missing, from 0.
+    pub part: usize,
+}
+
+/// An answer to [`GetCheckpoint`], or to a [`GetState`] for entries that are no longer in the log.
+pub struct CheckpointPart<S: Service> {
+    /// The op-number at which the checkpoint was taken.
+    pub op_number: OpNumber,
+    /// Which piece of it this is, from 0.
+    pub part: usize,
+    /// How many there are.
+    pub parts: usize,
+    /// The piece.
+    pub content: Content<S>,
+}
+
 /// The kinds of messages between replicas, without their contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is the payload of the same name")]
@@ -235,10 +272,21 @@ pub enum MessageKind {
     RecoveryResponse,
     GetState,
     NewState,
+    GetCheckpoint,
+    CheckpointPart,
     Request,
 }
 
-impl<O> Payload<O> {
+impl MessageKind {
+    /// Whether messages of this kind bring state to who has asked for it.
+    #[inline]
+    #[must_use]
+    pub const fn is_state(self) -> bool {
+        matches!(self, Self::NewState | Self::CheckpointPart)
+    }
+}
+
+impl<S: Service> Payload<S> {
     /// The kind of the message.
     #[inline]
     #[must_use]
@@ -254,7 +302,81 @@ impl<O> Payload<O> {
             Self::RecoveryResponse(_) => MessageKind::RecoveryResponse,
             Self::GetState(_) => MessageKind::GetState,
             Self::NewState(_) => MessageKind::NewState,
+            Self::GetCheckpoint(_) => MessageKind::GetCheckpoint,
+            Self::CheckpointPart(_) => MessageKind::CheckpointPart,
             Self::Request(_) => MessageKind::Request,
         }
+    }
+}
+
+// Derived, these would ask the service itself to be cloned and shown, which need not be possible.
+
+impl<S: Service> Clone for Message<S> {
+    #[inline]
+    fn clone(&self) -> Self {
+        let Self { from, incarnation, view, payload } = self;
+        Self { from: *from, incarnation: *incarnation, view: *view, payload: payload.clone() }
+    }
+}
+
+impl<S: Service> Clone for Payload<S> {
+    #[inline]
+    fn clone(&self) -> Self {
+        match self {
+            Self::Prepare(inner) => Self::Prepare(inner.clone()),
+            Self::PrepareOk(inner) => Self::PrepareOk(*inner),
+            Self::Commit(inner) => Self::Commit(*inner),
+            Self::StartViewChange(inner) => Self::StartViewChange(*inner),
+            Self::DoViewChange(inner) => Self::DoViewChange(inner.clone()),
+            Self::StartView(inner) => Self::StartView(Arc::clone(inner)),
+            Self::Recovery(inner) => Self::Recovery(*inner),
+            Self::RecoveryResponse(inner) => Self::RecoveryResponse(inner.clone()),
+            Self::GetState(inner) => Self::GetState(*inner),
+            Self::NewState(inner) => Self::NewState(inner.clone()),
+            Self::GetCheckpoint(inner) => Self::GetCheckpoint(*inner),
+            Self::CheckpointPart(inner) => Self::CheckpointPart(inner.clone()),
+            Self::Request(inner) => Self::Request(Arc::clone(inner)),
+        }
+    }
+}
+
+impl<S: Service> Clone for CheckpointPart<S> {
+    fn clone(&self) -> Self {
+        let Self { op_number, part, parts, content } = self;
+        Self { op_number: *op_number, part: *part, parts: *parts, content: content.clone() }
+    }
+}
+
+impl<S: Service> fmt::Debug for Message<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, incarnation, view, payload } = self;
+        write!(formatter, "{from} ({incarnation}) in view {view}: {payload:?}")
+    }
+}
+
+impl<S: Service> fmt::Debug for Payload<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare(inner) => inner.fmt(formatter),
+            Self::PrepareOk(inner) => inner.fmt(formatter),
+            Self::Commit(inner) => inner.fmt(formatter),
+            Self::StartViewChange(inner) => inner.fmt(formatter),
+            Self::DoViewChange(inner) => inner.fmt(formatter),
+            Self::StartView(inner) => inner.fmt(formatter),
+            Self::Recovery(inner) => inner.fmt(formatter),
+            Self::RecoveryResponse(inner) => inner.fmt(formatter),
+            Self::GetState(inner) => inner.fmt(formatter),
+            Self::NewState(inner) => inner.fmt(formatter),
+            Self::GetCheckpoint(inner) => inner.fmt(formatter),
+            Self::CheckpointPart(inner) => inner.fmt(formatter),
+            Self::Request(inner) => inner.fmt(formatter),
+        }
+    }
+}
+
+impl<S: Service> fmt::Debug for CheckpointPart<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { op_number, part, parts, content } = self;
+        write!(formatter, "CheckpointPart {{ op_number: {op_number}, part: {part} of {parts}, {content:?} }}")
     }
 }

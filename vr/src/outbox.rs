@@ -1,5 +1,6 @@
 //! Where a replica writes its effects: messages, replies, and what it has to tell of itself.
 
+use crate::checkpoint::Checkpoint;
 use crate::client_table::Registration;
 use crate::log::Entry;
 use crate::message::{Message, Reply};
@@ -10,7 +11,7 @@ use crate::types::{ClientAddress, CommitNumber, Incarnation, OpNumber, ReplicaId
 /// replica's progress to whoever wants to know: an application its role, a harness everything.
 pub trait Outbox<S: Service> {
     /// Send `message` to another replica. It may be lost, delayed, repeated, overtaken.
-    fn send(&mut self, to: ReplicaId, message: Message<S::Operation>);
+    fn send(&mut self, to: ReplicaId, message: Message<S>);
 
     /// Send `reply` to a client.
     fn reply(&mut self, to: ClientAddress, reply: Reply<S::Response>);
@@ -28,6 +29,22 @@ pub trait Outbox<S: Service> {
     /// A committed entry was executed.
     fn executed(&mut self, execution: Execution<'_, S>) {
         let _ = execution;
+    }
+
+    /// A checkpoint was taken of what is executed. A program that keeps state on disk might keep it there.
+    fn checkpoint_taken(&mut self, checkpoint: &Checkpoint<S>) {
+        let _ = checkpoint;
+    }
+
+    /// The log's entries up to `through` were dropped: they are in a checkpoint.
+    fn compacted(&mut self, through: OpNumber) {
+        let _ = through;
+    }
+
+    /// A checkpoint from another replica has taken the place of the state and of the whole log. `service` is
+    /// what came of it.
+    fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<S>, service: &S) {
+        let _ = (checkpoint, service);
     }
 
     /// The replica's role or view is another one now.
@@ -150,6 +167,12 @@ pub enum Ignored {
     LateNewState,
     /// A NewState that begins after the end of the log.
     NewStateWithGap,
+    /// A NewState that ends before what a recovery needs.
+    ShortNewState,
+    /// A piece of a checkpoint that nobody waits for any more.
+    LateCheckpoint,
+    /// A question for a checkpoint by a replica that needs none: the log is whole here.
+    NoCheckpoint,
     /// A request that was superseded by a later one of its session.
     SupersededRequest,
     /// A request that is already in the log.
@@ -208,5 +231,23 @@ pub enum RarePath {
     EvictedInLog,
     /// A request was turned away because too many operations are in flight.
     PipelineFull,
+    /// A checkpoint was fetched from another replica, and waits for the log after it.
+    CheckpointFetched,
+    /// A checkpoint was given up in the middle for a later one.
+    CheckpointSuperseded,
+    /// A backup that had missed more of its view than the others' logs hold went on from a checkpoint.
+    CheckpointInView,
+    /// A replica caught up with a later view from a checkpoint.
+    CheckpointIntoLaterView,
+    /// A replica recovered from a checkpoint.
+    CheckpointAtRecovery,
+    /// A new primary needed a checkpoint to start its view.
+    CheckpointAtViewStart,
+    /// A new primary fetched what was missing between its log and the end of the best one.
+    LogFetchedForView,
+    /// A StartView brought less of the log than its receiver lacked.
+    StartViewTooShort,
+    /// A recovery had its answers, and fetched the log that they told of.
+    LogFetchedForRecovery,
 }
 }

@@ -5,8 +5,9 @@
 //! else happens: no clock is read, nothing random is drawn, nothing is sent but through the outbox.
 //!
 //! The sub-protocols are in the files beside: [`normal`], [`view_change`], [`recovery`],
-//! [`state_transfer`]. Each handler opens with the reasons to ignore a message, by name.
+//! [`state_transfer`], [`checkpoint`]. Each handler opens with the reasons to ignore a message, by name.
 
+mod checkpoint;
 mod normal;
 mod recovery;
 mod state_transfer;
@@ -14,16 +15,18 @@ mod view_change;
 
 use std::sync::Arc;
 
+use crate::checkpoint::Checkpoint;
 use crate::client_table::ClientTable;
 use crate::configuration::{Configuration, Options};
 use crate::entropy::Entropy;
 use crate::log::{Entry, Log};
 use crate::message::{Message, MessageKind, Payload, Reply, ReplyBody, Request};
 use crate::outbox::{Ignored, Outbox, Role};
-use crate::rules::{Rules, Standard};
+use crate::rules::{HeldState, Rules, Standard};
 use crate::service::Service;
 use crate::types::{ClientAddress, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, View};
 
+use checkpoint::Checkpoints;
 use normal::{Backup, Primary};
 use recovery::Recovering;
 use state_transfer::Transfer;
@@ -61,6 +64,7 @@ pub struct Replica<S: Service, R: Rules = Standard> {
     commit_number: CommitNumber,
     client_table: ClientTable<S::Response>,
     service: S,
+    checkpoints: Checkpoints<S>,
 
     /// What each backup has acknowledged in this view.
     acknowledged: Box<[OpNumber]>,
@@ -147,6 +151,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             commit_number: CommitNumber::ZERO,
             client_table: ClientTable::default(),
             service,
+            checkpoints: Checkpoints::none(),
             acknowledged: vec![OpNumber::ZERO; group.size()].into(),
             proposals: Proposals::none(group),
             transfer: None,
@@ -159,7 +164,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     // ---- Inputs ----------------------------------------------------------------------------------
 
     /// A message from another replica.
-    pub fn on_message(&mut self, now: Instant, message: Message<S::Operation>, outbox: &mut impl Outbox<S>) {
+    pub fn on_message(&mut self, now: Instant, message: Message<S>, outbox: &mut impl Outbox<S>) {
         self.telling_role_changes(outbox, |replica, outbox| replica.receive(now, message, outbox));
     }
 
@@ -201,13 +206,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
-    fn receive(&mut self, now: Instant, message: Message<S::Operation>, outbox: &mut impl Outbox<S>) {
+    fn receive(&mut self, now: Instant, message: Message<S>, outbox: &mut impl Outbox<S>) {
         let Message { from, incarnation, view, payload } = message;
         let kind = payload.kind();
         if !self.group.contains(from) || from == self.id {
             return outbox.ignored(Ignored::NotFromAMember);
         }
-        if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) {
+        let is_awaited = self.transfer.is_some() && kind.is_state();
+        if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) && !is_awaited {
             return outbox.ignored(Ignored::Recovering);
         }
         if !self.rules.hears_incarnation(incarnation, self.incarnations[from.index()]) {
@@ -232,7 +238,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 self.on_recovery_response(now, from, incarnation, view, *response, outbox);
             }
             Payload::GetState(get) => self.on_get_state(from, get, outbox),
-            Payload::NewState(state) => self.on_new_state(now, view, &state, outbox),
+            Payload::NewState(state) => self.on_new_state(now, from, view, &state, outbox),
+            Payload::GetCheckpoint(get) => self.on_get_checkpoint(from, get, outbox),
+            Payload::CheckpointPart(part) => self.on_checkpoint_part(now, from, *part, outbox),
             Payload::Request(request) => self.on_passed_on_request(now, request, outbox),
         }
     }
@@ -318,6 +326,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         &self.service
     }
 
+    /// The latest checkpoint that this replica took or was sent.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint<S>> {
+        self.checkpoints.latest().map(|latest| &**latest)
+    }
+
     /// Whether the replica is waiting for state from another one.
     #[must_use]
     pub fn is_fetching(&self) -> bool {
@@ -342,6 +356,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(crate) fn enter_normal(&mut self, now: Instant) {
         self.proposals.clear();
         self.transfer = None;
+        self.checkpoints.stop_fetching();
         for acknowledged in &mut self.acknowledged {
             *acknowledged = self.rules.acknowledged_at_view_start(*acknowledged);
         }
@@ -353,16 +368,16 @@ impl<S: Service, R: Rules> Replica<S, R> {
         };
     }
 
-    pub(crate) fn message(&self, payload: Payload<S::Operation>) -> Message<S::Operation> {
+    pub(crate) fn message(&self, payload: Payload<S>) -> Message<S> {
         Message { from: self.id, incarnation: self.incarnation(), view: self.view, payload }
     }
 
-    pub(crate) fn send(&self, to: ReplicaId, payload: Payload<S::Operation>, outbox: &mut impl Outbox<S>) {
+    pub(crate) fn send(&self, to: ReplicaId, payload: Payload<S>, outbox: &mut impl Outbox<S>) {
         assert_ne!(to, self.id, "a replica does not send to itself");
         outbox.send(to, self.message(payload));
     }
 
-    pub(crate) fn broadcast(&self, payload: &Payload<S::Operation>, outbox: &mut impl Outbox<S>) {
+    pub(crate) fn broadcast(&self, payload: &Payload<S>, outbox: &mut impl Outbox<S>) {
         for to in self.group.others(self.id) {
             outbox.send(to, self.message(payload.clone()));
         }
@@ -393,10 +408,28 @@ impl<S: Service, R: Rules> Replica<S, R> {
         op_number
     }
 
-    /// Replaces the log by `log`, which holds the same committed operations.
+    pub(crate) fn held(&self) -> HeldState {
+        HeldState {
+            view: self.view,
+            last_normal_view: self.last_normal_view,
+            op_number: self.log.last(),
+            commit_number: self.commit_number,
+        }
+    }
+
+    /// The end of the log, as far back as view changes and recoveries send it.
+    pub(crate) fn log_suffix(&self) -> Log<S::Operation> {
+        let margin = self.options.suffix_margin;
+        self.log.suffix(OpNumber(self.commit_number.0.saturating_sub(margin)))
+    }
+
+    /// Makes the log the one that ends with `log`, which holds the same committed operations. Where `log` begins
+    /// after them, this replica's own log comes before it: the caller has made sure that it is the same.
     pub(crate) fn adopt_log(&mut self, log: Log<S::Operation>, outbox: &mut impl Outbox<S>) {
         let committed = self.commit_number.op_number();
-        let common = self.log.common_prefix(&log, committed.min(log.last()));
+        let known = committed.max(log.start()).min(log.last());
+        assert!(known <= self.log.last(), "a log from {} on, after one that ends earlier", log.start());
+        let common = self.log.common_prefix(&log, known);
         if common < self.log.last() {
             outbox.truncated(common);
         }
@@ -404,7 +437,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
             common >= committed,
             "a log that ends at {common} would drop committed operation {committed}"
         );
-        self.log = log;
+        if log.start() <= self.log.start() {
+            // To share a log costs less than to copy what differs.
+            self.log = log;
+        } else {
+            self.log.truncate(common);
+            log.entries_after(common).for_each(|(_, entry)| _ = self.log.append(entry.clone()));
+        }
         for (op_number, entry) in self.log.entries_after(common) {
             outbox.appended(op_number, entry);
         }

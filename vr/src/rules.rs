@@ -359,9 +359,61 @@ pub trait Rules {
         true
     }
 
-    /// Whether a replica in view `own` can answer for view `wanted`.
-    fn answers_get_state(&self, is_normal: bool, own: View, wanted: View) -> bool {
-        is_normal && own >= wanted
+    /// Whether a replica in view `own` can answer for view `wanted`. One that is not normal answers for its vote
+    /// only (`for_own_vote`): the primary of the view that it has voted for may need more of the log than the
+    /// vote brought, and nobody else may have it. The published "only if normal" would leave it waiting.
+    fn answers_get_state(&self, is_normal: bool, own: View, wanted: View, for_own_vote: bool) -> bool {
+        (is_normal && own >= wanted) || for_own_vote
+    }
+
+    /// Up to where the log of a replica that holds `held` is the beginning of a log whose owner was last normal
+    /// in `last_normal`, or ends where that one does. What is committed is the same everywhere; what is not is
+    /// the same only if both come from the same view.
+    fn shared_prefix(&self, held: HeldState, last_normal: View) -> OpNumber {
+        if held.last_normal_view == last_normal { held.op_number } else { held.commit_number.op_number() }
+    }
+
+    // ---- Checkpoints -----------------------------------------------------------------------------
+
+    /// After which operation a replica that has executed up to `executed` takes a checkpoint now, if it does:
+    /// after the one just executed. The state is that after this operation and no other.
+    fn checkpoint_due(&self, executed: CommitNumber, interval: u64) -> Option<OpNumber> {
+        executed.0.is_multiple_of(interval).then_some(executed.op_number())
+    }
+
+    /// Whether a checkpoint holds the client table. Otherwise who starts from it executes requests again.
+    fn checkpoint_holds_sessions(&self) -> bool {
+        true
+    }
+
+    /// Up to where the log is dropped once the checkpoint `latest` is taken, of a log that ends at `last`: no
+    /// further than the checkpoint before it, which others may be fetching.
+    fn compacted_through(
+        &self,
+        previous: OpNumber,
+        latest: OpNumber,
+        margin: u64,
+        last: OpNumber,
+    ) -> OpNumber {
+        let _ = last;
+        previous.min(OpNumber(latest.0.saturating_sub(margin)))
+    }
+
+    /// Whether a checkpoint is installed only together with the log after it. A replica that has become normal
+    /// in a view on the checkpoint alone claims a log that it does not hold.
+    fn waits_for_log_after_checkpoint(&self) -> bool {
+        true
+    }
+
+    /// What is executed once the checkpoint taken after `op_number` is installed: all up to there, and nothing
+    /// of it again.
+    fn commit_number_after_checkpoint(&self, op_number: OpNumber) -> CommitNumber {
+        op_number.as_commit_number()
+    }
+
+    /// How many entries of a NewState that begins after `after` are in the checkpoint taken at `op_number`.
+    fn entries_in_checkpoint(&self, after: OpNumber, op_number: OpNumber) -> usize {
+        (op_number.0 - after.0) as usize
     }
 }
 

@@ -38,14 +38,14 @@ impl Service for Counter {
 /// What has been sent and not been delivered, and what was told.
 #[derive(Default)]
 struct Network {
-    messages: Vec<(ReplicaId, Message<u64>)>,
+    messages: Vec<(ReplicaId, Message<Counter>)>,
     replies: Vec<Reply<u64>>,
     paths: Vec<RarePath>,
     ignored: Vec<Ignored>,
 }
 
 impl Outbox<Counter> for Network {
-    fn send(&mut self, to: ReplicaId, message: Message<u64>) {
+    fn send(&mut self, to: ReplicaId, message: Message<Counter>) {
         self.messages.push((to, message));
     }
 
@@ -102,8 +102,8 @@ impl<R: Rules + Copy> Group<R> {
     }
 
     /// Takes the messages of a kind to one of `to` off the network.
-    fn take(&mut self, kind: MessageKind, from: &[u8], to: &[u8]) -> Vec<(ReplicaId, Message<u64>)> {
-        let wanted = |(receiver, message): &(ReplicaId, Message<u64>)| {
+    fn take(&mut self, kind: MessageKind, from: &[u8], to: &[u8]) -> Vec<(ReplicaId, Message<Counter>)> {
+        let wanted = |(receiver, message): &(ReplicaId, Message<Counter>)| {
             message.payload.kind() == kind && from.contains(&message.from.0) && to.contains(&receiver.0)
         };
         let (taken, left) = std::mem::take(&mut self.network.messages).into_iter().partition(wanted);
@@ -119,7 +119,7 @@ impl<R: Rules + Copy> Group<R> {
         count
     }
 
-    fn hand_over(&mut self, messages: Vec<(ReplicaId, Message<u64>)>) {
+    fn hand_over(&mut self, messages: Vec<(ReplicaId, Message<Counter>)>) {
         for (to, message) in messages {
             self.replicas[to.index()].on_message(Instant(self.now), message, &mut self.network);
         }

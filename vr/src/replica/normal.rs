@@ -554,6 +554,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         {
             self.reply(address, body, outbox);
         }
+        self.take_checkpoint(outbox);
     }
 
     fn execute_registration(

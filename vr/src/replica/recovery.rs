@@ -8,12 +8,13 @@
 //! answers that a recovery counts are held to the same: one whose sender has crashed since counts no more,
 //! for its sender has forgotten the incarnation that it was to remember.
 
+use super::state_transfer::Transfer;
 use super::{Phase, Replica};
-use crate::message::{Nonce, Payload, PrepareOk, Recovery, RecoveryResponse, StartView};
+use crate::message::{NewState, Nonce, Payload, PrepareOk, Recovery, RecoveryResponse, StartView};
 use crate::outbox::{Ignored, Outbox, RarePath};
 use crate::rules::{RecoveryAnswer, Rules};
 use crate::service::Service;
-use crate::types::{Incarnation, Instant, ReplicaId, View};
+use crate::types::{Incarnation, Instant, OpNumber, ReplicaId, View};
 
 /// What a replica remembers while it recovers.
 #[derive(Clone, Debug)]
@@ -71,10 +72,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     pub(super) fn recovery_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         let needed = self.rules.recovery_quorum(self.group);
+        let is_settled = self.recovery_target().is_some();
         let Phase::Recovering(recovering) = &mut self.phase else { return };
         if now < recovering.resend_at {
             return;
         }
+        if is_settled && self.transfer.is_some() {
+            // It is known what to recover to; the log is on its way, from whoever has it.
+            recovering.resend_at = now + self.options.resend_interval.doubled(3);
+            return;
+        }
+        self.transfer = None;
         if !self.rules.asks_again(recovering.answers.len(), needed) {
             recovering.resend_at = Instant::NEVER;
             return;
@@ -110,8 +118,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return self.propose_next_view(now, outbox);
         }
         let is_primary = matches!(self.phase, Phase::Primary(_));
-        let state =
-            is_primary.then(|| StartView { log: self.log.clone(), commit_number: self.commit_number });
+        let state = is_primary.then(|| self.view_so_far());
         let response =
             RecoveryResponse { nonce: recovery.nonce, incarnations: self.incarnations.clone(), state };
         self.send(from, Payload::RecoveryResponse(Box::new(response)), outbox);
@@ -138,10 +145,31 @@ impl<S: Service, R: Rules> Replica<S, R> {
         recovering.record(answer, response.state);
         self.learn_incarnations(&response.incarnations);
         self.discard_stale_answers(outbox);
-        let Phase::Recovering(recovering) = &self.phase else { return };
-        if let Some(source) = self.rules.recovery_source(self.group, &recovering.answers) {
-            self.finish_recovery(now, source, outbox);
+        let Some((source, view, op_number)) = self.recovery_target() else { return };
+        if self.recovers_from_answer(source) {
+            return self.finish_recovery(now, source, outbox);
         }
+        if self.transfer.is_none_or(|transfer| transfer.view < view) {
+            outbox.took(RarePath::LogFetchedForRecovery);
+            self.transfer = Some(Transfer::of(view, op_number, source, now));
+            self.transfer_timeouts(now, outbox);
+        }
+    }
+
+    /// To what this replica is to recover, once the answers tell: who was primary of the latest view, that view,
+    /// and the end of its log.
+    pub(super) fn recovery_target(&self) -> Option<(ReplicaId, View, OpNumber)> {
+        let Phase::Recovering(recovering) = &self.phase else { return None };
+        let source = self.rules.recovery_source(self.group, &recovering.answers)?;
+        let view = recovering.answers.iter().find(|answer| answer.from == source)?.view;
+        let (_, state) = recovering.states.iter().find(|(from, _)| *from == source)?;
+        Some((source, view, state.log.last()))
+    }
+
+    /// Whether the answer of `source` brings the whole log.
+    fn recovers_from_answer(&self, source: ReplicaId) -> bool {
+        let Phase::Recovering(recovering) = &self.phase else { return false };
+        recovering.states.iter().any(|(from, state)| *from == source && state.log.start() == OpNumber::ZERO)
     }
 
     /// Forgets answers whose senders have crashed since.
@@ -176,5 +204,39 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.advance_commit(state.commit_number, outbox);
         let op_number = self.log.last();
         self.send(source, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+    }
+
+    /// A log for a replica that has its answers but not the log they told of. As good as that log is one that
+    /// goes on from it, and the log of any later view: that one began with all that was committed.
+    pub(super) fn recover_from(
+        &mut self,
+        now: Instant,
+        view: View,
+        state: &NewState<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        // An answer counts only while its sender has not crashed since.
+        self.discard_stale_answers(outbox);
+        let Some((_, target, op_number)) = self.recovery_target() else {
+            return outbox.ignored(Ignored::LateNewState);
+        };
+        if view < target {
+            return outbox.ignored(Ignored::LateNewState);
+        }
+        if view == target && state.last() < op_number {
+            return outbox.ignored(Ignored::ShortNewState);
+        }
+        let from_checkpoint = state.after > OpNumber::ZERO;
+        if from_checkpoint && !self.checkpoint_bridges(state.after, state.last()) {
+            return outbox.ignored(Ignored::NewStateWithGap);
+        }
+        if from_checkpoint {
+            outbox.took(RarePath::CheckpointAtRecovery);
+        }
+        if view > View::ZERO {
+            outbox.took(RarePath::RecoveredIntoLaterView);
+        }
+        self.become_normal_with(now, view, state, from_checkpoint, outbox);
+        self.last_normal_view = self.rules.last_normal_view_after_recovery(view);
     }
 }

@@ -7,7 +7,7 @@
 use super::{Phase, Replica};
 use crate::message::{GetState, NewState, Payload, PrepareOk};
 use crate::outbox::{Ignored, Outbox, RarePath};
-use crate::rules::{HeldState, Rules};
+use crate::rules::Rules;
 use crate::service::Service;
 use crate::types::{Instant, OpNumber, ReplicaId, View};
 
@@ -19,10 +19,17 @@ pub(crate) struct Transfer {
     /// Up to where operations are known to exist.
     up_to: OpNumber,
     /// Whom to ask next.
-    peer: ReplicaId,
+    pub(super) peer: ReplicaId,
     /// When to ask.
     pub(super) ask_at: Instant,
     asked: u32,
+}
+
+impl Transfer {
+    /// The log of `view` up to `up_to`, asked for at once, `peer` first.
+    pub(super) const fn of(view: View, up_to: OpNumber, peer: ReplicaId, now: Instant) -> Self {
+        Self { view, up_to, peer, ask_at: now, asked: 0 }
+    }
 }
 
 impl<S: Service, R: Rules> Replica<S, R> {
@@ -55,23 +62,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return;
         }
         self.apply_state_before_transfer(now, view, outbox);
-        let up_to = OpNumber::ZERO;
-        self.transfer = Some(Transfer { view, up_to, peer: from, ask_at: now, asked: 0 });
+        self.transfer = Some(Transfer::of(view, OpNumber::ZERO, from, now));
         self.transfer_timeouts(now, outbox);
     }
 
     /// Whether the state that is waited for is that of a view this replica is not normal in.
-    fn waits_for_later_view(&self) -> bool {
+    pub(super) fn waits_for_later_view(&self) -> bool {
         self.transfer.is_some_and(|transfer| transfer.view > self.view || !self.is_normal())
     }
 
     fn apply_state_before_transfer(&mut self, now: Instant, heard: View, outbox: &mut impl Outbox<S>) {
-        let held = HeldState {
-            view: self.view,
-            last_normal_view: self.last_normal_view,
-            op_number: self.log.last(),
-            commit_number: self.commit_number,
-        };
+        let held = self.held();
         let state = self.rules.state_before_transfer(held, heard);
         if state == held {
             return;
@@ -91,27 +92,54 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let catches_up = self.waits_for_later_view();
         if !catches_up && transfer.up_to <= self.log.last() {
             self.transfer = None;
+            self.checkpoints.stop_fetching();
             return;
         }
         if transfer.asked > 0 {
             outbox.took(RarePath::StateRequestedAgain);
         }
-        let after = if catches_up {
-            self.rules.transfer_after(self.commit_number, self.log.last())
-        } else {
-            self.log.last()
+        let question = match self.checkpoints.wanted() {
+            Some(get) => Payload::GetCheckpoint(get),
+            None => {
+                let after = self.lacking_after(catches_up).max(self.checkpoints.arrived());
+                Payload::GetState(GetState { view: transfer.view, after })
+            }
         };
-        self.send(transfer.peer, Payload::GetState(GetState { view: transfer.view, after }), outbox);
+        self.send(transfer.peer, question, outbox);
         transfer.asked += 1;
-        transfer.peer = self.rules.state_source_after(self.group, self.id, transfer.peer);
+        if self.log_for_view().is_none() {
+            transfer.peer = self.rules.state_source_after(self.group, self.id, transfer.peer);
+        }
         let interval = self.jittered(self.options.resend_interval);
         transfer.ask_at = now + interval.doubled(transfer.asked.min(3));
         self.transfer = Some(transfer);
     }
 
+    /// After which op-number the log that is waited for is to begin.
+    fn lacking_after(&self, catches_up: bool) -> OpNumber {
+        if let Some(missing) = self.log_for_view() {
+            missing
+        } else if catches_up {
+            self.rules.transfer_after(self.commit_number, self.log.last())
+        } else {
+            self.log.last()
+        }
+    }
+
+    /// Asks `from`, whose answer has just come, for what is missing next.
+    pub(super) fn ask_on(&mut self, now: Instant, from: ReplicaId, outbox: &mut impl Outbox<S>) {
+        let Some(transfer) = &mut self.transfer else { return };
+        (transfer.peer, transfer.ask_at, transfer.asked) = (from, now, 0);
+        self.transfer_timeouts(now, outbox);
+    }
+
     pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
-        if !self.rules.answers_get_state(self.is_normal(), self.view, get.view) {
+        let for_own_vote = self.has_voted_for(from, get.view);
+        if !self.rules.answers_get_state(self.is_normal(), self.view, get.view, for_own_vote) {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
+        }
+        if get.after < self.log.start() {
+            return self.send_latest_checkpoint(from, outbox);
         }
         if self.log.last() <= get.after && !self.rules.answers_without_entries() {
             return;
@@ -124,6 +152,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn on_new_state(
         &mut self,
         now: Instant,
+        from: ReplicaId,
         view: View,
         state: &NewState<S::Operation>,
         outbox: &mut impl Outbox<S>,
@@ -131,23 +160,39 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view == self.view && matches!(self.phase, Phase::Backup(_)) {
             return self.fill_gap(state, outbox);
         }
+        if view == self.view && self.log_for_view().is_some() {
+            return self.complete_vote(now, from, state, outbox);
+        }
+        if self.is_recovering() {
+            return self.recover_from(now, view, state, outbox);
+        }
         let later = self.transfer.filter(|_| self.waits_for_later_view());
         let wanted = later.map(|transfer| transfer.view);
         if !self.rules.accepts_new_state(view, self.view, wanted, self.is_normal()) {
             return outbox.ignored(Ignored::LateNewState);
         }
         // An answer to what was asked about this replica's own view would leave its unconfirmed end alone.
-        if state.after > self.rules.transfer_after(self.commit_number, self.log.last()) {
+        let from_checkpoint = state.after > self.rules.transfer_after(self.commit_number, self.log.last());
+        if from_checkpoint && !self.checkpoint_bridges(state.after, state.last()) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
-        self.take_over_later_view(now, view, state, outbox);
+        if from_checkpoint {
+            outbox.took(RarePath::CheckpointIntoLaterView);
+        }
+        outbox.took(RarePath::CaughtUpWithLaterView);
+        self.become_normal_with(now, view, state, from_checkpoint, outbox);
     }
 
     /// Appends what is missing in this view. Every normal replica's log of the view is a part of the
     /// primary's, so it does not matter who answered.
     fn fill_gap(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         if state.after > self.log.last() {
-            return outbox.ignored(Ignored::NewStateWithGap);
+            if !self.checkpoint_bridges(state.after, state.last()) {
+                return outbox.ignored(Ignored::NewStateWithGap);
+            }
+            outbox.took(RarePath::CheckpointInView);
+            self.install_checkpoint(outbox);
+            self.log_end_replaced();
         }
         let known = (self.log.last().0 - state.after.0) as usize;
         for entry in state.entries.iter().skip(known) {
@@ -167,18 +212,26 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn forget_filled_gap(&mut self) {
         let (view, last) = (self.view, self.log.last());
         self.transfer = self.transfer.filter(|transfer| transfer.view != view || transfer.up_to > last);
+        if self.transfer.is_none() {
+            self.checkpoints.stop_fetching();
+        }
     }
 
-    /// Replaces everything above the commit-number by the later view's log, and becomes normal there.
-    fn take_over_later_view(
+    /// Replaces everything above the commit-number by the log of `view`, from the checkpoint that has arrived on if
+    /// there is a gap in between, and becomes normal there.
+    pub(super) fn become_normal_with(
         &mut self,
         now: Instant,
         view: View,
         state: &NewState<S::Operation>,
+        from_checkpoint: bool,
         outbox: &mut impl Outbox<S>,
     ) {
-        outbox.took(RarePath::CaughtUpWithLaterView);
-        self.replace_log_after(state, outbox);
+        if from_checkpoint {
+            self.replace_by_checkpoint(state, outbox);
+        } else {
+            self.replace_log_after(state, outbox);
+        }
         self.view_has_worked &= view == self.view;
         self.view = view;
         self.last_normal_view = view;
@@ -190,6 +243,16 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if primary != self.id {
             self.send(primary, Payload::PrepareOk(PrepareOk { op_number }), outbox);
         }
+    }
+
+    /// Makes the log the entries of `state` that come after the checkpoint.
+    fn replace_by_checkpoint(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+        let op_number = self.checkpoints.arrived();
+        self.install_checkpoint(outbox);
+        for entry in state.entries.iter().skip(self.rules.entries_in_checkpoint(state.after, op_number)) {
+            self.append(entry.clone(), outbox);
+        }
+        self.log_end_replaced();
     }
 
     /// Makes the log `log[..=after]` followed by the entries of `state`, touching only what differs.

@@ -7,13 +7,15 @@
 
 use std::sync::Arc;
 
+use super::state_transfer::Transfer;
 use super::{Phase, Replica};
 use crate::configuration::Configuration;
-use crate::message::{DoViewChange, MessageKind, Payload, PrepareOk, StartView, StartViewChange};
+use crate::log::Log;
+use crate::message::{DoViewChange, MessageKind, NewState, Payload, PrepareOk, StartView, StartViewChange};
 use crate::outbox::{Ignored, Outbox, RarePath, ViewStart};
 use crate::rules::{LogSummary, Rules};
 use crate::service::Service;
-use crate::types::{CommitNumber, Duration, Incarnation, Instant, ReplicaId, View};
+use crate::types::{CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, View};
 
 /// Who proposes the view after the current one. A proposal that is not repeated lapses.
 #[derive(Clone, Debug)]
@@ -172,7 +174,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     fn announce_view_change(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.broadcast(&Payload::StartViewChange(StartViewChange { view: self.view }), outbox);
         let vote = Box::new(DoViewChange {
-            log: self.log.clone(),
+            log: self.log_suffix(),
             last_normal_view: self.last_normal_view,
             commit_number: self.commit_number,
             incarnations: self.incarnations.clone(),
@@ -255,20 +257,80 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 outbox.took(RarePath::StaleVoteDiscarded);
             }
         }
-        if change.votes.iter().flatten().count() >= self.rules.view_change_quorum(self.group) {
-            self.start_view(now, outbox);
+        self.start_view_if_possible(now, outbox);
+    }
+
+    /// Starts the view once a quorum has voted, and what is missing of the best log is here.
+    pub(super) fn start_view_if_possible(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let Some((best, missing)) = self.best_vote() else { return };
+        if missing.is_none() {
+            return self.start_view(now, outbox);
         }
+        if self.transfer.is_none_or(|transfer| transfer.view <= self.view && transfer.peer != best) {
+            outbox.took(RarePath::LogFetchedForView);
+            self.transfer = Some(Transfer::of(self.view, OpNumber::ZERO, best, now));
+            self.transfer_timeouts(now, outbox);
+        }
+    }
+
+    /// Whose log the view is to start with, if a quorum has voted; and after which op-number this replica lacks
+    /// the entries before it, if it does.
+    fn best_vote(&self) -> Option<(ReplicaId, Option<OpNumber>)> {
+        let Phase::ViewChange(change) = &self.phase else { return None };
+        if change.votes.iter().flatten().count() < self.rules.view_change_quorum(self.group) {
+            return None;
+        }
+        let (best, vote) = self.best_log(&change.votes);
+        let log = &vote.said.log;
+        let shared = self.rules.shared_prefix(self.held(), vote.said.last_normal_view).min(log.last());
+        let is_reached = log.start() <= shared || self.checkpoint_bridges(log.start(), log.last());
+        Some((best, (!is_reached).then_some(shared)))
+    }
+
+    /// After which op-number the new primary needs more of the best log than it was sent. `None` if it does not,
+    /// or is not about to start a view.
+    pub(super) fn log_for_view(&self) -> Option<OpNumber> {
+        if self.primary_of(self.view) != self.id {
+            return None;
+        }
+        self.best_vote()?.1
+    }
+
+    /// Whether this replica has voted for a view that has not started yet, and `primary` is to start it.
+    pub(super) fn has_voted_for(&self, primary: ReplicaId, view: View) -> bool {
+        matches!(self.phase, Phase::ViewChange(_)) && view == self.view && self.primary_of(view) == primary
+    }
+
+    /// More of the log that `from` has voted with. It has not changed since: nothing does until the view starts.
+    pub(super) fn complete_vote(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        state: &NewState<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let Phase::ViewChange(change) = &mut self.phase else { return };
+        let Some(vote) = &mut change.votes[from.index()] else {
+            return outbox.ignored(Ignored::LateNewState);
+        };
+        if state.last() != vote.said.log.last() || state.after >= vote.said.log.start() {
+            return outbox.ignored(Ignored::LateNewState);
+        }
+        let mut log = Log::after(state.after);
+        state.entries.iter().for_each(|entry| _ = log.append(entry.clone()));
+        vote.said.log = log;
+        self.start_view_if_possible(now, outbox);
     }
 
     fn start_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         let Phase::ViewChange(change) = &mut self.phase else { return };
         let votes = std::mem::take(&mut change.votes);
+        let (best, vote) = self.best_log(&votes);
+        let (mut log, last_normal_view) = (vote.said.log.clone(), vote.said.last_normal_view);
         let votes: Vec<(ReplicaId, Vote<_>)> =
             self.group.members().zip(votes).filter_map(|(sender, vote)| Some((sender, vote?))).collect();
         let known = votes.iter().map(|(_, vote)| vote.said.commit_number).max().expect("a quorum of votes");
-        self.tell_rare_votes(&votes, known, outbox);
-        let best = self.best_log(&votes);
-        let mut log = votes[best].1.said.log.clone();
+        self.tell_rare_votes(&votes, best, known, outbox);
         log.truncate(self.rules.kept_in_new_view(log.last(), known));
         let commit_number = self.rules.commit_number_of_new_view(known, log.last());
         let senders: Vec<_> = votes.iter().map(|(sender, vote)| (*sender, vote.incarnation)).collect();
@@ -279,36 +341,44 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if op_number < self.log.last() {
             outbox.took(RarePath::TailTruncated);
         }
+        let shared = self.rules.shared_prefix(self.held(), last_normal_view);
+        if log.start() > shared {
+            outbox.took(RarePath::CheckpointAtViewStart);
+            self.install_checkpoint(outbox);
+        }
         self.adopt_log(log, outbox);
         self.last_normal_view = self.view;
         self.enter_normal(now);
-        let start = Arc::new(StartView { log: self.log.clone(), commit_number });
+        let start = Arc::new(StartView { log: self.log_suffix(), last_normal_view, commit_number });
         self.broadcast(&Payload::StartView(start), outbox);
         self.advance_commit(commit_number, outbox);
         self.expect_acknowledgements(now);
         self.commit_acknowledged(now, outbox);
     }
 
-    /// The index of the vote whose log the view starts with.
-    fn best_log(&self, votes: &[(ReplicaId, Vote<S::Operation>)]) -> usize {
-        let summary = |index: usize| {
-            let (from, vote) = &votes[index];
-            LogSummary {
-                from: *from,
-                is_own: *from == self.id,
-                last_normal_view: vote.said.last_normal_view,
-                op_number: vote.said.log.last(),
-                last_entry_view: vote.said.log.last_entry_view(),
-            }
+    /// The vote with whose log the view starts; of at least one.
+    fn best_log<'a>(&self, votes: &'a [Option<Vote<S::Operation>>]) -> (ReplicaId, &'a Vote<S::Operation>) {
+        let summary = |(from, vote): (ReplicaId, &Vote<S::Operation>)| LogSummary {
+            from,
+            is_own: from == self.id,
+            last_normal_view: vote.said.last_normal_view,
+            op_number: vote.said.log.last(),
+            last_entry_view: vote.said.log.last_entry_view(),
         };
-        (1..votes.len()).fold(0, |best, candidate| {
-            if self.rules.prefers_log(summary(candidate), summary(best)) { candidate } else { best }
-        })
+        let votes = self.group.members().zip(votes).filter_map(|(from, vote)| Some((from, vote.as_ref()?)));
+        votes
+            .reduce(
+                |best, candidate| {
+                    if self.rules.prefers_log(summary(candidate), summary(best)) { candidate } else { best }
+                },
+            )
+            .expect("a quorum of votes")
     }
 
     fn tell_rare_votes(
         &self,
         votes: &[(ReplicaId, Vote<S::Operation>)],
+        best: ReplicaId,
         known: CommitNumber,
         outbox: &mut impl Outbox<S>,
     ) {
@@ -319,7 +389,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if known > self.commit_number {
             outbox.took(RarePath::CommitLearnedFromVotes);
         }
-        if votes[self.best_log(votes)].0 != self.id {
+        if best != self.id {
             outbox.took(RarePath::BetterLogAdopted);
         }
     }
@@ -327,8 +397,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Helps a replica that has missed the start of this primary's view.
     fn send_start_view_again(&self, to: ReplicaId, outbox: &mut impl Outbox<S>) {
         outbox.took(RarePath::StartViewSentAgain);
-        let start = StartView { log: self.log.clone(), commit_number: self.commit_number };
-        self.send(to, Payload::StartView(Arc::new(start)), outbox);
+        self.send(to, Payload::StartView(Arc::new(self.view_so_far())), outbox);
+    }
+
+    /// The view as it is now at its primary. It has grown since its start, so only who was normal in it can go on
+    /// from more than what is committed.
+    pub(super) fn view_so_far(&self) -> StartView<S::Operation> {
+        StartView {
+            log: self.log_suffix(),
+            last_normal_view: self.last_normal_view,
+            commit_number: self.commit_number,
+        }
     }
 
     // ---- The others ------------------------------------------------------------------------------
@@ -346,6 +425,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         if from != self.primary_of(view) {
             return outbox.ignored(Ignored::NotFromPrimary);
+        }
+        let shared = self.rules.shared_prefix(self.held(), start.last_normal_view);
+        if start.log.start() > shared.min(start.log.last()) {
+            outbox.took(RarePath::StartViewTooShort);
+            return self.hear_of_later_view(now, from, view, outbox);
         }
         let longer_before = self.log.last() > start.log.last();
         if longer_before {

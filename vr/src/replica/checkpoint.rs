@@ -1,0 +1,212 @@
+//! Checkpoints (paper, section 5.1): the log's beginning is dropped, and who lacks it is sent the state in its
+//! place, piece by piece.
+//!
+//! A checkpoint that has arrived changes nothing by itself. It is installed together with the log that comes
+//! after it, in one step, by whatever was waiting for that log: state transfer, recovery, or the start of a
+//! view. Until then the replica claims no view whose log it does not hold.
+
+use std::sync::Arc;
+
+use super::Replica;
+use crate::checkpoint::{Arriving, Checkpoint};
+use crate::log::Log;
+use crate::message::{CheckpointPart, GetCheckpoint, NewState, Payload};
+use crate::outbox::{Ignored, Outbox, RarePath};
+use crate::rules::Rules;
+use crate::service::Service;
+use crate::types::{Instant, OpNumber, ReplicaId};
+
+/// How many pieces are sent in answer to one question: up to the next multiple of this.
+const PARTS_AT_ONCE: usize = 8;
+
+/// The checkpoints that a replica holds.
+#[derive(Debug)]
+pub(crate) struct Checkpoints<S: Service> {
+    latest: Option<Arc<Checkpoint<S>>>,
+    /// The one before: others may be in the middle of fetching it.
+    previous: Option<Arc<Checkpoint<S>>>,
+    /// One whose pieces come from another replica.
+    arriving: Option<Arriving<S>>,
+    /// One that is here and waits for the log after it.
+    arrived: Option<Arc<Checkpoint<S>>>,
+}
+
+impl<S: Service> Clone for Checkpoints<S> {
+    fn clone(&self) -> Self {
+        let Self { latest, previous, arriving, arrived } = self;
+        Self {
+            latest: latest.clone(),
+            previous: previous.clone(),
+            arriving: arriving.clone(),
+            arrived: arrived.clone(),
+        }
+    }
+}
+
+impl<S: Service> Checkpoints<S> {
+    pub(super) const fn none() -> Self {
+        Self { latest: None, previous: None, arriving: None, arrived: None }
+    }
+
+    pub(super) const fn latest(&self) -> Option<&Arc<Checkpoint<S>>> {
+        self.latest.as_ref()
+    }
+
+    /// Forgets what was on its way: it is not needed any more.
+    pub(super) fn stop_fetching(&mut self) {
+        self.arriving = None;
+        self.arrived = None;
+    }
+
+    /// The op-number of the checkpoint that is here and not installed; zero if there is none.
+    pub(super) fn arrived(&self) -> OpNumber {
+        self.arrived.as_ref().map_or(OpNumber::ZERO, |checkpoint| checkpoint.op_number())
+    }
+
+    /// What to ask for next: the first piece that is missing of the checkpoint that is arriving.
+    pub(super) fn wanted(&self) -> Option<GetCheckpoint> {
+        let arriving = self.arriving.as_ref()?;
+        Some(GetCheckpoint { op_number: arriving.op_number(), part: arriving.missing()? })
+    }
+
+    fn at(&self, op_number: OpNumber) -> Option<&Arc<Checkpoint<S>>> {
+        [&self.latest, &self.previous].into_iter().flatten().find(|held| held.op_number() == op_number)
+    }
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    // ---- Taking ----------------------------------------------------------------------------------
+
+    /// Takes a checkpoint if one is due, and drops what the log holds in front of the one before.
+    pub(super) fn take_checkpoint(&mut self, outbox: &mut impl Outbox<S>) {
+        let interval = self.options.checkpoint_interval;
+        if interval == 0 {
+            return;
+        }
+        let Some(op_number) = self.rules.checkpoint_due(self.commit_number, interval) else { return };
+        let sessions =
+            if self.rules.checkpoint_holds_sessions() { self.client_table.sessions() } else { &[] };
+        let checkpoint = Arc::new(Checkpoint::take(op_number, sessions.into(), &self.service));
+        outbox.checkpoint_taken(&checkpoint);
+        let previous = self.checkpoints.latest.replace(checkpoint);
+        self.checkpoints.previous = previous.filter(|previous| previous.op_number() < op_number);
+        self.compact_log(op_number, outbox);
+    }
+
+    fn compact_log(&mut self, latest: OpNumber, outbox: &mut impl Outbox<S>) {
+        let Some(previous) = self.checkpoints.previous.as_ref().map(|held| held.op_number()) else { return };
+        let margin = self.options.log_margin;
+        let through = self.rules.compacted_through(previous, latest, margin, self.log.last());
+        if through > self.log.start() {
+            self.log.compact(through);
+            outbox.compacted(through);
+        }
+    }
+
+    // ---- Sending ---------------------------------------------------------------------------------
+
+    pub(super) fn on_get_checkpoint(&self, to: ReplicaId, get: GetCheckpoint, outbox: &mut impl Outbox<S>) {
+        match self.checkpoints.at(get.op_number) {
+            Some(checkpoint) => self.send_checkpoint(to, checkpoint, get.part, outbox),
+            None => self.send_latest_checkpoint(to, outbox),
+        }
+    }
+
+    /// Sends the beginning of the latest checkpoint: the log does not reach back as far as it was asked for.
+    pub(super) fn send_latest_checkpoint(&self, to: ReplicaId, outbox: &mut impl Outbox<S>) {
+        match self.checkpoints.latest() {
+            Some(checkpoint) => self.send_checkpoint(to, checkpoint, 0, outbox),
+            None => outbox.ignored(Ignored::NoCheckpoint),
+        }
+    }
+
+    fn send_checkpoint(
+        &self,
+        to: ReplicaId,
+        checkpoint: &Arc<Checkpoint<S>>,
+        first: usize,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let (op_number, parts) = (checkpoint.op_number(), checkpoint.parts());
+        let end = (first / PARTS_AT_ONCE + 1) * PARTS_AT_ONCE;
+        for part in first..end.min(parts) {
+            let content = checkpoint.part(part).expect("a piece of the checkpoint");
+            let part = CheckpointPart { op_number, part, parts, content };
+            self.send(to, Payload::CheckpointPart(Box::new(part)), outbox);
+        }
+    }
+
+    // ---- Fetching --------------------------------------------------------------------------------
+
+    pub(super) fn on_checkpoint_part(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        part: CheckpointPart<S>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let CheckpointPart { op_number, part, parts, content } = part;
+        if self.transfer.is_none() {
+            return outbox.ignored(Ignored::LateCheckpoint);
+        }
+        if self.commit_number.covers(op_number) || op_number <= self.checkpoints.arrived() {
+            return outbox.ignored(Ignored::LateCheckpoint);
+        }
+        if self.checkpoints.arriving.as_ref().is_some_and(|arriving| arriving.op_number() > op_number) {
+            return outbox.ignored(Ignored::LateCheckpoint);
+        }
+        if self.checkpoints.arriving.take_if(|arriving| arriving.op_number() < op_number).is_some() {
+            // Whom this replica asks does not hold it any more.
+            outbox.took(RarePath::CheckpointSuperseded);
+        }
+        let arriving = self.checkpoints.arriving.get_or_insert_with(|| Arriving::new(op_number, parts));
+        arriving.put(part, content);
+        let is_complete = arriving.missing().is_none();
+        if is_complete && let Some(arriving) = self.checkpoints.arriving.take() {
+            self.checkpoints.arrived = Some(Arc::new(arriving.complete()));
+            outbox.took(RarePath::CheckpointFetched);
+        }
+        if is_complete {
+            self.has_checkpoint(now, outbox);
+        }
+        if is_complete || (part + 1).is_multiple_of(PARTS_AT_ONCE) {
+            self.ask_on(now, from, outbox);
+        }
+    }
+
+    /// A checkpoint is here: it may be all that a new primary waits for.
+    fn has_checkpoint(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        if !self.rules.waits_for_log_after_checkpoint() && self.waits_for_later_view() {
+            let (after, view) = (self.checkpoints.arrived(), self.transfer.map(|transfer| transfer.view));
+            let state = NewState { after, entries: Arc::new([]), commit_number: after.as_commit_number() };
+            return self.become_normal_with(now, view.expect("it waits for one"), &state, true, outbox);
+        }
+        self.start_view_if_possible(now, outbox);
+    }
+
+    // ---- Installing ------------------------------------------------------------------------------
+
+    /// Whether the checkpoint that has arrived comes between what is held and a log from `start` to `last`.
+    pub(super) fn checkpoint_bridges(&self, start: OpNumber, last: OpNumber) -> bool {
+        let arrived = self.checkpoints.arrived();
+        arrived > self.commit_number.op_number() && start <= arrived && arrived <= last
+    }
+
+    /// Puts the checkpoint that has arrived in the place of the service, the client table and the whole log.
+    /// What comes after it is to be appended in the same step.
+    pub(super) fn install_checkpoint(&mut self, outbox: &mut impl Outbox<S>) {
+        let checkpoint = self.checkpoints.arrived.take().expect("a checkpoint has arrived");
+        let op_number = checkpoint.op_number();
+        assert!(
+            !self.commit_number.covers(op_number),
+            "checkpoint {op_number} would take back what was executed up to {}",
+            self.commit_number
+        );
+        self.service.restore(checkpoint.service_parts());
+        self.client_table.restore(checkpoint.sessions());
+        self.commit_number = self.rules.commit_number_after_checkpoint(op_number);
+        self.log = Log::after(op_number);
+        outbox.checkpoint_installed(&checkpoint, &self.service);
+        self.checkpoints = Checkpoints { latest: Some(checkpoint), ..Checkpoints::none() };
+    }
+}
