@@ -4,6 +4,7 @@
 //! A bug is a [`Rules`] that overrides a method or two. What no rule expresses (a message that is never
 //! sent again) is a fault of the harness: see [`Silence`]. [`controls`] look like bugs and are safe.
 
+pub mod checkpoints;
 pub mod clients;
 pub mod controls;
 pub mod liveness;
@@ -106,11 +107,12 @@ impl std::fmt::Debug for Bug {
 
 /// All planted bugs.
 pub fn planted() -> impl Iterator<Item = &'static Bug> {
-    let families: [&'static [Bug]; 6] = [
+    let families: [&'static [Bug]; 7] = [
         normal_case::BUGS,
         view_change::BUGS,
         recovery::BUGS,
         state_transfer::BUGS,
+        checkpoints::BUGS,
         clients::BUGS,
         liveness::BUGS,
     ];
@@ -203,7 +205,15 @@ pass_on! {
     fn accepts_new_state(message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool;
     fn state_source_after(group: Configuration, own: ReplicaId, peer: ReplicaId) -> ReplicaId;
     fn answers_without_entries() -> bool;
-    fn answers_get_state(is_normal: bool, own: View, wanted: View) -> bool;
+    fn answers_get_state(is_normal: bool, own: View, wanted: View, for_own_vote: bool) -> bool;
+    fn learns_incarnations_from_others() -> bool;
+    fn shared_prefix(kind: MessageKind, held: HeldState, last_normal: View) -> OpNumber;
+    fn checkpoint_due(executed: CommitNumber, interval: u64) -> Option<OpNumber>;
+    fn checkpoint_holds_sessions() -> bool;
+    fn compacted_through(previous: OpNumber, latest: OpNumber, margin: u64, last: OpNumber) -> OpNumber;
+    fn waits_for_log_after_checkpoint() -> bool;
+    fn commit_number_after_checkpoint(op_number: OpNumber) -> CommitNumber;
+    fn entries_in_checkpoint(after: OpNumber, op_number: OpNumber) -> usize;
 }
 
 /// Declares rules with some of their answers replaced.

@@ -4,6 +4,7 @@
 //! step. What they know (the *ghost state*) replicas never see. Each costs constant time for each entry
 //! that is appended or executed, and for each message; the first violation ends the run.
 
+pub mod checkpoints;
 pub mod execution;
 pub mod fact;
 pub mod ghost;
@@ -26,8 +27,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vr::{
-    ClientAddress, Entry, Execution, Incarnation, Message, OpNumber, Replica, ReplicaId, Reply, Rules, View,
-    ViewStart,
+    Checkpoint, ClientAddress, Entry, Execution, Incarnation, Message, OpNumber, Replica, ReplicaId, Reply,
+    Rules, Service as _, View, ViewStart,
 };
 
 use crate::setup::Setup;
@@ -77,7 +78,9 @@ properties! {
     S19 "recovery is complete" "A recovered replica holds every committed operation that it held before.",
     S20 "votes are honest" "A DoViewChange tells the sender's last normal view and brings all it acknowledged.",
     S21 "client tables agree" "After the same op-number all client tables are the same.",
+    S22 "checkpoints agree" "A checkpoint holds the one state, and client table, after its op-number.",
     S23 "messages make sense" "Messages carry their sender's state, and recovering replicas only ask.",
+    S26 "nothing is dropped without a checkpoint" "A replica drops only what its own checkpoint holds.",
     S28 "nothing is invented" "Every committed entry was requested by a client.",
     L1 "every request is answered" "After faults stop, every client gets its answer within the bound.",
     L2 "replicas converge" "After faults stop, all members of the core agree within the bound.",
@@ -274,7 +277,12 @@ impl Checks {
 
     /// A replica sends a message.
     #[inline]
-    pub fn sent<O: std::hash::Hash>(&mut self, replica: ReplicaId, to: ReplicaId, message: &Message<O>) {
+    pub fn sent<S: vr::Service<Operation: std::hash::Hash>>(
+        &mut self,
+        replica: ReplicaId,
+        to: ReplicaId,
+        message: &Message<S>,
+    ) {
         let member = &self.members[replica];
         self.messages.nonces(replica, to, message, &mut self.findings);
         self.messages.sent(member, replica, message, &mut self.findings);
@@ -301,6 +309,33 @@ impl Checks {
     /// A replica drops the end of its log.
     pub fn truncated(&mut self, replica: ReplicaId, last_kept: OpNumber) {
         log_agreement::truncated(&mut self.members[replica], replica, last_kept, &mut self.findings);
+    }
+
+    /// A replica takes a checkpoint.
+    pub fn checkpoint_taken<W: Workload>(&mut self, replica: ReplicaId, checkpoint: &Checkpoint<W::Service>) {
+        let mut service = W::service();
+        service.restore(checkpoint.service_parts());
+        let taken = checkpoints::Taken::of::<W>(checkpoint, &service);
+        checkpoints::taken(&mut self.members[replica], replica, &taken, &self.ghost, &mut self.findings);
+        self.execution.table_at(replica, &taken, &mut self.findings);
+    }
+
+    /// A replica drops the beginning of its log.
+    pub fn compacted(&mut self, replica: ReplicaId, through: OpNumber) {
+        checkpoints::compacted(&self.members[replica], replica, through, &mut self.findings);
+    }
+
+    /// A checkpoint takes the place of a replica's state and log; `service` is what came of it.
+    pub fn checkpoint_installed<W: Workload>(
+        &mut self,
+        replica: ReplicaId,
+        checkpoint: &Checkpoint<W::Service>,
+        service: &W::Service,
+    ) {
+        // A view that starts without what was committed is the cause of whatever comes after.
+        let taken = checkpoints::Taken::of::<W>(checkpoint, service);
+        checkpoints::installed(&mut self.members[replica], replica, &taken, &self.ghost, &mut self.findings);
+        self.execution.table_at(replica, &taken, &mut self.findings);
     }
 
     /// A replica executes an entry. Returns a digest of the entry, its outcome and the state afterwards.

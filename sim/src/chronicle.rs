@@ -143,6 +143,20 @@ pub enum Effect {
         /// The last op-number that it kept.
         last_kept: u64,
     },
+    /// A replica dropped the entries up to this one: they are in a checkpoint.
+    Compacted {
+        /// The replica.
+        replica: ReplicaId,
+        /// The last op-number that it dropped.
+        through: u64,
+    },
+    /// A checkpoint has taken the place of a replica's state and log.
+    CheckpointInstalled {
+        /// The replica.
+        replica: ReplicaId,
+        /// The op-number after which it was taken.
+        op_number: u64,
+    },
     /// A replica executed an entry.
     Executed {
         /// The replica.

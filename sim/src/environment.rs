@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vr::{
-    ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, Outcome, RarePath,
-    ReplicaId, Reply, Request, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, Outcome,
+    RarePath, ReplicaId, Reply, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -17,7 +17,7 @@ use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::guided::coverage::Coverage;
-use crate::marks::{Fault, Marks};
+use crate::marks::{Fault, Marks, Moment};
 use crate::network::{Dropped, Network, Route, Routed};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
@@ -26,8 +26,8 @@ use crate::timeline::Recording;
 use crate::workload::Workload;
 
 /// Something that will happen.
-#[derive(Clone, Debug)]
-pub enum Event<O, R> {
+#[derive(Clone)]
+pub enum Event<W: Workload> {
     /// A message arrives.
     Deliver {
         /// Who sent it.
@@ -39,7 +39,7 @@ pub enum Event<O, R> {
         /// The message's number in the chronicle, if one is kept.
         message: u32,
         /// The message.
-        packet: Packet<O, R>,
+        packet: Packet<W::Service>,
     },
     /// A node's deadline passes.
     Timer(Node),
@@ -83,15 +83,15 @@ pub struct Sprung {
 }
 
 /// A message that waits for its receiver to become normal in a later view.
-#[derive(Clone, Debug)]
-pub struct Parked<O, R> {
+#[derive(Clone)]
+pub struct Parked<W: Workload> {
     view: u64,
     delay: u64,
     from: Node,
     to: Node,
     life: u32,
     message: u32,
-    packet: Packet<O, R>,
+    packet: Packet<W::Service>,
 }
 
 /// Everything around the nodes.
@@ -102,7 +102,7 @@ pub struct Environment<W: Workload> {
     /// Events dispatched so far.
     pub steps: u64,
     /// What will happen.
-    pub queue: EventQueue<Event<W::Operation, W::Response>>,
+    pub queue: EventQueue<Event<W>>,
     /// The links.
     pub network: Network,
     /// What must hold.
@@ -128,7 +128,7 @@ pub struct Environment<W: Workload> {
     /// Everything that happens, if somebody wants to read it.
     pub chronicle: Option<Box<Chronicle>>,
     /// Messages that outlast the view they were sent in.
-    pub parked: Vec<Parked<W::Operation, W::Response>>,
+    pub parked: Vec<Parked<W>>,
     /// Crashes that wait for a moment of the protocol.
     pub ambushes: Vec<Ambush>,
     /// The ambush that this step has sprung.
@@ -203,7 +203,7 @@ impl<W: Workload> Environment<W> {
 
     /// Tells the chronicle of a message that is sent. Returns its number, or 0 if none is kept.
     #[inline]
-    fn tell_sent(&mut self, routed: &Routed, packet: &Packet<W::Operation, W::Response>) -> u32 {
+    fn tell_sent(&mut self, routed: &Routed, packet: &Packet<W::Service>) -> u32 {
         let Some(chronicle) = &mut self.chronicle else { return 0 };
         let dropped = match routed.route {
             Route::Dropped(why) => Some(why),
@@ -225,7 +225,7 @@ impl<W: Workload> Environment<W> {
 
     /// Hands a message to the network.
     #[inline]
-    pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Operation, W::Response>) {
+    pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Service>) {
         let mut routed = self.network.route(self.now, packet.identity(from, to));
         if self.silence.is_some_and(|silence| silence.covers(&routed.identity)) {
             self.network.take_back(&mut routed);
@@ -282,7 +282,7 @@ impl<W: Workload> Environment<W> {
     }
 
     #[cold]
-    fn send_on(&mut self, is_due: impl Fn(&Parked<W::Operation, W::Response>) -> bool) {
+    fn send_on(&mut self, is_due: impl Fn(&Parked<W>) -> bool) {
         let (due, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_due);
         self.parked = parked;
         for Parked { delay, from, to, life, message, packet, .. } in due {
@@ -293,7 +293,7 @@ impl<W: Workload> Environment<W> {
 
     /// Sees whether an ambush or a scripted action was waiting for this message.
     #[cold]
-    fn spring(&mut self, identity: &Identity, packet: &Packet<W::Operation, W::Response>) {
+    fn spring(&mut self, identity: &Identity, packet: &Packet<W::Service>) {
         if let Some(action) = self.script.as_ref().and_then(|script| script.triggers.get(identity)) {
             self.triggered = Some((*identity, action.clone()));
         }
@@ -311,7 +311,7 @@ impl<W: Workload> Environment<W> {
         &self,
         target: CrashTarget,
         identity: &Identity,
-        packet: &Packet<W::Operation, W::Response>,
+        packet: &Packet<W::Service>,
     ) -> Option<ReplicaId> {
         let (Node::Replica(from), Node::Replica(to)) = (identity.from, identity.to) else { return None };
         let Packet::Peer(message) = packet else { return None };
@@ -344,7 +344,7 @@ pub struct ReplicaPort<'a, W: Workload> {
 
 impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
-    fn send(&mut self, to: ReplicaId, message: Message<W::Operation>) {
+    fn send(&mut self, to: ReplicaId, message: Message<W::Service>) {
         self.environment.checks.sent(self.replica, to, &message);
         let (from, to) = (Node::Replica(self.replica), Node::Replica(to));
         self.environment.transmit(from, to, Packet::Peer(message));
@@ -373,6 +373,25 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         self.environment.checks.truncated(self.replica, last_kept);
         let replica = self.replica;
         self.environment.tell(|| Effect::Truncated { replica, last_kept: last_kept.0 });
+    }
+
+    fn checkpoint_taken(&mut self, checkpoint: &Checkpoint<W::Service>) {
+        self.environment.checks.checkpoint_taken::<W>(self.replica, checkpoint);
+        self.environment.marks.moment(Moment::CheckpointTaken);
+    }
+
+    fn compacted(&mut self, through: OpNumber) {
+        self.environment.checks.compacted(self.replica, through);
+        self.environment.marks.moment(Moment::LogCompacted);
+        let replica = self.replica;
+        self.environment.tell(|| Effect::Compacted { replica, through: through.0 });
+    }
+
+    fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<W::Service>, service: &W::Service) {
+        self.environment.checks.checkpoint_installed::<W>(self.replica, checkpoint, service);
+        let (replica, op_number) = (self.replica, checkpoint.op_number().0);
+        self.environment.digest = digest::mix(self.environment.digest, op_number);
+        self.environment.tell(|| Effect::CheckpointInstalled { replica, op_number });
     }
 
     #[inline]

@@ -70,6 +70,10 @@ moments! {
     SmallCore,
     /// A member of that core had to recover.
     CoreRecovers,
+    /// A replica took a checkpoint.
+    CheckpointTaken,
+    /// A replica dropped the beginning of its log.
+    LogCompacted,
 }
 
 /// The counters of a run, or of many.

@@ -4,20 +4,31 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vr::{ClientAddress, Message, MessageKind, Payload, Reply, ReplyBody, Request, RequestBody};
+use vr::{ClientAddress, Message, MessageKind, Payload, Reply, ReplyBody, Request, RequestBody, Service};
 
 use crate::digest;
 use crate::node::Node;
 
 /// A message on its way.
-#[derive(Clone, Debug)]
-pub enum Packet<O, R> {
+pub enum Packet<S: Service> {
     /// From a replica to a replica.
-    Peer(Message<O>),
+    Peer(Message<S>),
     /// From a client to a replica.
-    Request(Arc<Request<O>>),
+    Request(Arc<Request<S::Operation>>),
     /// From a replica to the client process at an address.
-    Reply(ClientAddress, Reply<R>),
+    Reply(ClientAddress, Reply<S::Response>),
+}
+
+// Derived, it would ask the service itself to be cloned.
+impl<S: Service> Clone for Packet<S> {
+    #[inline]
+    fn clone(&self) -> Self {
+        match self {
+            Self::Peer(message) => Self::Peer(message.clone()),
+            Self::Request(request) => Self::Request(Arc::clone(request)),
+            Self::Reply(address, reply) => Self::Reply(*address, reply.clone()),
+        }
+    }
 }
 
 /// The kinds of packets.
@@ -36,11 +47,14 @@ pub enum Kind {
     NewState,
     Request,
     Reply,
+    // At the end, for what befalls a message depends on the number of its kind.
+    GetCheckpoint,
+    CheckpointPart,
 }
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Prepare,
         Self::PrepareOk,
         Self::Commit,
@@ -53,6 +67,8 @@ impl Kind {
         Self::NewState,
         Self::Request,
         Self::Reply,
+        Self::GetCheckpoint,
+        Self::CheckpointPart,
     ];
 
     /// Whether messages of this kind change views, recover replicas or transfer state.
@@ -76,6 +92,8 @@ impl From<MessageKind> for Kind {
             MessageKind::RecoveryResponse => Self::RecoveryResponse,
             MessageKind::GetState => Self::GetState,
             MessageKind::NewState => Self::NewState,
+            MessageKind::GetCheckpoint => Self::GetCheckpoint,
+            MessageKind::CheckpointPart => Self::CheckpointPart,
             MessageKind::Request => Self::Request,
         }
     }
@@ -128,7 +146,7 @@ impl fmt::Display for Identity {
     }
 }
 
-impl<O, R> Packet<O, R> {
+impl<S: Service> Packet<S> {
     /// What the packet is, before it is known how many like it were sent.
     #[inline]
     #[must_use]
@@ -148,7 +166,7 @@ impl<O, R> Packet<O, R> {
 }
 
 #[inline]
-fn payload_number<O>(payload: &Payload<O>) -> u64 {
+fn payload_number<S: Service>(payload: &Payload<S>) -> u64 {
     match payload {
         Payload::Prepare(prepare) => prepare.op_number.0,
         Payload::PrepareOk(ok) => ok.op_number.0,
@@ -160,6 +178,8 @@ fn payload_number<O>(payload: &Payload<O>) -> u64 {
         Payload::RecoveryResponse(response) => response.nonce.incarnation.0 << 32 | response.nonce.attempt,
         Payload::GetState(get) => get.after.0,
         Payload::NewState(state) => state.after.0,
+        Payload::GetCheckpoint(get) => get.op_number.0 << 16 | get.part as u64,
+        Payload::CheckpointPart(part) => part.op_number.0 << 16 | part.part as u64,
         Payload::Request(request) => request_number(request).1,
     }
 }

@@ -95,6 +95,18 @@ pub struct Protocol {
     pub pipeline_max: u32,
     pub sessions_max: u32,
     pub request_timeout_us: u64,
+    /// Traces from before there were checkpoints have none.
+    #[serde(default)]
+    pub checkpoint_interval: u64,
+    #[serde(default)]
+    pub log_margin: u64,
+    #[serde(default = "whole_log")]
+    pub suffix_margin: u64,
+}
+
+/// A margin that no run's log exceeds.
+const fn whole_log() -> u64 {
+    1_000_000
 }
 
 /// The fault families; one that is absent is off.

@@ -178,7 +178,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         matches!(self.phase, Phase::Over) || self.environment.checks.findings.first().is_some()
     }
 
-    fn dispatch(&mut self, event: Event<W::Operation, W::Response>) {
+    fn dispatch(&mut self, event: Event<W>) {
         match event {
             Event::Deliver { from, to, life, message, packet } => {
                 self.deliver(Delivery { from, to, life, message, packet });
@@ -336,6 +336,9 @@ fn member(setup: &Setup, id: ReplicaId, entropy: u64) -> Member {
             backoff_limit: protocol.backoff_limit,
             pipeline_max: protocol.pipeline_max as usize,
             sessions_max: protocol.sessions_max as usize,
+            checkpoint_interval: protocol.checkpoint_interval,
+            log_margin: protocol.log_margin,
+            suffix_margin: protocol.suffix_margin,
         },
         entropy,
     }

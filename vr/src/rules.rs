@@ -368,8 +368,10 @@ pub trait Rules {
 
     /// Up to where the log of a replica that holds `held` is the beginning of a log whose owner was last normal
     /// in `last_normal`, or ends where that one does. What is committed is the same everywhere; what is not is
-    /// the same only if both come from the same view.
-    fn shared_prefix(&self, held: HeldState, last_normal: View) -> OpNumber {
+    /// the same only if both come from the same view. `kind` is that of the message that brought the end of the
+    /// other log: DoViewChange or StartView.
+    fn shared_prefix(&self, kind: MessageKind, held: HeldState, last_normal: View) -> OpNumber {
+        let _ = kind;
         if held.last_normal_view == last_normal { held.op_number } else { held.commit_number.op_number() }
     }
 

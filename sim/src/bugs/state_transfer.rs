@@ -31,7 +31,7 @@ wrong! {
 }
 wrong! {
     /// A replica answers in the middle of a view change, and for views it is not in.
-    AnyoneAnswers { fn answers_get_state(&self, _: bool, _: View, _: View) -> bool { true } }
+    AnyoneAnswers { fn answers_get_state(&self, _: bool, _: View, _: View, _: bool) -> bool { true } }
 }
 
 /// The bugs of this part.

@@ -2,8 +2,9 @@
 
 use std::hash::Hash;
 
-use vr::{ClientTable, OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, Service, View};
+use vr::{OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, Service, Session, View};
 
+use super::checkpoints::Taken;
 use super::ghost::Committed;
 use super::members::{Member, Members};
 use super::{Fact, Findings, Property};
@@ -68,6 +69,7 @@ pub(super) fn observe<W: Workload>(
         op_number: execution.op_number,
         chain,
         view,
+        created: execution.entry.view,
         address: request.address,
         request: match request.body {
             RequestBody::Register => None,
@@ -142,20 +144,27 @@ impl Execution {
         let commit_number = state.commit_number().0;
         let interval = (state.client_table().sessions().len() as u64 / 4).max(1);
         if commit_number > self.seen_at[replica.index()] && commit_number.is_multiple_of(interval) {
-            self.compare(replica, commit_number, state.client_table(), findings);
+            let sessions = state.client_table().sessions();
+            self.compare(replica, commit_number, sessions.len(), table_digest(sessions), findings);
         }
         self.seen_at[replica.index()] = commit_number;
     }
 
-    fn compare<R: Hash>(
+    /// S21, of a checkpoint's client table.
+    pub(super) fn table_at(&mut self, replica: ReplicaId, taken: &Taken, findings: &mut Findings) {
+        self.compare(replica, taken.op_number.0, taken.sessions, taken.table, findings);
+    }
+
+    fn compare(
         &mut self,
         replica: ReplicaId,
         commit_number: u64,
-        table: &ClientTable<R>,
+        sessions: usize,
+        digest: u64,
         findings: &mut Findings,
     ) {
         // Only a session's operations are taken, and a session makes room for another only.
-        if commit_number > 0 && table.sessions().is_empty() {
+        if commit_number > 0 && sessions == 0 {
             let witness =
                 format!("after op {commit_number}: there is no session in {replica}'s client table");
             let at = OpNumber(commit_number);
@@ -167,7 +176,6 @@ impl Execution {
         if self.tables.len() <= index {
             self.tables.resize(index + 1, None);
         }
-        let digest = table_digest(table);
         if *self.tables[index].get_or_insert(digest) != digest {
             let witness =
                 format!("after op {commit_number}: {replica}'s client table is not the first one's");
@@ -181,8 +189,8 @@ impl Execution {
 
 /// The digest of the replicated part of a client table.
 #[must_use]
-pub fn table_digest<R: Hash>(table: &ClientTable<R>) -> u64 {
-    table.sessions().iter().fold(0, |digest, session| {
+pub fn table_digest<R: Hash>(sessions: &[Session<R>]) -> u64 {
+    sessions.iter().fold(0, |digest, session| {
         let numbers = digest::mix(digest::mix(digest, session.client.0), session.executed.0);
         digest::mix(digest::mix(numbers, session.last_used.0), digest::of(&session.response))
     })
@@ -195,10 +203,9 @@ mod tests {
     #[test]
     fn a_table_without_a_session_is_found() {
         let (mut execution, mut findings) = (Execution::new(1), Findings::default());
-        let empty = ClientTable::<u64>::default();
-        execution.compare(ReplicaId(0), 0, &empty, &mut findings);
+        execution.compare(ReplicaId(0), 0, 0, 0, &mut findings);
         assert!(findings.first().is_none());
-        execution.compare(ReplicaId(0), 1, &empty, &mut findings);
+        execution.compare(ReplicaId(0), 1, 0, 0, &mut findings);
         assert_eq!(findings.first().map(|found| found.property), Some(Property::S21));
     }
 }

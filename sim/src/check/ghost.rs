@@ -12,6 +12,8 @@ pub struct Committed {
     pub chain: u64,
     /// The view in which it was first committed.
     pub view: View,
+    /// The view in which its entry was created.
+    pub created: View,
     /// Who asked for it.
     pub address: ClientAddress,
     /// The session, and the request's number in it; `None` for a registration.

@@ -180,7 +180,8 @@ fn whole(member: &Member) -> u64 {
 
 /// Holds what a replica told of its log against the log.
 pub(super) fn audit<O: Hash>(member: &Member, replica: ReplicaId, log: &Log<O>, findings: &mut Findings) {
-    let chain = log.entries_after(OpNumber::ZERO).fold(0, |chain, (_, entry)| chained(chain, entry));
+    let before = member.chain(log.start()).unwrap_or_default();
+    let chain = log.entries_after(log.start()).fold(before, |chain, (_, entry)| chained(chain, entry));
     let told = whole(member);
     if chain != told || log.last().0 != member.log.len() as u64 {
         let (is, end) = (log.last(), member.log.len());

@@ -41,6 +41,8 @@ pub struct Member {
     pub lost: Option<Lost>,
     /// The last op-number executed.
     pub executed: OpNumber,
+    /// The op-number of its latest checkpoint.
+    pub checkpoint: OpNumber,
 }
 
 impl Member {
@@ -77,6 +79,7 @@ impl Member {
         self.lost.get_or_insert(Lost { log, normal_view: self.normal_view });
         self.role = None;
         self.executed = OpNumber::ZERO;
+        self.checkpoint = OpNumber::ZERO;
     }
 
     pub(super) const fn restart(&mut self, incarnation: Incarnation) {

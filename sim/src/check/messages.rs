@@ -33,11 +33,11 @@ impl Messages {
 
     /// S23: who answers a recovery answers an attempt that was made.
     #[inline]
-    pub(super) fn nonces<O>(
+    pub(super) fn nonces<S: Service>(
         &mut self,
         replica: ReplicaId,
         to: ReplicaId,
-        message: &Message<O>,
+        message: &Message<S>,
         findings: &mut Findings,
     ) {
         match &message.payload {
@@ -57,11 +57,11 @@ impl Messages {
 
     /// S23: the message carries its sender's name and life, and commits nothing that it does not hold.
     #[inline]
-    pub(super) fn sent<O>(
+    pub(super) fn sent<S: Service>(
         &mut self,
         member: &Member,
         replica: ReplicaId,
-        message: &Message<O>,
+        message: &Message<S>,
         findings: &mut Findings,
     ) {
         let kind = message.payload.kind();
@@ -81,8 +81,9 @@ impl Messages {
             self.earlier_view.get_or_insert((kind, message.view, member.view));
         }
         self.last = Some((kind, message.view));
-        self.other_than_recovery |= kind != MessageKind::Recovery;
-        self.asked_for_state |= kind == MessageKind::GetState;
+        self.other_than_recovery |=
+            !matches!(kind, MessageKind::Recovery | MessageKind::GetState | MessageKind::GetCheckpoint);
+        self.asked_for_state |= matches!(kind, MessageKind::GetState | MessageKind::GetCheckpoint);
     }
 
     /// S23: messages carry the view that their sender is in, recovering replicas only ask, and who asks for
@@ -121,7 +122,7 @@ impl Messages {
 
 /// What the message commits, and the end of the log that it speaks of.
 #[inline]
-fn extent<O>(payload: &Payload<O>) -> Option<(CommitNumber, OpNumber)> {
+fn extent<S: Service>(payload: &Payload<S>) -> Option<(CommitNumber, OpNumber)> {
     match payload {
         Payload::Prepare(prepare) => Some((prepare.commit_number, prepare.op_number)),
         Payload::DoViewChange(vote) => Some((vote.commit_number, vote.log.last())),

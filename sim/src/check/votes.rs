@@ -32,11 +32,11 @@ impl Votes {
     }
 
     #[inline]
-    pub(super) fn sent<O: Hash>(
+    pub(super) fn sent<S: Service<Operation: Hash>>(
         &mut self,
         member: &Member,
         replica: ReplicaId,
-        message: &Message<O>,
+        message: &Message<S>,
         findings: &mut Findings,
     ) {
         let promised = &mut self.promised[replica.index()];
@@ -114,6 +114,8 @@ impl Promised {
 /// Whether a vote brings its sender's log, as far as the end of the log tells.
 fn is_own_log<O: Hash>(member: &Member, log: &Log<O>) -> bool {
     let end = log.last();
-    let last = log.get(end).map_or(Some(0), |entry| Some(chained(member.chain(end.previous())?, entry)));
+    // What the vote leaves out, the sender holds.
+    let nothing = member.chain(end);
+    let last = log.get(end).map_or(nothing, |entry| Some(chained(member.chain(end.previous())?, entry)));
     end.0 == member.log.len() as u64 && last == member.chain(end)
 }

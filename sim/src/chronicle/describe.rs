@@ -10,7 +10,7 @@ use crate::packet::Packet;
 type Fields = Vec<(&'static str, String)>;
 
 /// What a message says, field by field.
-pub(crate) fn fields<O: Debug, R: Debug>(packet: &Packet<O, R>) -> Fields {
+pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
     match packet {
         Packet::Peer(message) => {
             let mut fields = vec![("view", message.view.to_string())];
@@ -24,7 +24,7 @@ pub(crate) fn fields<O: Debug, R: Debug>(packet: &Packet<O, R>) -> Fields {
     }
 }
 
-fn payload<O: Debug>(payload: &Payload<O>, fields: &mut Fields) {
+fn payload<S: Service>(payload: &Payload<S>, fields: &mut Fields) {
     match payload {
         Payload::Prepare(prepare) => {
             fields.push(("op-number", prepare.op_number.to_string()));
@@ -62,6 +62,14 @@ fn payload<O: Debug>(payload: &Payload<O>, fields: &mut Fields) {
             fields.push(("entries", state.entries.len().to_string()));
             fields.push(("commit", state.commit_number.to_string()));
         }
+        Payload::GetCheckpoint(get) => {
+            fields.push(("checkpoint", get.op_number.to_string()));
+            fields.push(("from piece", get.part.to_string()));
+        }
+        Payload::CheckpointPart(part) => {
+            fields.push(("checkpoint", part.op_number.to_string()));
+            fields.push(("piece", format!("{} of {}", part.part + 1, part.parts)));
+        }
         Payload::Request(request) => fields.push(("request", body(&request.body))),
     }
 }
@@ -73,6 +81,9 @@ fn nonce(nonce: Nonce, fields: &mut Fields) {
 
 fn log<O>(log: &Log<O>, fields: &mut Fields) {
     fields.push(("log to op", log.last().to_string()));
+    if log.start().0 > 0 {
+        fields.push(("log after op", log.start().to_string()));
+    }
 }
 
 fn list(incarnations: &[Incarnation]) -> String {

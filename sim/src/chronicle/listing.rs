@@ -85,6 +85,8 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         Effect::StartsOver { client } => (Some(*client), "starts over as a new client".to_owned()),
         Effect::Appended { .. }
         | Effect::Truncated { .. }
+        | Effect::Compacted { .. }
+        | Effect::CheckpointInstalled { .. }
         | Effect::Executed { .. }
         | Effect::ViewStarts { .. }
         | Effect::Ignored { .. }

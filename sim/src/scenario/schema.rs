@@ -99,8 +99,8 @@ pub struct Traffic {
     pub keys: Option<Number>,
 }
 
-/// Timing and bounds of the protocol: see `vr::Options` and `vr::ClientOptions`. All but the back-off must
-/// be positive. A [`sessions_max`](Self::sessions_max) that is drawn too small for the clients is raised to
+/// Timing and bounds of the protocol: see `vr::Options` and `vr::ClientOptions`. All but the back-off and
+/// what is about checkpoints must be positive. A [`sessions_max`](Self::sessions_max) that is drawn too small for the clients is raised to
 /// one more than there are clients.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +115,9 @@ pub struct Protocol {
     pub pipeline_max: Option<Number>,
     pub sessions_max: Option<Number>,
     pub request_timeout_us: Option<Number>,
+    pub checkpoint_interval: Option<Number>,
+    pub log_margin: Option<Number>,
+    pub suffix_margin: Option<Number>,
 }
 
 /// The fault families that are not about single messages; all off where not named, unless it is a swarm.
@@ -372,6 +375,7 @@ impl Traffic {
 impl Protocol {
     fn draw(&self, draws: &Draws) -> Result<setup::Protocol, Refusal> {
         let time = |field, number| draws.number(field, number, 1..=LONGEST);
+        let operations = |field, number| draws.number(field, number, 0..=MILLION);
         Ok(setup::Protocol {
             heartbeat_us: time("protocol.heartbeat_us", &self.heartbeat_us)?,
             primary_timeout_us: time("protocol.primary_timeout_us", &self.primary_timeout_us)?,
@@ -382,6 +386,9 @@ impl Protocol {
             pipeline_max: draws.number("protocol.pipeline_max", &self.pipeline_max, 1..=MILLION)?,
             sessions_max: draws.number("protocol.sessions_max", &self.sessions_max, 1..=MILLION)?,
             request_timeout_us: time("protocol.request_timeout_us", &self.request_timeout_us)?,
+            checkpoint_interval: operations("protocol.checkpoint_interval", &self.checkpoint_interval)?,
+            log_margin: operations("protocol.log_margin", &self.log_margin)?,
+            suffix_margin: operations("protocol.suffix_margin", &self.suffix_margin)?,
         })
     }
 

@@ -163,6 +163,12 @@ fn followed(effect: &Effect) -> Option<String> {
         }
         Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
         Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
+        Effect::Compacted { through, .. } => {
+            format!("drops its log up to op {through}, for which it has a checkpoint")
+        }
+        Effect::CheckpointInstalled { op_number, .. } => {
+            format!("puts the checkpoint after op {op_number} in the place of its state and log")
+        }
         Effect::Executed { op_number, outcome, .. } => {
             format!("executes op {op_number} (result: {outcome})")
         }
@@ -344,6 +350,10 @@ fn name(message: &Sent) -> String {
         Kind::NewState => {
             format!("NewState(view {view}, {} entries after op {})", field("entries"), field("after op"))
         }
+        Kind::GetCheckpoint => {
+            format!("GetCheckpoint({}, from piece {})", field("checkpoint"), field("from piece"))
+        }
+        Kind::CheckpointPart => format!("CheckpointPart({}, {})", field("checkpoint"), field("piece")),
         Kind::Request => format!("Request({})", field("request")),
         Kind::Reply => format!("Reply({})", field("reply")),
     }

@@ -20,6 +20,9 @@ use crate::packet::Kind;
 use crate::run::{Report, Verdict};
 use crate::trace::Head;
 
+/// What stands in a replica's log in the place of what is in a checkpoint.
+const IN_CHECKPOINT: &str = "(all up to here is in a checkpoint)";
+
 /// How much of a replica's log is shown from before the part that is shown.
 const LOG_TAIL: usize = 12;
 
@@ -410,6 +413,12 @@ impl Builder<'_> {
                     }
                 }
                 Effect::Truncated { replica, last_kept } => row.cut.push((replica.index(), *last_kept)),
+                Effect::CheckpointInstalled { replica, op_number } => {
+                    let request = self.strings.number(IN_CHECKPOINT);
+                    let entry = self.entries.number(&(*op_number, 0, request));
+                    row.cut.push((replica.index(), 0));
+                    row.appended.push((replica.index(), entry, 1));
+                }
                 Effect::Executed { replica, op_number, .. } => {
                     let (replica, is_first) = (replica.index(), u8::from(first.next() == Some(&true)));
                     match row.executed.last_mut() {
@@ -443,6 +452,9 @@ impl Builder<'_> {
                     }
                     Effect::Truncated { replica, last_kept } => {
                         logs[replica.index()].truncate(*last_kept as usize);
+                    }
+                    Effect::CheckpointInstalled { replica, op_number } => {
+                        logs[replica.index()] = vec![(0, IN_CHECKPOINT); *op_number as usize];
                     }
                     Effect::Fault(Action::Crash { replica, .. }) => logs[usize::from(*replica)].clear(),
                     _ => {}

@@ -619,7 +619,7 @@ const fn group(kind: Kind) -> &'static str {
         Kind::Prepare | Kind::PrepareOk | Kind::Commit => "normal",
         Kind::StartViewChange | Kind::DoViewChange | Kind::StartView => "change",
         Kind::Recovery | Kind::RecoveryResponse => "recovery",
-        Kind::GetState | Kind::NewState => "transfer",
+        Kind::GetState | Kind::NewState | Kind::GetCheckpoint | Kind::CheckpointPart => "transfer",
         Kind::Request | Kind::Reply => "client",
     }
 }

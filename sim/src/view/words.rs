@@ -63,6 +63,10 @@ pub fn arrival(message: &Sent) -> String {
             format!("{to} hears that {from} is in view {view}, and gets its log to op {}", field("log to op"))
         }
         Kind::GetState => format!("{to} is asked by {from} for what comes after op {number}"),
+        Kind::GetCheckpoint => format!("{to} is asked by {from} for checkpoint {}", field("checkpoint")),
+        Kind::CheckpointPart => {
+            format!("{to} gets a piece of checkpoint {} from {from}", field("checkpoint"))
+        }
         Kind::NewState => {
             let operations = match field("entries") {
                 "1" => "one operation".to_owned(),
@@ -166,6 +170,12 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
         }
         (Effect::Truncated { replica, last_kept }, _) => {
             format!("{} drops its log after op {last_kept}", Node::Replica(*replica))
+        }
+        (Effect::Compacted { through, .. }, _) => {
+            format!("drops its log up to op {through}: it has a checkpoint")
+        }
+        (Effect::CheckpointInstalled { op_number, .. }, _) => {
+            format!("puts the checkpoint after op {op_number} in the place of its state")
         }
         (Effect::ViewStarts { view, votes, op_number, .. }, _) => {
             format!("has the votes of {}: starts view {view} with a log to op {op_number}", names(votes))
@@ -289,6 +299,8 @@ fn saying(message: &Sent) -> String {
         Kind::RecoveryResponse => format!("answers that it is in view {view}"),
         Kind::GetState => format!("asks for what comes after op {number}"),
         Kind::NewState => format!("sends what comes after op {number}"),
+        Kind::GetCheckpoint => format!("asks for checkpoint {}", number >> 16),
+        Kind::CheckpointPart => format!("sends a piece of checkpoint {}", number >> 16),
         Kind::Reply => format!("answers “{}”", field(message, "reply").unwrap_or_default()),
     };
     if kind == Kind::Reply || kind == Kind::Request { said } else { format!("{said} ({kind:?})") }

@@ -19,7 +19,7 @@ pub(super) struct Delivery<W: Workload> {
     pub(super) to: Node,
     pub(super) life: u32,
     pub(super) message: u32,
-    pub(super) packet: Packet<W::Operation, W::Response>,
+    pub(super) packet: Packet<W::Service>,
 }
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
@@ -60,11 +60,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.end_step();
     }
 
-    pub(super) fn receiver_is_gone(
-        &self,
-        to: Node,
-        packet: &Packet<W::Operation, W::Response>,
-    ) -> Option<&'static str> {
+    pub(super) fn receiver_is_gone(&self, to: Node, packet: &Packet<W::Service>) -> Option<&'static str> {
         match (to, packet) {
             (Node::Replica(replica), _) => {
                 self.replicas[replica.index()].replica.is_none().then_some("the replica is down")

@@ -282,9 +282,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let (best, vote) = self.best_log(&change.votes);
         let log = &vote.said.log;
-        let shared = self.rules.shared_prefix(self.held(), vote.said.last_normal_view).min(log.last());
+        let shared =
+            self.shared_prefix(MessageKind::DoViewChange, vote.said.last_normal_view).min(log.last());
         let is_reached = log.start() <= shared || self.checkpoint_bridges(log.start(), log.last());
         Some((best, (!is_reached).then_some(shared)))
+    }
+
+    fn shared_prefix(&self, kind: MessageKind, last_normal_view: View) -> OpNumber {
+        self.rules.shared_prefix(kind, self.held(), last_normal_view)
     }
 
     /// After which op-number the new primary needs more of the best log than it was sent. `None` if it does not,
@@ -341,7 +346,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if op_number < self.log.last() {
             outbox.took(RarePath::TailTruncated);
         }
-        let shared = self.rules.shared_prefix(self.held(), last_normal_view);
+        let shared = self.shared_prefix(MessageKind::DoViewChange, last_normal_view);
         if log.start() > shared {
             outbox.took(RarePath::CheckpointAtViewStart);
             self.install_checkpoint(outbox);
@@ -426,7 +431,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if from != self.primary_of(view) {
             return outbox.ignored(Ignored::NotFromPrimary);
         }
-        let shared = self.rules.shared_prefix(self.held(), start.last_normal_view);
+        let shared = self.shared_prefix(MessageKind::StartView, start.last_normal_view);
         if start.log.start() > shared.min(start.log.last()) {
             outbox.took(RarePath::StartViewTooShort);
             return self.hear_of_later_view(now, from, view, outbox);
