@@ -75,7 +75,7 @@ wrong! {
 /// The bugs of this part.
 pub const BUGS: &[Bug] = &[
     Bug::new("M-K1", "a checkpoint without the client table", &WithoutSessions, 400, &[S21, S22, S11]),
-    Bug::new("M-K2", "a checkpoint of later operations than it says", &WrongLabel, 400, &[S22, S10]),
+    Bug::new("M-K2", "a checkpoint of later operations than it says", &WrongLabel, 400, &[S22, S10, S21]),
     Bug::new("M-K4", "the log is dropped beyond the checkpoint", &AllDropped, 1_000, &[S26, Panic]),
     Bug::new(
         "M-K5",
@@ -89,7 +89,7 @@ pub const BUGS: &[Bug] = &[
         "a checkpoint alone makes a replica normal in a later view",
         &CheckpointAlone,
         40_000,
-        &[S9, S20, S2, S1, S8, S7, Panic],
+        &[S19, S9, S20, S2, S1, S8, S7, Panic],
     ),
     Bug::new(
         "M-K7",

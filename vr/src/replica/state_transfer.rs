@@ -101,13 +101,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let question = match self.checkpoints.wanted() {
             Some(get) => Payload::GetCheckpoint(get),
             None => {
-                let after = self.lacking_after(catches_up).max(self.checkpoints.arrived());
+                let after = self.lacking_after(transfer.view, catches_up).max(self.checkpoints.arrived());
                 Payload::GetState(GetState { view: transfer.view, after })
             }
         };
         self.send(transfer.peer, question, outbox);
         transfer.asked += 1;
-        if self.log_for_view().is_none() {
+        // What a vote left out only its sender has.
+        if self.log_for_view(transfer.view).is_none() {
             transfer.peer = self.rules.state_source_after(self.group, self.id, transfer.peer);
         }
         let interval = self.jittered(self.options.resend_interval);
@@ -115,9 +116,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.transfer = Some(transfer);
     }
 
-    /// After which op-number the log that is waited for is to begin.
-    fn lacking_after(&self, catches_up: bool) -> OpNumber {
-        if let Some(missing) = self.log_for_view() {
+    /// After which op-number the log of `view` that is waited for is to begin.
+    fn lacking_after(&self, view: View, catches_up: bool) -> OpNumber {
+        if let Some(missing) = self.log_for_view(view) {
             missing
         } else if catches_up {
             self.rules.transfer_after(self.commit_number, self.log.last())
@@ -160,7 +161,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view == self.view && matches!(self.phase, Phase::Backup(_)) {
             return self.fill_gap(state, outbox);
         }
-        if view == self.view && self.log_for_view().is_some() {
+        if self.log_for_view(view).is_some() {
             return self.complete_vote(now, from, state, outbox);
         }
         if self.is_recovering() {

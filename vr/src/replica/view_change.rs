@@ -292,10 +292,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.rules.shared_prefix(kind, self.held(), last_normal_view)
     }
 
-    /// After which op-number the new primary needs more of the best log than it was sent. `None` if it does not,
-    /// or is not about to start a view.
-    pub(super) fn log_for_view(&self) -> Option<OpNumber> {
-        if self.primary_of(self.view) != self.id {
+    /// After which op-number the new primary of `view` needs more of the best log than it was sent. `None` if it
+    /// does not, or is not about to start that view.
+    pub(super) fn log_for_view(&self, view: View) -> Option<OpNumber> {
+        if view != self.view || self.primary_of(view) != self.id {
             return None;
         }
         self.best_vote()?.1
