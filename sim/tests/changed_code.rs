@@ -41,8 +41,18 @@ const A_DRAW_MORE: &[Patch] = &[patch(
 const A_MESSAGE_MORE: &[Patch] = &[
     patch(
         "vr/src/message.rs",
-        "pub enum Payload<O> {\n",
-        "pub enum Payload<O> {\n    /// Nothing.\n    Ping,\n",
+        "pub enum Payload<S: Service> {\n",
+        "pub enum Payload<S: Service> {\n    /// Nothing.\n    Ping,\n",
+    ),
+    patch(
+        "vr/src/message.rs",
+        "            Self::Prepare(inner) => Self::Prepare(",
+        "            Self::Ping => Self::Ping,\n            Self::Prepare(inner) => Self::Prepare(",
+    ),
+    patch(
+        "vr/src/message.rs",
+        "            Self::Prepare(inner) => inner.fmt(",
+        "            Self::Ping => formatter.write_str(\"Ping\"),\n            Self::Prepare(inner) => inner.fmt(",
     ),
     patch("vr/src/message.rs", "pub enum MessageKind {\n", "pub enum MessageKind {\n    Ping,\n"),
     patch(
@@ -63,8 +73,8 @@ const A_MESSAGE_MORE: &[Patch] = &[
     patch("sim/src/packet.rs", "pub enum Kind {\n", "pub enum Kind {\n    Ping,\n"),
     patch(
         "sim/src/packet.rs",
-        "pub const ALL: [Self; 12] = [\n",
-        "pub const ALL: [Self; 13] = [\n        Self::Ping,\n",
+        "pub const ALL: [Self; 14] = [\n",
+        "pub const ALL: [Self; 15] = [\n        Self::Ping,\n",
     ),
     patch(
         "sim/src/packet.rs",

@@ -111,8 +111,8 @@ pub struct Options {
     /// How many operations before the latest checkpoint the log keeps at least, so that who is a little behind
     /// needs no checkpoint.
     pub log_margin: u64,
-    /// How many operations that are known to be committed DoViewChange, StartView and RecoveryResponse bring
-    /// along, for those who know of fewer. Who lacks more asks for it.
+    /// How many operations that are known to be committed DoViewChange and StartView bring along, for those who
+    /// know of fewer. Who lacks more asks for it.
     pub suffix_margin: u64,
 }
 

@@ -14,7 +14,7 @@ use super::{Checks, Property};
 use crate::scenario::{Overrides, Scenario};
 use crate::setup::Setup;
 use crate::workload::Workload;
-use crate::workload::key_value::{KeyValue, List, Operation, Response};
+use crate::workload::key_value::{KeyValue, List, Operation, Response, Store};
 
 const R0: ReplicaId = ReplicaId(0);
 const R1: ReplicaId = ReplicaId(1);
@@ -185,7 +185,7 @@ fn vote(checks: &mut Checks, last_normal_view: u64, entries: &[Entry<Operation>]
     let last_normal_view = View(last_normal_view);
     let vote = DoViewChange { log, last_normal_view, commit_number: CommitNumber(0), incarnations };
     let payload = Payload::DoViewChange(Box::new(vote));
-    checks.sent(R2, R1, &Message { from: R2, incarnation: Incarnation(0), view: View(1), payload });
+    checks.sent::<Store>(R2, R1, &Message { from: R2, incarnation: Incarnation(0), view: View(1), payload });
 }
 
 #[test]
@@ -337,12 +337,12 @@ fn s14_a_request_executed_before_what_was_acknowledged() {
 #[test]
 fn s23_a_message_in_the_name_of_another() {
     let mut checks = checks();
-    let payload = Payload::<Operation>::Commit(Commit { commit_number: CommitNumber(0) });
+    let payload = Payload::<Store>::Commit(Commit { commit_number: CommitNumber(0) });
     checks.sent(R1, R0, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
     assert_eq!(found(&checks), Some(Property::S23));
 }
 
-fn recovery_message(attempt: u64, answer: bool) -> Message<Operation> {
+fn recovery_message(attempt: u64, answer: bool) -> Message<Store> {
     let nonce = Nonce { incarnation: Incarnation(0), attempt };
     let payload = if answer {
         let incarnations = vec![Incarnation(0); 3].into();

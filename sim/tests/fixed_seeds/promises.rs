@@ -107,6 +107,10 @@ fn usual() -> Protocol {
         pipeline_max: pipeline_max as u32,
         sessions_max: sessions_max as u32,
         request_timeout_us: 60_000,
+        // What comes from checkpoints is not the paper's to promise: these groups keep their logs whole.
+        checkpoint_interval: 0,
+        log_margin: 0,
+        suffix_margin: 1_000_000,
     }
 }
 

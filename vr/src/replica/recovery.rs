@@ -118,7 +118,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return self.propose_next_view(now, outbox);
         }
         let is_primary = matches!(self.phase, Phase::Primary(_));
-        let state = is_primary.then(|| self.view_so_far());
+        // It lacks everything: the whole log saves it a question.
+        let state = is_primary.then(|| StartView { log: self.log.clone(), ..self.view_so_far() });
         let response =
             RecoveryResponse { nonce: recovery.nonce, incarnations: self.incarnations.clone(), state };
         self.send(from, Payload::RecoveryResponse(Box::new(response)), outbox);
