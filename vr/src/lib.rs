@@ -13,6 +13,7 @@ mod outbox;
 mod replica;
 mod rules;
 mod service;
+pub mod services;
 mod types;
 
 pub use checkpoint::{Checkpoint, Content};
