@@ -255,6 +255,7 @@ fn befell_on_its_way(message: &Sent) -> Option<String> {
         (Some(Dropped::Cut), _) => Some("cut off".to_owned()),
         (Some(Dropped::Overflow), _) => Some("the link is full".to_owned()),
         (Some(Dropped::Silenced), _) => Some("never sent, the planted bug".to_owned()),
+        (Some(Dropped::Kept), _) => Some("kept, and never let go".to_owned()),
         (None, Some(Fate::Held(delay))) => Some(format!("held for {}", millis(delay))),
         (None, Some(Fate::Outlasting(views))) => {
             Some(format!("held until view {}", message.identity.view + views))

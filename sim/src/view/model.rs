@@ -444,7 +444,9 @@ impl Builder<'_> {
                     Effect::Truncated { replica, last_kept } => {
                         logs[replica.index()].truncate(*last_kept as usize);
                     }
-                    Effect::Fault(Action::Crash { replica, .. }) => logs[usize::from(*replica)].clear(),
+                    Effect::Fault(Action::Crash { replica, .. } | Action::Kill { replica }) => {
+                        logs[usize::from(*replica)].clear();
+                    }
                     _ => {}
                 }
             }
