@@ -89,7 +89,8 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         let number = self.decided + 1;
         let turn = Turn { slot: self.slot, life, number, before: self.decided_ever, now: environment.now };
         let script = environment.script.as_ref();
-        let scripted = script.map(|script| script.requests.get(turn)).or_else(|| told(self.slot, environment));
+        let scripted =
+            script.map(|script| script.requests.get(turn)).or_else(|| told(self.slot, environment));
         // After the faults everybody has to make progress, whether or not the script goes that far.
         if matches!(scripted, Some(None)) && self.probes.is_none() {
             return None;

@@ -22,7 +22,7 @@ use crate::network::{Dropped, Fate, Network, Route, Routed, ScriptedFates};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
 use crate::setup::{CrashTarget, Setup};
-use crate::stage::{Answer, Kept, Rules, Stage, Which};
+use crate::stage::{Answer, Cast, Kept, Rules, Stage, Which};
 use crate::timeline::Recording;
 use crate::workload::Workload;
 
@@ -155,7 +155,8 @@ impl<W: Workload> Environment<W> {
         // A script that was made from a story takes its place.
         let story = setup.story.clone().filter(|_| script.is_none());
         let fates = fates.or_else(|| story.is_some().then(|| ScriptedFates::Told(Rules::default())));
-        let stage = story.map(|story| Box::new(Stage::new(story, setup.clients)));
+        let cast = Cast { replicas: setup.replicas, clients: setup.clients };
+        let stage = story.map(|story| Box::new(Stage::new(story, cast)));
         Self {
             now: 0,
             steps: 0,

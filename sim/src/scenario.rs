@@ -48,8 +48,8 @@ use error::{Refusal, misspoken_in, syntax};
 use schema::{Schema, tolerates_none};
 
 pub use error::ScenarioError;
-pub use schema::MustFail;
 pub use resolved::check_resolved;
+pub use schema::MustFail;
 pub use value::{Name, Number, Selection};
 
 /// A scenario that has been found valid.

@@ -70,7 +70,7 @@ mod words;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use vr::ReplicaId;
 
 use crate::node::Node;
@@ -81,18 +81,9 @@ pub use rules::{Rule, Rules, Treatment, Which};
 /// For how long a step waits that does not say it, in nanoseconds.
 pub const PATIENCE: u64 = 10_000_000_000;
 
-/// Steps in the order in which they are played.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Story(Arc<[Line]>);
-
-/// A step and its words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// As the scenario says it.
-    pub text: String,
-    /// What it means.
-    pub step: Step,
-}
+/// Sentences in the order in which they are played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story(Arc<[String]>);
 
 /// A step of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,9 +207,6 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// The most that there can be.
-    const LARGEST: Self = Self { replicas: 9, clients: 64 };
-
     /// All replicas.
     pub fn replicas(self) -> impl Iterator<Item = ReplicaId> {
         (0..self.replicas).map(ReplicaId)
@@ -243,35 +231,20 @@ impl fmt::Display for Misspoken {
 }
 
 impl Story {
-    /// Takes a story from its sentences.
+    /// The sentences.
+    #[must_use]
+    pub fn sentences(&self) -> &[String] {
+        &self.0
+    }
+
+    /// What the sentences mean where there are so many replicas and clients.
     ///
     /// # Errors
     /// [`Misspoken`] at the first sentence that is no step, or speaks of somebody who is not there.
-    pub fn parse(sentences: &[String], cast: Cast) -> Result<Self, Misspoken> {
-        let line = |(sentence, text): (usize, &String)| {
-            let step = words::step(text, cast);
-            let step = step.map_err(|(offset, problem)| Misspoken { sentence, offset, problem })?;
-            Ok(Line { text: text.clone(), step })
+    pub fn steps(&self, cast: Cast) -> Result<Vec<Step>, Misspoken> {
+        let step = |(sentence, text): (usize, &String)| {
+            words::step(text, cast).map_err(|(offset, problem)| Misspoken { sentence, offset, problem })
         };
-        sentences.iter().enumerate().map(line).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The steps.
-    #[must_use]
-    pub fn lines(&self) -> &[Line] {
-        &self.0
-    }
-}
-
-impl Serialize for Story {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|line| &line.text))
-    }
-}
-
-impl<'de> Deserialize<'de> for Story {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let sentences = Vec::<String>::deserialize(deserializer)?;
-        Self::parse(&sentences, Cast::LARGEST).map_err(serde::de::Error::custom)
+        self.0.iter().enumerate().map(step).collect()
     }
 }

@@ -77,7 +77,13 @@ wrong! {
 
 /// The bugs of this part that no number of seeds would find that anybody would wait for. Stories tell them.
 pub const TOLD: &[Bug] = &[
-    Bug::new("M-R5", "a recovery counts answers of replicas that have crashed since", &StaleAnswersCount, 0, &[S4b, S2]),
+    Bug::new(
+        "M-R5",
+        "a recovery counts answers of replicas that have crashed since",
+        &StaleAnswersCount,
+        0,
+        &[S4b, S2],
+    ),
     Bug::new("M-R7", "who has crashed is not learned from votes", &CrashesAreNotPassedOn, 0, &[S4b, S2]),
 ];
 

@@ -30,7 +30,7 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         let fixed = || format!("every message takes {}", micros(setup.network.delay_min_us));
         let delay = if setup.network.delay_mean_us == 0 { fixed() } else { delay(&setup.network) };
         line(page, "network", &delay);
-        return line(page, "steps", &format!("{} are told", count(story.lines().len() as u64)));
+        return line(page, "steps", &format!("{} are told", count(story.sentences().len() as u64)));
     }
     items(page, "workload", &workload(&setup.workload, &setup.traffic), ", ");
     items(page, "network", &network(&setup.network), ", ");
@@ -47,9 +47,9 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
 
 /// The steps of a story that were passed, each with its time; then the one at which it ended, if it did.
 pub(crate) fn told(page: &mut String, story: &Story, passed: &[u64]) {
-    for (index, told) in story.lines().iter().enumerate().take(passed.len() + 1) {
+    for (index, sentence) in story.sentences().iter().enumerate().take(passed.len() + 1) {
         let time = passed.get(index).map_or_else(|| "not passed".to_owned(), |&time| text::millis(time));
-        page.push_str(&format!("{:>4}. {time:>14}  {}\n", index + 1, told.text));
+        page.push_str(&format!("{:>4}. {time:>14}  {sentence}\n", index + 1));
     }
 }
 

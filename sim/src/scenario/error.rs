@@ -97,10 +97,11 @@ pub(super) fn syntax(file: &str, error: &serde_json::Error) -> ScenarioError {
 
 /// A sentence that is no step, where it stands in the text of the file.
 pub(super) fn misspoken_in(file: &str, text: &str, schema: &Schema, misspoken: &Misspoken) -> ScenarioError {
-    let sentence = schema.story.as_ref().map_or("", |story| &story[misspoken.sentence]);
+    let sentence = schema.story.as_ref().map_or("", |story| &story.sentences()[misspoken.sentence]);
     let quoted = serde_json::to_string(sentence).expect("a text can be written");
     // Sentences that are written with needless escapes are not found: then the story's beginning has to do.
-    let place = text.find(&quoted).map_or_else(|| text.find("\"story\""), |at| Some(at + 1 + misspoken.offset));
+    let place =
+        text.find(&quoted).map_or_else(|| text.find("\"story\""), |at| Some(at + 1 + misspoken.offset));
     let before = &text[..place.unwrap_or(0)];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

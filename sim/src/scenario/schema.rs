@@ -54,7 +54,7 @@ pub struct Schema {
     /// What must be true in the end: `"progress"` (the default), `"stuck"` or `"steady"`.
     pub expect: Option<Expectation>,
     /// What happens in place of chance, step by step: see [`stage`](crate::stage).
-    pub story: Option<Vec<String>>,
+    pub story: Option<Story>,
     /// The planted bugs under which the story must fail, each with the property that must report it.
     #[serde(default)]
     pub must_fail: Vec<MustFail>,
@@ -257,7 +257,8 @@ impl Schema {
         let draws = &Draws::new(seed);
         let replicas = draws.number("replicas", &self.replicas, 1..=9)?;
         let clients = draws.number("clients", &self.clients, 1..=64)?;
-        let story = self.story(Cast { replicas, clients }).transpose();
+        self.told_of(Cast { replicas, clients })
+            .map_err(|misspoken| Refusal::new("story", misspoken.to_string()))?;
         Ok(setup::Setup {
             scenario: scenario.to_owned(),
             seed,
@@ -270,7 +271,7 @@ impl Schema {
             protocol: self.protocol.draw(draws)?,
             faults: self.faults.draw(draws)?,
             expect: self.expect.unwrap_or(Expectation::Progress),
-            story: story.map_err(|misspoken| Refusal::new("story", misspoken.to_string()))?,
+            story: self.story.clone(),
         })
     }
 
@@ -280,11 +281,11 @@ impl Schema {
         let (replicas, clients) = (least(&self.replicas), least(&self.clients));
         // What is out of range is refused by its name, later.
         let (replicas, clients) = (replicas.min(u8::MAX.into()) as u8, clients.min(u16::MAX.into()) as u16);
-        self.story(Cast { replicas, clients }).map_or(Ok(()), |story| story.map(drop))
+        self.told_of(Cast { replicas, clients })
     }
 
-    fn story(&self, cast: Cast) -> Option<Result<Story, Misspoken>> {
-        self.story.as_ref().map(|sentences| Story::parse(sentences, cast))
+    fn told_of(&self, cast: Cast) -> Result<(), Misspoken> {
+        self.story.as_ref().map_or(Ok(()), |story| story.steps(cast).map(drop))
     }
 
     /// Refuses what does not go with a story, in what a file says itself.
@@ -300,12 +301,18 @@ impl Schema {
             return Err(Refusal::new("faults", "a story has no random faults: it tells what happens"));
         }
         if self.network.mishaps().next().is_some() {
-            return Err(Refusal::new("network", "a story has no random losses and delays: it tells what happens"));
+            return Err(Refusal::new(
+                "network",
+                "a story has no random losses and delays: it tells what happens",
+            ));
         }
         let unknown = self.must_fail.iter().position(|must| bugs::find(&must.bug).is_none());
         unknown.map_or(Ok(()), |index| {
             let problem = "no such planted bug: expected one that `sim selftest --list` shows";
-            Err(Refusal::new(format!("must_fail[{index}].bug"), format!("`{}`: {problem}", self.must_fail[index].bug)))
+            Err(Refusal::new(
+                format!("must_fail[{index}].bug"),
+                format!("`{}`: {problem}", self.must_fail[index].bug),
+            ))
         })
     }
 

@@ -1,8 +1,10 @@
 //! A story under way: how far it has been played, and what has been kept for it.
 
+use std::sync::Arc;
+
 use vr::ReplicaId;
 
-use super::{PATIENCE, Step, Story, Which};
+use super::{Cast, PATIENCE, Step, Story, Which};
 use crate::node::Node;
 use crate::packet::{Identity, Packet};
 use crate::workload::Workload;
@@ -37,6 +39,7 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Stage<W: Workload> {
     story: Story,
+    steps: Arc<[Step]>,
     /// When each step was passed, in nanoseconds.
     passed: Vec<u64>,
     /// When to look at the current step next, whatever else happens; `None` after the last.
@@ -63,10 +66,16 @@ pub struct Stage<W: Workload> {
 
 impl<W: Workload> Stage<W> {
     /// A story at its beginning.
+    ///
+    /// # Panics
+    /// If it speaks of somebody who is not there: setups are checked before.
     #[must_use]
-    pub fn new(story: Story, clients: u16) -> Self {
+    pub fn new(story: Story, cast: Cast) -> Self {
+        let steps = story.steps(cast).unwrap_or_else(|misspoken| panic!("{misspoken}"));
+        let clients = cast.clients;
         Self {
             story,
+            steps: steps.into(),
             passed: Vec::new(),
             due: Some(0),
             began: None,
@@ -90,7 +99,7 @@ impl<W: Workload> Stage<W> {
     /// The current step, if there is one left.
     #[must_use]
     pub fn step(&self) -> Option<&Step> {
-        self.story.lines().get(self.passed.len()).map(|line| &line.step)
+        self.steps.get(self.passed.len())
     }
 
     /// Until when the current step waits.
@@ -112,7 +121,7 @@ impl<W: Workload> Stage<W> {
 
     /// Says what the current step is: its number and its words.
     pub(crate) fn describe(&self) -> String {
-        let text = self.story.lines().get(self.passed.len()).map_or("the end", |line| &line.text);
+        let text = self.story.sentences().get(self.passed.len()).map_or("the end", String::as_str);
         format!("step {}, “{text}”", self.passed.len() + 1)
     }
 

@@ -185,9 +185,8 @@ impl<'a> Words<'a> {
         if self.peek().is_some_and(|word| matches!(word.parse(), Ok(Node::Client(_)))) {
             return self.request();
         }
-        let treatment = |words: &mut Self, treatment| {
-            Ok(Step::Rule(Rule { treatment, which: words.messages()? }))
-        };
+        let treatment =
+            |words: &mut Self, treatment| Ok(Step::Rule(Rule { treatment, which: words.messages()? }));
         Ok(match self.peek() {
             _ if self.takes("crash") => Step::Crash(self.list(Self::replica)?),
             _ if self.takes("restart") => Step::Restart(self.list(Self::replica)?),
@@ -230,7 +229,9 @@ impl<'a> Words<'a> {
         let last = if self.takes("to") { self.pair()? } else { (key, first) };
         if last.0 != key || last.1 < first || last.1 - first >= ASKS_MAX {
             self.next -= 1;
-            return Err(self.refuse(format!("expected the same key, and at most {ASKS_MAX} numbers, upwards")));
+            return Err(
+                self.refuse(format!("expected the same key, and at most {ASKS_MAX} numbers, upwards"))
+            );
         }
         Ok((first..=last.1).map(|element| Ask::Put { key, element }).collect())
     }

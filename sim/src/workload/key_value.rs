@@ -156,7 +156,9 @@ impl Workload for KeyValue {
     fn found(operation: &Operation, response: &Response) -> Option<Found> {
         match (operation, response) {
             (Operation::Get { .. }, Response::Found(List { length: 0, .. })) => Some(Found::Nothing),
-            (&Operation::Get { key }, Response::Found(list)) => Some(Found::Element { key, element: list.last }),
+            (&Operation::Get { key }, Response::Found(list)) => {
+                Some(Found::Element { key, element: list.last })
+            }
             _ => None,
         }
     }

@@ -157,7 +157,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let (one, other) = (Node::Replica(one), Node::Replica(other));
             [(one, other), (other, one)]
         };
-        let links: Vec<_> = ones.iter().flat_map(|one| others.iter().flat_map(move |other| both(one, other))).collect();
+        let links: Vec<_> =
+            ones.iter().flat_map(|one| others.iter().flat_map(move |other| both(one, other))).collect();
         self.stage().severed.extend(&links);
         self.try_to(Action::Sever { links: links.into() })
     }
@@ -202,9 +203,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let client = |slot: &u16| &self.clients[usize::from(*slot)].client;
         match condition {
             Condition::Is(ids, status, view) => ids.iter().all(|&id| self.is(id, *status, *view)),
-            Condition::NewPrimary => self.replicas.iter().filter_map(|slot| slot.replica.as_ref()).any(|replica| {
-                replica.role() == Role::Primary && replica.view() > View(stage.view_before)
-            }),
+            Condition::NewPrimary => {
+                self.replicas.iter().filter_map(|slot| slot.replica.as_ref()).any(|replica| {
+                    replica.role() == Role::Primary && replica.view() > View(stage.view_before)
+                })
+            }
             Condition::Has(ids, position) => ids.iter().all(|&id| self.has(id, *position)),
             Condition::SameState => self.hold_the_same_state(),
             Condition::Registered(clients) => clients.iter().all(|slot| client(slot).id().is_some()),
