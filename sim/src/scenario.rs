@@ -90,6 +90,11 @@ impl Scenario {
         builtin::ALL.iter().map(|(name, _)| *name)
     }
 
+    /// The names of the built-in stories, in the order of [`Scenario::stories`].
+    pub fn story_names() -> impl Iterator<Item = &'static str> {
+        builtin::STORIES.iter().map(|(name, _)| *name)
+    }
+
     /// The stories that are built in, in the order in which they are to be listed. No sweep draws them unless it is
     /// asked to.
     ///

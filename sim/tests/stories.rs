@@ -14,7 +14,7 @@ use sim::replay::{Likeness, Outcome, replay};
 use sim::run::{Report, Verdict};
 use sim::scenario::{Overrides, Scenario};
 use sim::setup::Setup;
-use sim::shrink::{Limits, shrink};
+use sim::shrink::{Limits, Unshrinkable, shrink};
 
 /// Timers jitter otherwise with each of these, and no story may depend on that.
 const SEEDS: u64 = 8;
@@ -38,7 +38,9 @@ fn ends_with(sentences: &[&str]) -> String {
     let violation = report.violation().expect("it does not go as told").clone();
     assert_eq!(violation.property, Property::Story, "{violation:?}");
     assert_eq!(report.story.len(), sentences.len() - 1, "the last step is the one that fails");
-    format!("{}: {}", violation.kind, violation.witness)
+    let (kind, step) = violation.kind.split_once(" at step ").expect("the step's number");
+    assert_eq!(step, sentences.len().to_string());
+    format!("{kind}: {}", violation.witness)
 }
 
 #[test]
@@ -139,6 +141,15 @@ fn the_decisions_of_a_story_say_the_same_without_its_words() {
     assert!(shrunk >= 20, "{shrunk} stories");
 }
 
+/// Its words are what is violated, so nothing can be left out but by its author.
+#[test]
+fn a_story_that_does_not_go_as_told_cannot_be_shrunk() {
+    let (_, trace) =
+        registry::record(&setup(&told(&["expect c0 waits"]), 0), None).expect("a known workload");
+    let limits = Limits { steps: 200_000, stop: &|| false };
+    assert_eq!(shrink(&trace, &limits, &mut |_| {}).unwrap_err(), Unshrinkable::Told);
+}
+
 // ---- What does not go as told ------------------------------------------------------------------------
 
 #[test]
@@ -211,7 +222,7 @@ fn a_story_has_no_more_steps_than_its_scenario_says() {
     let story = Scenario::parse("test", text).expect("a valid story");
     let report = run(&story, 0, None);
     let violation = report.violation().expect("an hour has more steps");
-    assert_eq!(violation.signature(), "Story:out of steps");
+    assert_eq!(violation.signature(), "Story:out of steps at step 1");
     assert_eq!(violation.witness, "step 1, “wait 3600 s”: not passed within 100 steps");
 }
 
@@ -222,7 +233,7 @@ fn a_story_is_printed_step_by_step_and_its_trace_can_be_read() {
     let folder = folder("stories/printed");
     let held = sim(&folder, "run --scenario published-recovery");
     assert_eq!(code(&held), 0, "{}", err(&held));
-    assert!(out(&held).contains("\n  12.      11.000 ms  until c0 is answered\n"), "{}", out(&held));
+    assert!(out(&held).contains("\n  12.      12.000 ms  until c0 is answered\n"), "{}", out(&held));
     assert!(out(&held).contains("\nHELD all properties\n"), "{}", out(&held));
 
     let violated = sim(&folder, "run --scenario published-recovery --bug M-R0");
@@ -236,7 +247,12 @@ fn a_story_is_printed_step_by_step_and_its_trace_can_be_read() {
     assert!(out(&replayed).contains("exact: every step is the same"), "{}", out(&replayed));
     let shown = sim(&folder, &format!("trace show {trace} --all"));
     let words = out(&shown).split_whitespace().collect::<Vec<_>>().join(" ");
-    for said in ["r2 crashes", "r2 starts again", "log to op 2) from r2 (held, sent in ", "VIOLATED S4b"] {
+    for said in [
+        "the story goes on: step 7, “crash r2”, r2 crashes",
+        "r2 starts again",
+        "log to op 2) from r2 (held, sent in ",
+        "VIOLATED S4b",
+    ] {
         assert!(words.contains(said), "{said}: {words}");
     }
     let viewed = sim(&folder, &format!("view {trace} -o page.html"));
@@ -258,7 +274,7 @@ fn a_story_of_ones_own_is_run_from_its_file_and_refused_where_it_is_wrong() {
     assert_eq!(held["story"].as_array().map(Vec::len), Some(1));
     let vain = write("until r1 is primary, within 50 ms");
     assert_eq!(code(&vain), 1);
-    assert_eq!(json(&vain)["violation"]["signature"], "Story:waited in vain");
+    assert_eq!(json(&vain)["violation"]["signature"], "Story:waited in vain at step 1");
     let refused = write("c0 puts a=1, and b=2");
     assert_eq!((code(&refused), out(&refused)), (2, ""));
     assert_eq!(err(&refused), "error: mine.json:4:17: step 1: `,`: expected the end of the step\n");

@@ -15,6 +15,19 @@ impl Step {
         nodes.dedup();
         nodes
     }
+
+    /// Whether this step puts an end to what was done until somebody should end it.
+    #[must_use]
+    pub fn ends(&self, begun: &Action) -> bool {
+        let is_end = |effect: &Effect| match (begun, effect) {
+            (Action::Sever { links }, Effect::Fault(Action::Mend { links: mended })) => {
+                links.iter().all(|link| mended.contains(link))
+            }
+            (Action::Halt { node }, Effect::Fault(Action::Resume { node: resumed })) => node == resumed,
+            _ => false,
+        };
+        self.effects.iter().any(is_end)
+    }
 }
 
 /// The nodes that a fault acts on by itself. (A cut acts on messages, and each is marked with its loss.)

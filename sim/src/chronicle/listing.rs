@@ -73,6 +73,7 @@ pub fn described(message: &Sent) -> String {
 fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
     Some(match effect {
         Effect::Fault(action) => (None, format!("fault: {}", action_in_words(action))),
+        Effect::Told(sentence) => (None, format!("story: {sentence}")),
         Effect::Mended(links) => (None, format!("mended: {} links", links.len())),
         Effect::Healed(core) => (None, format!("the faults stop; the core is {core:?}")),
         Effect::StaysCut(links) => (None, format!("but {} links stay cut", links.len())),

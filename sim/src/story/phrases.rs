@@ -154,6 +154,7 @@ fn consequences(effects: &[&Effect]) -> Vec<String> {
 fn followed(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Fault(action) => action_in_words(action),
+        Effect::Told(sentence) => format!("the story goes on: {sentence}"),
         Effect::Healed(core) => {
             let names: Vec<String> = core.iter().map(ToString::to_string).collect();
             format!("the faults stop; {} have to make progress", and(&names))

@@ -177,6 +177,7 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
         }
         (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
         (Effect::Fault(action), _) => fault(action),
+        (Effect::Told(sentence), _) => format!("the story goes on: {sentence}"),
         (Effect::Mended(links), _) => {
             let carry = carry(links.len(), "carries messages", "carry messages");
             format!("{carry} again: {}", named(links, '↔', '→'))
@@ -224,7 +225,10 @@ pub fn fault(action: &Action) -> String {
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(*lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
         Action::Sever { links } => format!("the network is cut: {}", cut(links)),
-        Action::Mend { links } => carry(links.len(), "carries messages again", "carry messages again"),
+        Action::Mend { links } => {
+            let carry = carry(links.len(), "carries messages again", "carry messages again");
+            format!("{carry}: {}", named(links, '↔', '→'))
+        }
         Action::Kill { replica } => format!("r{replica} crashes and loses its memory"),
         Action::Restart { replica } => format!("r{replica} starts again"),
         Action::Halt { node } => format!("{node} stands still"),

@@ -130,7 +130,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let network = &mut self.environment.network;
         let cut: Vec<_> = links.iter().copied().filter(|&link| network.is_cut(link)).collect();
         network.mend(&cut);
-        self.environment.tell(|| Effect::Mended(cut));
     }
 
     fn resume(&mut self, node: Node) {

@@ -4,7 +4,7 @@ use vr::{OpNumber, Replica, ReplicaId, Role, Rules, View};
 
 use super::{ReplicaSlot, World};
 use crate::check::Property;
-use crate::chronicle::Cause;
+use crate::chronicle::{Cause, Effect};
 use crate::faults::Action;
 use crate::node::Node;
 use crate::stage::{Condition, Found, Position, Rule, Stage, Status, Step, Treatment, Which};
@@ -24,13 +24,15 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn play(&mut self) {
         let stage = self.stage();
         let (due, index, step) = (stage.due.take(), stage.passed().len(), stage.step().cloned());
-        self.environment.now = due.unwrap_or(self.environment.now);
+        self.environment.now = due.expect("a step was due");
         let Some(step) = step else { return self.heal() };
         self.begin_step((index as u64) << 8 | 9, Cause::Fault);
         let (now, view_before) = (self.environment.now, self.latest_normal_view());
         let stage = self.stage();
         if stage.began.is_none() {
             (stage.began, stage.view_before) = (Some(now), view_before);
+            let sentence = stage.describe();
+            self.environment.tell(|| Effect::Told(sentence));
         }
         if self.environment.steps > self.setup.steps {
             self.break_off("out of steps", &format!("not passed within {} steps", self.setup.steps));
@@ -59,8 +61,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// The story does not go on: `why` says what is wrong with the current step.
     fn break_off(&mut self, kind: &str, why: &str) {
-        let witness = format!("{}: {why}", self.stage().describe());
-        self.environment.checks.findings.add(Property::Story, kind, witness);
+        let stage = self.stage();
+        let kind = format!("{kind} at step {}", stage.passed().len() + 1);
+        let witness = format!("{}: {why}", stage.describe());
+        self.environment.checks.findings.add(Property::Story, &kind, witness);
     }
 
     // ---- Steps -----------------------------------------------------------------------------------
