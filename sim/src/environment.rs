@@ -95,6 +95,15 @@ pub struct Parked<O, R> {
     packet: Packet<O, R>,
 }
 
+/// Something that happens to a node once it goes on.
+#[derive(Clone, Debug)]
+pub struct Postponed<O, R> {
+    /// The node.
+    pub to: Node,
+    /// What happens.
+    pub event: Event<O, R>,
+}
+
 /// Everything around the nodes.
 #[derive(Clone)]
 pub struct Environment<W: Workload> {
@@ -139,7 +148,7 @@ pub struct Environment<W: Workload> {
     /// The story that is played, if one is.
     pub stage: Option<Box<Stage<W>>>,
     /// What came to nodes that stand still until somebody resumes them.
-    pub waiting: Vec<(Node, Event<W::Operation, W::Response>)>,
+    pub waiting: Vec<Postponed<W::Operation, W::Response>>,
     /// Messages that are kept from being sent: a planted bug.
     pub silence: Option<Silence>,
     /// What is reached, if somebody wants to know.
@@ -341,9 +350,8 @@ impl<W: Workload> Environment<W> {
 
     /// What came to these nodes while they stood still comes to them now.
     pub fn hand_over_waiting(&mut self, to: impl Fn(Node) -> bool) {
-        let is_due = |(node, _): &mut (Node, _)| to(*node);
-        let due: Vec<_> = self.waiting.extract_if(.., is_due).collect();
-        due.into_iter().for_each(|(_, event)| self.queue.push(self.now, event));
+        let due = self.waiting.extract_if(.., |postponed| to(postponed.to));
+        due.for_each(|postponed| self.queue.push(self.now, postponed.event));
     }
 
     /// Tells a story of a reply.

@@ -7,18 +7,24 @@
 //!
 //! ```json
 //! {
-//!     "description": "The primary is cut off, and another one takes over.",
+//!     "description": "An answer is lost, and the client asks again.",
+//!     "must_fail": [{ "bug": "M-C2", "property": "S11" }],
 //!     "story": [
-//!         "c0 puts a=1",
-//!         "until c0 is answered",
-//!         "partition r0 from the rest",
-//!         "until a new primary is normal, within 2 s",
-//!         "heal",
-//!         "until every replica holds the same state"
-//!     ],
-//!     "must_fail": [{ "bug": "M-V11", "property": "S2" }]
+//!         "until every client is registered",
+//!         "drop Reply from r0 to c0",
+//!         "c0 appends a=1",
+//!         "until r0 has commit-number 3",
+//!         "release Reply from r0 to c0",
+//!         "until c0 is answered, within 500 ms",
+//!         "expect c0 was sent the same answer again",
+//!         "expect r0 has op-number 3"
+//!     ]
 //! }
 //! ```
+//!
+//! `must_fail` names the planted bugs under which the story does not hold, and the property that must report each:
+//! the tests play it both ways. Unless the scenario says otherwise there are three replicas and two clients, a
+//! message takes 1 ms, and timers have their usual lengths; their jitter is all that the seed decides.
 //!
 //! # What is done
 //!

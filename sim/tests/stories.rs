@@ -201,6 +201,99 @@ fn what_is_expected_must_be_so_at_once() {
     );
 }
 
+/// The other half: each is met where it is so.
+#[test]
+fn what_is_so_is_as_expected() {
+    let goes_on = |sentences: &[&str]| {
+        let report = run(&told(sentences), 0, None);
+        assert_eq!(report.verdict, Verdict::Held, "{sentences:?}");
+    };
+    goes_on(&[
+        "until every client is registered",
+        "expect c0 and c1 are answered",
+        "expect r0 is primary in view 0",
+        "expect r1, r2 are backup",
+        "c0 gets z",
+        "expect c0 waits",
+        "until c0 is answered",
+        "expect c0 got nothing",
+        "c0 appends z=1",
+        "c0 appends z=2",
+        "c0 gets z",
+        "until c0 is answered",
+        "expect c0 got z=2",
+        "expect r0 has op-number 6",
+        "expect r0 has commit-number 5 or more",
+        "c0 deletes z",
+        "c1 starts over",
+        "until every client is registered",
+        "c1 gets z",
+        "until c1 is answered",
+        "expect c1 got nothing",
+    ]);
+    goes_on(&[
+        "until every client is registered",
+        "copy Prepare from r0 to r1",
+        "hold PrepareOk from anyone to r0",
+        "c0 puts a=1",
+        "until PrepareOk from r1 and r2 to r0 is kept",
+        "expect every Prepare from r0 to r1 is kept",
+        "lose PrepareOk from r1 to r0",
+        "expect c0 waits",
+        "release PrepareOk from anyone to r0",
+        "until c0 is answered",
+        "crash r1 ",
+        "expect r1 is down",
+        "restart r1",
+        "expect r1 is recovering",
+        "until r1 is normal",
+        "deliver Prepare from r0 to r1",
+        "until every replica holds the same state",
+    ]);
+    goes_on(&[
+        "until every replica has commit-number 2",
+        "partition r2 from r0 and r1",
+        "c0 puts a=1 to a=9",
+        "drop NewState from anyone to r2",
+        "wait 1 ms",
+        "heal",
+        "drop NewState from anyone to r2",
+        "until r2 is fetching state",
+        "heal",
+        "until r2 has op-number 11",
+    ]);
+}
+
+/// What comes to a node that stands still comes to it when it goes on, and so does what it was about to do.
+#[test]
+fn a_node_that_stands_still_goes_on_where_it_was() {
+    let report = run(
+        &told(&[
+            "until every client is registered",
+            "pause c0",
+            "c0 puts a=1",
+            "wait 50 ms",
+            "expect r0 has op-number 2",
+            "resume c0",
+            "until r0 has op-number 3",
+            "pause c0",
+            "wait 50 ms",
+            "expect c0 waits",
+            "resume c0",
+            "until c0 is answered, within 1 ms",
+            "pause r2",
+            "c0 puts a=2",
+            "wait 10 ms",
+            "expect r2 has op-number 3",
+            "resume r2",
+            "until r2 has op-number 4, within 1 ms",
+        ]),
+        0,
+        None,
+    );
+    assert_eq!(report.verdict, Verdict::Held);
+}
+
 #[test]
 fn a_deed_that_would_do_nothing_is_refused() {
     let nothing = |sentence: &str| format!("impossible: step 1, “{sentence}”: nothing would come of it");

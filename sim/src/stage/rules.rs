@@ -74,3 +74,35 @@ impl Rules {
         rule.map_or(Treatment::Pass, |rule| rule.treatment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vr::ReplicaId;
+
+    use super::*;
+
+    #[test]
+    fn the_last_rule_about_a_message_decides() {
+        let [r0, r1] = [0, 1].map(|id| Node::Replica(ReplicaId(id)));
+        let commit = Identity { from: r0, to: r1, kind: Kind::Commit, view: 3, number: 7, repeat: 0 };
+        let prepare = Identity { kind: Kind::Prepare, ..commit };
+        let mut rules = Rules::default();
+        let treatments = |rules: &Rules| [rules.treatment(&commit), rules.treatment(&prepare)];
+        assert_eq!(treatments(&rules), [Treatment::Pass; 2]);
+        rules.add(Rule { treatment: Treatment::Drop, which: Which::default() });
+        assert_eq!(treatments(&rules), [Treatment::Drop; 2]);
+        let commits = Which { kinds: Some(vec![Kind::Commit]), ..Which::default() };
+        rules.add(Rule { treatment: Treatment::Hold, which: commits });
+        assert_eq!(treatments(&rules), [Treatment::Hold, Treatment::Drop]);
+        for other in [
+            Which { from: Some(vec![r1]), ..Which::default() },
+            Which { to: Some(vec![r0]), ..Which::default() },
+            Which { view: Some(2), ..Which::default() },
+        ] {
+            rules.add(Rule { treatment: Treatment::Copy, which: other });
+        }
+        assert_eq!(treatments(&rules), [Treatment::Hold, Treatment::Drop]);
+        rules.clear();
+        assert_eq!(treatments(&rules), [Treatment::Pass; 2]);
+    }
+}

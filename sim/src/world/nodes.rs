@@ -6,7 +6,7 @@ use super::{Phase, ReplicaSlot, UNTIL_RESUMED, World};
 use crate::check::liveness;
 use crate::chronicle::{Cause, Effect, describe};
 use crate::digest;
-use crate::environment::{ClientPort, Event, ReplicaPort, slot_of};
+use crate::environment::{ClientPort, Event, Postponed, ReplicaPort, slot_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Packet;
@@ -60,7 +60,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// Lets something happen to a node when it goes on.
     pub(super) fn postpone(&mut self, node: Node, until: u64, event: Event<W::Operation, W::Response>) {
         if until == UNTIL_RESUMED {
-            self.environment.waiting.push((node, event));
+            self.environment.waiting.push(Postponed { to: node, event });
         } else {
             self.environment.queue.push(until, event);
         }
