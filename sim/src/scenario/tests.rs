@@ -500,7 +500,7 @@ fn a_story_leaves_nothing_to_chance() {
     let crash = scenario(r#""story": ["pause r2"]"#).unwrap();
     assert_eq!(
         crash.check_overrides(&smaller).unwrap_err().to_string(),
-        "test: story: step 1: `r2`: expected one of 2 replicas (r0, …)"
+        "test: story: step 1: `r2`: expected one of 2 replicas (r0, …) and 2 clients (c0, …)"
     );
     let own = Overrides { workload: Some("mine"), ..NONE };
     let refused = crash.check_overrides(&own).unwrap_err().to_string();
