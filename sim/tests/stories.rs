@@ -315,7 +315,7 @@ fn a_story_has_no_more_steps_than_its_scenario_says() {
     let story = Scenario::parse("test", text).expect("a valid story");
     let report = run(&story, 0, None);
     let violation = report.violation().expect("an hour has more steps");
-    assert_eq!(violation.signature(), "Story:out of steps at step 1");
+    assert_eq!((violation.signature().as_str(), report.steps), ("Story:out of steps at step 1", 100));
     assert_eq!(violation.witness, "step 1, “wait 3600 s”: not passed within 100 steps");
 }
 

@@ -96,6 +96,11 @@ impl<W: Workload> Stage<W> {
         &self.passed
     }
 
+    /// All steps.
+    pub(crate) fn steps(&self) -> Arc<[Step]> {
+        Arc::clone(&self.steps)
+    }
+
     /// The current step, if there is one left.
     #[must_use]
     pub fn step(&self) -> Option<&Step> {

@@ -23,9 +23,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// The time of the story's current step has come: to be done, or to be over.
     pub(super) fn play(&mut self) {
         let stage = self.stage();
-        let (due, index, step) = (stage.due.take(), stage.passed().len(), stage.step().cloned());
+        let (due, index, steps) = (stage.due.take(), stage.passed().len(), stage.steps());
         self.environment.now = due.expect("a step was due");
-        let Some(step) = step else { return self.heal() };
+        let Some(step) = steps.get(index) else { return self.heal() };
         self.begin_step((index as u64) << 8 | 9, Cause::Fault);
         let (now, view_before) = (self.environment.now, self.latest_normal_view());
         let stage = self.stage();
@@ -34,16 +34,15 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let sentence = stage.describe();
             self.environment.tell(|| Effect::Told(sentence));
         }
-        if self.environment.steps > self.setup.steps {
-            self.break_off("out of steps", &format!("not passed within {} steps", self.setup.steps));
-        } else {
-            self.attempt(&step);
-        }
+        self.attempt(step);
         self.end_step();
     }
 
-    /// Something has happened: the step that waits may be passed.
+    /// Something has happened: the step that waits may be passed, or have waited too long.
     pub(super) fn watch_story(&mut self) {
+        if self.environment.steps >= self.setup.steps {
+            return self.break_off("out of steps", &format!("not passed within {} steps", self.setup.steps));
+        }
         let now = self.environment.now;
         let Some(stage) = self.environment.stage.as_ref().filter(|stage| stage.began.is_some()) else {
             return;
