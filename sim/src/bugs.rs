@@ -119,9 +119,14 @@ pub fn planted() -> impl Iterator<Item = &'static Bug> {
     families.into_iter().flatten()
 }
 
-/// All planted bugs, then all controls.
-pub fn all() -> impl Iterator<Item = &'static Bug> {
+/// All planted bugs, then all controls: what the self test hunts.
+pub fn hunted() -> impl Iterator<Item = &'static Bug> {
     planted().chain(controls::CONTROLS)
+}
+
+/// The same, then the bugs that only a story finds.
+pub fn all() -> impl Iterator<Item = &'static Bug> {
+    hunted().chain(recovery::TOLD)
 }
 
 /// The bug or control with this name.
@@ -200,13 +205,13 @@ pass_on! {
     fn vote_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn answer_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn learns_incarnation_from_recovery() -> bool;
+    fn learns_incarnations_from_others() -> bool;
     fn state_before_transfer(held: HeldState, heard: View) -> HeldState;
     fn transfer_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;
     fn accepts_new_state(message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool;
     fn state_source_after(group: Configuration, own: ReplicaId, peer: ReplicaId) -> ReplicaId;
     fn answers_without_entries() -> bool;
     fn answers_get_state(is_normal: bool, own: View, wanted: View, for_own_vote: bool) -> bool;
-    fn learns_incarnations_from_others() -> bool;
     fn shared_prefix(kind: MessageKind, held: HeldState, last_normal: View) -> OpNumber;
     fn checkpoint_due(executed: CommitNumber, interval: u64) -> Option<OpNumber>;
     fn checkpoint_holds_sessions() -> bool;
