@@ -52,13 +52,13 @@
 //! /// What is on its way, in place of sockets.
 //! #[derive(Default)]
 //! struct Network {
-//!     messages: VecDeque<(ReplicaId, Message<Asked>)>,
+//!     messages: VecDeque<(ReplicaId, Message<Service>)>,
 //!     requests: VecDeque<(ReplicaId, Arc<Request<Asked>>)>,
 //!     replies: VecDeque<(ClientAddress, Reply<Answered>)>,
 //! }
 //!
 //! impl Outbox<Service> for Network {
-//!     fn send(&mut self, to: ReplicaId, message: Message<Asked>) {
+//!     fn send(&mut self, to: ReplicaId, message: Message<Service>) {
 //!         self.messages.push_back((to, message));
 //!     }
 //!     fn reply(&mut self, to: ClientAddress, reply: Reply<Answered>) {

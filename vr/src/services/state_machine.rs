@@ -75,7 +75,7 @@
 //! }
 //!
 //! impl<M: StateMachine> Outbox<Replicated<M>> for Panel {
-//!     # fn send(&mut self, _: ReplicaId, _: Message<M::Event>) {}
+//!     # fn send(&mut self, _: ReplicaId, _: Message<Replicated<M>>) {}
 //!     # fn reply(&mut self, _: ClientAddress, _: Reply<M::Reply>) {}
 //!     // … `send` and `reply`, as always
 //!     fn executed(&mut self, execution: Execution<'_, Replicated<M>>) {
