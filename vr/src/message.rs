@@ -225,6 +225,9 @@ pub struct NewState<O> {
     pub after: OpNumber,
     /// The entries `after + 1, after + 2, …` of the sender's log, to its end.
     pub entries: Arc<[Entry<O>]>,
+    /// Whether this is more of the log that the sender has voted with. It is not normal in the message's view,
+    /// and this is no log of that view.
+    pub for_vote: bool,
     /// The sender's commit-number.
     pub commit_number: CommitNumber,
 }

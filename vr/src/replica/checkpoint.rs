@@ -152,11 +152,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.commit_number.covers(op_number) || op_number <= self.checkpoints.arrived() {
             return outbox.ignored(Ignored::LateCheckpoint);
         }
-        if self.checkpoints.arriving.as_ref().is_some_and(|arriving| arriving.op_number() > op_number) {
+        // Who does not hold the one that is arriving begins with another: a later one, or the last one that there
+        // still is, if those who held the later one have lost it.
+        let is_another = |arriving: &Arriving<S>| arriving.op_number() != op_number;
+        if part > 0 && self.checkpoints.arriving.as_ref().is_some_and(is_another) {
             return outbox.ignored(Ignored::LateCheckpoint);
         }
-        if self.checkpoints.arriving.take_if(|arriving| arriving.op_number() < op_number).is_some() {
-            // Whom this replica asks does not hold it any more.
+        if self.checkpoints.arriving.take_if(|arriving| is_another(arriving)).is_some() {
             outbox.took(RarePath::CheckpointSuperseded);
         }
         let arriving = self.checkpoints.arriving.get_or_insert_with(|| Arriving::new(op_number, parts));
@@ -171,6 +173,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         if is_complete || (part + 1).is_multiple_of(PARTS_AT_ONCE) {
             self.ask_on(now, from, outbox);
+        } else if let Some(transfer) = &mut self.transfer {
+            // Another one might hold another checkpoint, and begin anew.
+            transfer.peer = from;
         }
     }
 
@@ -178,7 +183,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
     fn has_checkpoint(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         if !self.rules.waits_for_log_after_checkpoint() && self.waits_for_later_view() {
             let (after, view) = (self.checkpoints.arrived(), self.transfer.map(|transfer| transfer.view));
-            let state = NewState { after, entries: Arc::new([]), commit_number: after.as_commit_number() };
+            let (entries, commit_number) = (Arc::new([]), after.as_commit_number());
+            let state = NewState { after, entries, for_vote: false, commit_number };
             return self.become_normal_with(now, view.expect("it waits for one"), &state, true, outbox);
         }
         self.start_view_if_possible(now, outbox);

@@ -146,7 +146,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return;
         }
         let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone()).collect();
-        let state = NewState { after: get.after, entries, commit_number: self.commit_number };
+        let for_vote = for_own_vote;
+        let state = NewState { after: get.after, entries, for_vote, commit_number: self.commit_number };
         self.send(from, Payload::NewState(Box::new(state)), outbox);
     }
 
@@ -158,11 +159,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         state: &NewState<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) {
+        if state.for_vote {
+            return self.complete_vote(now, from, view, state, outbox);
+        }
         if view == self.view && matches!(self.phase, Phase::Backup(_)) {
             return self.fill_gap(state, outbox);
-        }
-        if self.log_for_view(view).is_some() {
-            return self.complete_vote(now, from, state, outbox);
         }
         if self.is_recovering() {
             return self.recover_from(now, view, state, outbox);

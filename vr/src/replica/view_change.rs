@@ -311,11 +311,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         &mut self,
         now: Instant,
         from: ReplicaId,
+        view: View,
         state: &NewState<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) {
-        let Phase::ViewChange(change) = &mut self.phase else { return };
-        let Some(vote) = &mut change.votes[from.index()] else {
+        // Only the primary of this view has asked; but that may have been in an earlier life, or an earlier view.
+        let Phase::ViewChange(change) = &mut self.phase else {
+            return outbox.ignored(Ignored::LateNewState);
+        };
+        let Some(vote) = change.votes[from.index()].as_mut().filter(|_| view == self.view) else {
             return outbox.ignored(Ignored::LateNewState);
         };
         if state.last() != vote.said.log.last() || state.after >= vote.said.log.start() {
