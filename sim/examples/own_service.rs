@@ -36,6 +36,8 @@ pub(crate) enum Response {
 impl Service for Bank {
     type Operation = Operation;
     type Response = Response;
+    /// The balance of one account.
+    type SnapshotPart = u64;
 
     fn execute(&mut self, operation: &Operation) -> Response {
         match *operation {
@@ -49,6 +51,14 @@ impl Service for Bank {
                 Response::Transferred
             }
         }
+    }
+
+    fn snapshot(&self) -> Vec<u64> {
+        self.0.to_vec()
+    }
+
+    fn restore(&mut self, parts: &[u64]) {
+        self.0.copy_from_slice(parts);
     }
 }
 

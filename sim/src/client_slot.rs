@@ -100,7 +100,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         let (pause, operation) = scripted.flatten().unwrap_or_else(|| {
             let pause = self.draw_pause(setup);
             let unique = u64::from(self.slot) << 40 | u64::from(life) << 24 | self.decided;
-            (pause, W::operation(&mut self.random, setup.traffic.keys, unique))
+            (pause, W::operation_for(&setup.workload, &mut self.random, setup.traffic.keys, unique))
         });
         if let Some(record) = environment.record.as_mut().filter(|_| is_decision) {
             let (slot, operation) = (self.slot, operation.clone());

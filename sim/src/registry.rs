@@ -22,10 +22,13 @@ use crate::timeline::{Delays, Timeline};
 use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
 use crate::workload::key_value::KeyValue;
+use crate::workload::library::{self, Library};
 use crate::workload::lock::Lock;
 
 /// The workloads that scenario files can name.
-pub const WORKLOADS: [&str; 2] = [KeyValue::NAME, Lock::NAME];
+pub fn workloads() -> impl Iterator<Item = &'static str> {
+    [KeyValue::NAME, Lock::NAME].into_iter().chain(library::NAMES.iter().copied())
+}
 
 /// Runs a setup of one workload.
 type Runner = fn(
@@ -66,7 +69,8 @@ impl fmt::Display for Unrunnable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownWorkload(name) => {
-                write!(formatter, "unknown workload `{name}`: expected one of {}", WORKLOADS.join(", "))
+                let known = workloads().collect::<Vec<_>>().join(", ");
+                write!(formatter, "unknown workload `{name}`: expected one of {known}")
             }
             Self::Misfit(what) => formatter.write_str(what),
         }
@@ -133,6 +137,7 @@ pub fn run_any(
     match setup.workload.as_str() {
         KeyValue::NAME => run_workload::<KeyValue>(setup, bug, manner, progress),
         Lock::NAME => run_workload::<Lock>(setup, bug, manner, progress),
+        name if library::NAMES.contains(&name) => run_workload::<Library>(setup, bug, manner, progress),
         other => match registered(other) {
             Some((runner, _)) => runner(setup, bug, manner, progress),
             None => Err(Unrunnable::UnknownWorkload(other.to_owned())),
@@ -225,6 +230,7 @@ pub fn explore_any(
     let explorer: Explorer = match setup.workload.as_str() {
         KeyValue::NAME => explore_workload::<KeyValue>,
         Lock::NAME => explore_workload::<Lock>,
+        name if library::NAMES.contains(&name) => explore_workload::<Library>,
         other => registered(other).ok_or_else(|| Unrunnable::UnknownWorkload(other.to_owned()))?.1,
     };
     Ok(explorer(setup, bug, changes, branching))

@@ -1,6 +1,7 @@
 //! What runs on the group and what clients ask of it. Bring your own: see [`Workload`].
 
 pub mod key_value;
+pub mod library;
 pub mod lock;
 
 use std::fmt::Debug;
@@ -130,6 +131,11 @@ pub trait Workload: Clone + Sized + 'static {
     /// The next operation of a client. `random` is the client's own stream; `keys` (at least 1) says over
     /// how many keys, or the like, to spread; `unique` differs at each call of a run.
     fn operation(random: &mut ChaCha8Rng, keys: u64, unique: u64) -> Self::Operation;
+
+    /// The same for a workload that scenarios know by several names, of which `name` is the one that was chosen.
+    fn operation_for(_name: &str, random: &mut ChaCha8Rng, keys: u64, unique: u64) -> Self::Operation {
+        Self::operation(random, keys, unique)
+    }
 
     /// The calls of a run as `sim check` reads them: the model that they fit, and of each call what was asked
     /// for and what was answered (null if that is unknown). `order` is the order in which calls were committed.

@@ -273,6 +273,37 @@ fn runs_export_histories_that_are_judged_alike() {
     }
 }
 
+/// So do the services of the library that are like one of the data types; the others say that there is none.
+#[test]
+fn runs_of_the_library_export_histories_where_there_is_a_model() {
+    let folder = folder("histories/library");
+    for (workload, model) in [
+        ("register", Some("register")),
+        ("blackboard", Some("register")),
+        ("set", Some("set")),
+        ("counter", None),
+        ("services", None),
+    ] {
+        let text = format!(
+            r#"{{"description": "A test.", "swarm": true, "workload": "{workload}", "replicas": 3, "steps": 2000,
+                "traffic": {{"keys": 3}}}}"#
+        );
+        fs::write(folder.join("scenario.json"), text).unwrap();
+        for seed in 0..3 {
+            let run = sim(&folder, &format!("--scenario scenario.json --seed {seed} --history run.jsonl"));
+            let Some(model) = model else {
+                assert_eq!(code(&run), 2, "{workload}: {}", err(&run));
+                assert!(err(&run).contains(workload), "{}", err(&run));
+                continue;
+            };
+            assert_eq!(code(&run), 0, "{workload} {seed}: {}", err(&run));
+            let checked = sim(&folder, &format!("check run.jsonl --model {model}"));
+            assert_eq!(code(&checked), 0, "{workload} {seed}: {}", out(&checked));
+            assert!(out(&checked).starts_with("LINEARIZABLE"), "{}", out(&checked));
+        }
+    }
+}
+
 #[test]
 fn replays_export_what_runs_export() {
     let folder = folder("histories/replay");

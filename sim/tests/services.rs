@@ -1,17 +1,21 @@
 //! Services that are wrong: what is checked from outside must notice, without any bug in the protocol.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sim::check::Property;
 use sim::random::Draw;
+use sim::registry::run_plain;
 use sim::run::{Verdict, run};
 use sim::scenario::{Overrides, Scenario};
 use sim::setup::Setup;
+use sim::workload::library::{self, Library};
 use sim::workload::{Model, Workload};
 use vr::Service;
+use vr::services::locks::Token;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Operation {
@@ -36,6 +40,7 @@ struct Counter<F> {
 impl<F: Flaw> Service for Counter<F> {
     type Operation = Operation;
     type Response = u64;
+    type SnapshotPart = (u64, u64);
 
     fn execute(&mut self, operation: &Operation) -> u64 {
         match operation {
@@ -46,6 +51,14 @@ impl<F: Flaw> Service for Counter<F> {
             }
             Operation::Read => F::read(self.value, self.before),
         }
+    }
+
+    fn snapshot(&self) -> Vec<(u64, u64)> {
+        vec![(self.value, self.before)]
+    }
+
+    fn restore(&mut self, parts: &[(u64, u64)]) {
+        (self.value, self.before) = parts[0];
     }
 }
 
@@ -197,4 +210,118 @@ fn a_setup_can_be_shared() {
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     assert_eq!(digests[0], digests[1]);
+}
+
+/// The services of the library, all of which execute everything as they should, and answer something else at
+/// times.
+#[derive(Clone)]
+struct Untruthful(library::Services);
+
+impl Service for Untruthful {
+    type Operation = library::Operation;
+    type Response = library::Response;
+    type SnapshotPart = library::SnapshotPart;
+
+    fn execute(&mut self, operation: &library::Operation) -> library::Response {
+        untrue(self.0.execute(operation))
+    }
+
+    fn snapshot(&self) -> Vec<library::SnapshotPart> {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, parts: &[library::SnapshotPart]) {
+        self.0.restore(parts);
+    }
+}
+
+/// Of each service one answer that would be given if something had been forgotten in it.
+fn untrue(response: library::Response) -> library::Response {
+    use library::Response::{Blackboard, Counter, FencingLocks, Job, Register, Set, Store};
+    use vr::services::{blackboard, counter, key_value_store, locks, register, set};
+    match response {
+        Store(key_value_store::Response::Scanned(mut entries)) => {
+            entries.pop();
+            Store(key_value_store::Response::Scanned(entries))
+        }
+        Blackboard(blackboard::Response::Mismatched(_)) => Blackboard(blackboard::Response::Swapped),
+        Register(register::Response::Mismatched(_)) => Register(register::Response::Swapped),
+        Counter(counter::Response::OutOfRange(total)) => Counter(counter::Response::Total(total)),
+        Set(set::Response::Removed(_)) => Set(set::Response::Removed(true)),
+        FencingLocks(locks::Response::Granted { token: Token(token) }) => {
+            FencingLocks(locks::Response::Granted { token: Token(token - 1) })
+        }
+        Job(library::job::Reply::NotYours) => Job(library::job::Reply::Finished),
+        other => other,
+    }
+}
+
+#[derive(Clone)]
+struct UntruthfulLibrary;
+
+impl Workload for UntruthfulLibrary {
+    const NAME: &'static str = "untruthful-library";
+    type Operation = library::Operation;
+    type Response = library::Response;
+    type Service = Untruthful;
+    type Model = library::Models;
+
+    fn service() -> Untruthful {
+        Untruthful(Library::service())
+    }
+
+    fn model() -> library::Models {
+        Library::model()
+    }
+
+    fn operation(random: &mut ChaCha8Rng, keys: u64, unique: u64) -> library::Operation {
+        Library::operation(random, keys, unique)
+    }
+
+    fn operation_for(name: &str, random: &mut ChaCha8Rng, keys: u64, unique: u64) -> library::Operation {
+        Library::operation_for(name, random, keys, unique)
+    }
+
+    fn digest(service: &Untruthful) -> u64 {
+        Library::digest(&service.0)
+    }
+}
+
+#[test]
+fn s14_each_service_of_the_library_if_it_answers_wrongly() {
+    for name in library::NAMES {
+        let setup = Setup { workload: (*name).to_owned(), ..setup() };
+        let report = run::<UntruthfulLibrary>(&setup);
+        assert_eq!(property(&report.verdict), Some(Property::S14), "{name}");
+        let sound = run_plain(&Arc::new(setup), None).expect("built in");
+        assert_eq!(sound.verdict, Verdict::Held, "{name}");
+        assert!(sound.marks.answered > 100, "{name}: {}", sound.marks.answered);
+    }
+}
+
+#[test]
+fn the_library_holds_under_all_faults() {
+    let scenario = Scenario::find("services").expect("built in");
+    for name in library::NAMES {
+        let overrides = Overrides { workload: Some(name), ..Overrides::default() };
+        let (mut answered, mut recoveries) = (0, 0);
+        for seed in 0..30 {
+            let setup = Arc::new(scenario.resolve(seed, &overrides));
+            let report = run_plain(&setup, None).expect("built in");
+            assert_eq!(report.verdict, Verdict::Held, "{name}, seed {seed}");
+            answered += report.marks.answered;
+            let marks: BTreeMap<_, _> = report.marks.all().into_iter().collect();
+            recoveries += marks["moment:recovery"];
+        }
+        assert!(answered > 1_000 && recoveries > 30, "{name}: {answered} answered, {recoveries} recoveries");
+    }
+}
+
+/// The scenario chooses each of them, and nothing else.
+#[test]
+fn the_scenario_of_the_library_names_all_of_it() {
+    let scenario = Scenario::find("services").expect("built in");
+    let drawn = (0..200).map(|seed| scenario.resolve(seed, &Overrides::default()).workload);
+    let drawn: BTreeSet<String> = drawn.collect();
+    assert_eq!(drawn, library::NAMES.iter().map(|name| (*name).to_owned()).collect());
 }

@@ -12,6 +12,7 @@ mod outbox;
 mod replica;
 mod rules;
 mod service;
+pub mod services;
 mod types;
 
 pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, NotReady};

@@ -12,7 +12,17 @@ pub trait Service {
     type Operation: Clone + Debug;
     /// What the client is told. Kept in the client table until the client's next request.
     type Response: Clone + Debug;
+    /// A piece of a snapshot: as much of the state as one message should carry.
+    type SnapshotPart: Clone + Debug;
 
     /// Executes one committed operation.
     fn execute(&mut self, operation: &Self::Operation) -> Self::Response;
+
+    /// The whole state, in pieces: a function of the operations executed so far and nothing else, in the same
+    /// order at every replica. Called at every checkpoint (see `Options::checkpoint_interval`), so it should
+    /// share what it can rather than copy.
+    fn snapshot(&self) -> Vec<Self::SnapshotPart>;
+
+    /// Replaces the state, whatever it is, by that of a snapshot: all its pieces, in their order.
+    fn restore(&mut self, parts: &[Self::SnapshotPart]);
 }

@@ -19,10 +19,19 @@ struct Counter(u64);
 impl Service for Counter {
     type Operation = u64;
     type Response = u64;
+    type SnapshotPart = u64;
 
     fn execute(&mut self, operation: &u64) -> u64 {
         self.0 += operation;
         self.0
+    }
+
+    fn snapshot(&self) -> Vec<u64> {
+        vec![self.0]
+    }
+
+    fn restore(&mut self, parts: &[u64]) {
+        self.0 = parts.iter().sum();
     }
 }
 

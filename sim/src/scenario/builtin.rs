@@ -31,6 +31,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "overlapping-recoveries"
     "clock-drift-and-pauses"
     "busy-clients"
+    "services"
     "one-replica"
     "two-replicas"
     "four-replicas"

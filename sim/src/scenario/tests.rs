@@ -260,8 +260,8 @@ fn what_cannot_be_found_is_named() {
         Scenario::find("clam").unwrap_err().to_string(),
         "clam: no such scenario: expected a JSON file or one of swarm, calm, lossy, rare-losses, \
          slow-links, far-apart, partitions, one-way-cuts, one-fault-stays, crash-storm, primary-hunt, quick-restarts, \
-         rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, one-replica, two-replicas, \
-         four-replicas, seven-replicas, beyond-the-budget"
+         rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, services, one-replica, \
+         two-replicas, four-replicas, seven-replicas, beyond-the-budget"
     );
     let missing = Scenario::find("nowhere/clam.json").unwrap_err();
     assert!(matches!(&missing, ScenarioError::Unreadable { file, .. } if file == "nowhere/clam.json"));

@@ -9,6 +9,7 @@ mod export;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
@@ -154,9 +155,13 @@ impl Workload for KeyValue {
     }
 }
 
+/// How many lists one piece of a snapshot holds: few, so that a snapshot has several pieces.
+const LISTS_IN_A_PART: usize = 4;
+
 impl Service for Store {
     type Operation = Operation;
     type Response = Response;
+    type SnapshotPart = Arc<[(u64, List)]>;
 
     fn execute(&mut self, operation: &Operation) -> Response {
         match *operation {
@@ -177,6 +182,19 @@ impl Service for Store {
             Operation::CompareAndSwap { key, element, .. } => {
                 Response::Swapped(self.replace(key, List::EMPTY.with(element)))
             }
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Self::SnapshotPart> {
+        let mut lists: Vec<_> = self.lists.iter().map(|(&key, &list)| (key, list)).collect();
+        lists.sort_unstable_by_key(|&(key, _)| key);
+        lists.chunks(LISTS_IN_A_PART).map(Arc::from).collect()
+    }
+
+    fn restore(&mut self, parts: &[Self::SnapshotPart]) {
+        *self = Self::default();
+        for &(key, list) in parts.iter().flat_map(|part| part.iter()) {
+            self.replace(key, list);
         }
     }
 }

@@ -8,6 +8,7 @@ mod export;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
@@ -105,7 +106,7 @@ pub struct Table {
 
 /// One lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct State {
+pub struct State {
     holder: Option<u64>,
     token: u64,
 }
@@ -154,15 +155,32 @@ impl Workload for Lock {
     }
 }
 
+/// How many locks one piece of a snapshot holds: few, so that a snapshot has several pieces.
+const LOCKS_IN_A_PART: usize = 4;
+
 impl Service for Table {
     type Operation = Operation;
     type Response = Response;
+    type SnapshotPart = Arc<[(u64, State)]>;
 
     fn execute(&mut self, operation: &Operation) -> Response {
         match *operation {
             Operation::Acquire { lock, owner } => self.acquire(lock, owner),
             Operation::Release { lock, owner } => self.release(lock, owner),
             Operation::Inspect { lock } => self.inspect(lock),
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Self::SnapshotPart> {
+        let mut locks: Vec<_> = self.locks.iter().map(|(&lock, &state)| (lock, state)).collect();
+        locks.sort_unstable_by_key(|&(lock, _)| lock);
+        locks.chunks(LOCKS_IN_A_PART).map(Arc::from).collect()
+    }
+
+    fn restore(&mut self, parts: &[Self::SnapshotPart]) {
+        *self = Self::default();
+        for &(lock, state) in parts.iter().flat_map(|part| part.iter()) {
+            self.replace(lock, state);
         }
     }
 }
