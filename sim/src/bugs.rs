@@ -117,9 +117,14 @@ pub fn planted() -> impl Iterator<Item = &'static Bug> {
     families.into_iter().flatten()
 }
 
-/// All planted bugs, then all controls.
-pub fn all() -> impl Iterator<Item = &'static Bug> {
+/// All planted bugs, then all controls: what the self test hunts.
+pub fn hunted() -> impl Iterator<Item = &'static Bug> {
     planted().chain(controls::CONTROLS)
+}
+
+/// The same, then the bugs that only a story finds.
+pub fn all() -> impl Iterator<Item = &'static Bug> {
+    hunted().chain(recovery::TOLD)
 }
 
 /// The bug or control with this name.
@@ -198,6 +203,7 @@ pass_on! {
     fn vote_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn answer_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn learns_incarnation_from_recovery() -> bool;
+    fn learns_incarnations_from_others() -> bool;
     fn state_before_transfer(held: HeldState, heard: View) -> HeldState;
     fn transfer_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;
     fn accepts_new_state(message: View, own: View, wanted: Option<View>, is_normal: bool) -> bool;

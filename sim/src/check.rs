@@ -88,6 +88,7 @@ properties! {
     L9 "progress in spite of a fault" "A fault that the group can stand, and that stays, stops nobody who matters.",
     Stuck "stuck, not wrong" "After more memory was lost than the group can stand, nothing is answered any more.",
     Panic "no panic" "No replica or client panics.",
+    Story "a story goes as told" "Every step of a story is passed in its time, and what it expects is so.",
 }
 
 impl fmt::Display for Property {

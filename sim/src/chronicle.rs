@@ -119,6 +119,8 @@ pub struct ReplicaState {
 pub enum Effect {
     /// Something was done to the system.
     Fault(Action),
+    /// A step of a story began: its number and its words.
+    Told(String),
     /// Links carry messages again.
     Mended(Vec<(Node, Node)>),
     /// The faults ended, and these replicas have to make progress.

@@ -234,7 +234,7 @@ impl TypedValueParser for ScenarioParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(Scenario::builtin_names().map(PossibleValue::new)))
+        Some(Box::new(Scenario::builtin_names().chain(Scenario::story_names()).map(PossibleValue::new)))
     }
 }
 

@@ -88,7 +88,9 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         let life = environment.life(Node::Client(self.slot)) as u32;
         let number = self.decided + 1;
         let turn = Turn { slot: self.slot, life, number, before: self.decided_ever, now: environment.now };
-        let scripted = environment.script.as_ref().map(|script| script.requests.get(turn));
+        let script = environment.script.as_ref();
+        let scripted =
+            script.map(|script| script.requests.get(turn)).or_else(|| told(self.slot, environment));
         // After the faults everybody has to make progress, whether or not the script goes that far.
         if matches!(scripted, Some(None)) && self.probes.is_none() {
             return None;
@@ -111,7 +113,8 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
             recording.timeline.requests.push(Asked { slot: self.slot, at, operation: operation.clone() });
         }
         self.next = Some(operation);
-        Some(if self.probes.is_some() { 0 } else { pause })
+        // A story says when, and the pause is only written down.
+        Some(if self.probes.is_some() || environment.stage.is_some() { 0 } else { pause })
     }
 
     fn draw_pause(&mut self, setup: &Setup) -> u64 {
@@ -131,6 +134,18 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
     pub fn is_done(&self) -> bool {
         self.probes == Some(0) && self.calling.is_none()
     }
+}
+
+/// What a story has for the client, if one is played: how long it has had nothing to do, and the request.
+fn told<W: Workload>(slot: u16, environment: &mut Environment<W>) -> Option<Option<(u64, W::Operation)>> {
+    let now = environment.now;
+    let stage = environment.stage.as_mut()?;
+    let request = stage.request.take();
+    let idle_since = &mut stage.idle_since[usize::from(slot)];
+    if request.is_none() {
+        *idle_since = now;
+    }
+    Some(request.map(|operation| (now - *idle_since, operation)))
 }
 
 fn process<W: Workload, R: Rules>(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vr::{
     ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, Outcome, RarePath,
-    ReplicaId, Reply, Request, Role, ViewStart,
+    ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -18,10 +18,11 @@ use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::guided::coverage::Coverage;
 use crate::marks::{Fault, Marks};
-use crate::network::{Dropped, Network, Route, Routed};
+use crate::network::{Dropped, Fate, Network, Route, Routed, ScriptedFates};
 use crate::node::Node;
 use crate::packet::{Identity, Kind, Packet};
 use crate::setup::{CrashTarget, Setup};
+use crate::stage::{Answer, Cast, Kept, Rules, Stage, Which};
 use crate::timeline::Recording;
 use crate::workload::Workload;
 
@@ -94,6 +95,15 @@ pub struct Parked<O, R> {
     packet: Packet<O, R>,
 }
 
+/// Something that happens to a node once it goes on.
+#[derive(Clone, Debug)]
+pub struct Postponed<O, R> {
+    /// The node.
+    pub to: Node,
+    /// What happens.
+    pub event: Event<O, R>,
+}
+
 /// Everything around the nodes.
 #[derive(Clone)]
 pub struct Environment<W: Workload> {
@@ -135,6 +145,10 @@ pub struct Environment<W: Workload> {
     pub sprung: Option<Sprung>,
     /// A scripted action whose moment has come in this step.
     pub triggered: Option<(Identity, Action)>,
+    /// The story that is played, if one is.
+    pub stage: Option<Box<Stage<W>>>,
+    /// What came to nodes that stand still until somebody resumes them.
+    pub waiting: Vec<Postponed<W::Operation, W::Response>>,
     /// Messages that are kept from being sent: a planted bug.
     pub silence: Option<Silence>,
     /// What is reached, if somebody wants to know.
@@ -147,6 +161,11 @@ impl<W: Workload> Environment<W> {
     #[must_use]
     pub fn new(setup: &Setup, script: Option<Arc<Script<W::Operation>>>, record: bool) -> Self {
         let fates = script.as_ref().map(|script| script.fates.clone());
+        // A script that was made from a story takes its place.
+        let story = setup.story.clone().filter(|_| script.is_none());
+        let fates = fates.or_else(|| story.is_some().then(|| ScriptedFates::Told(Rules::default())));
+        let cast = Cast { replicas: setup.replicas, clients: setup.clients };
+        let stage = story.map(|story| Box::new(Stage::new(story, cast)));
         Self {
             now: 0,
             steps: 0,
@@ -167,6 +186,8 @@ impl<W: Workload> Environment<W> {
             ambushes: Vec::new(),
             sprung: None,
             triggered: None,
+            stage,
+            waiting: Vec::new(),
             silence: None,
             coverage: None,
             replicas: usize::from(setup.replicas),
@@ -207,7 +228,7 @@ impl<W: Workload> Environment<W> {
         let Some(chronicle) = &mut self.chronicle else { return 0 };
         let dropped = match routed.route {
             Route::Dropped(why) => Some(why),
-            Route::Once(_) | Route::Twice(..) | Route::Parked(..) => None,
+            _ => None,
         };
         chronicle.sent(Sent {
             identity: routed.identity,
@@ -253,7 +274,7 @@ impl<W: Workload> Environment<W> {
         let message = self.tell_sent(&routed, &packet);
         let life = self.life(from) as u32;
         match routed.route {
-            Route::Dropped(Dropped::Lost | Dropped::Silenced) => {}
+            Route::Dropped(Dropped::Lost | Dropped::Silenced | Dropped::Kept) => {}
             Route::Dropped(Dropped::Cut) => self.marks.cut += 1,
             Route::Dropped(Dropped::Overflow) => self.marks.fault(Fault::Overflow),
             Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
@@ -265,6 +286,83 @@ impl<W: Workload> Environment<W> {
                 self.queue.push(first, Event::Deliver { from, to, life, message, packet });
                 self.queue.push(second, Event::Deliver { from, to, life, message, packet: copy });
             }
+            Route::Kept => self.keep(routed.identity, life, message, false, packet),
+            Route::Copied(at) => {
+                self.keep(routed.identity, life, message, true, packet.clone());
+                self.queue.push(at, Event::Deliver { from, to, life, message, packet });
+            }
+        }
+    }
+
+    // ---- Messages that a story keeps -------------------------------------------------------------
+
+    fn keep(
+        &mut self,
+        identity: Identity,
+        life: u32,
+        message: u32,
+        is_copy: bool,
+        packet: Packet<W::Operation, W::Response>,
+    ) {
+        let sent = self.now;
+        let stage = self.stage.as_mut().expect("only a story keeps messages");
+        stage.kept.push(Kept { identity, sent, life, message, is_copy, packet });
+    }
+
+    /// The messages among these that a story keeps set out. Returns how many there are.
+    pub fn let_go(&mut self, which: &Which) -> usize {
+        let kept = self.stage.as_mut().map_or_else(Vec::new, |stage| stage.take(which));
+        let count = kept.len();
+        for Kept { identity, sent, life, message, is_copy, packet } in kept {
+            let at = self.now + self.network.least_delay();
+            let fate = if is_copy { Fate::Twice(at - sent) } else { Fate::Held(at - sent) };
+            self.decided(identity, message, fate);
+            let Identity { from, to, .. } = identity;
+            self.queue.push(at, Event::Deliver { from, to, life, message, packet });
+        }
+        count
+    }
+
+    /// The messages among these that a story keeps never arrive. Returns how many there are.
+    pub fn give_up(&mut self, which: &Which) -> usize {
+        let kept = self.stage.as_mut().map_or_else(Vec::new, |stage| stage.take(which));
+        for Kept { identity, message, is_copy, .. } in &kept {
+            self.network.arrived(identity.from, identity.to);
+            if !is_copy {
+                self.decided(*identity, *message, Fate::Lost);
+            }
+        }
+        kept.len()
+    }
+
+    /// What becomes of a message was decided long after it was sent: it is written down where it belongs.
+    fn decided(&mut self, identity: Identity, message: u32, fate: Fate) {
+        self.marks.fate(fate);
+        if let Some(record) = &mut self.record {
+            record.fates.push((identity, fate));
+        }
+        if let Some(chronicle) = &mut self.chronicle {
+            let sent = &mut chronicle.messages[message as usize];
+            sent.fate = Some(fate);
+            sent.dropped = (fate == Fate::Lost).then_some(Dropped::Kept);
+        }
+    }
+
+    /// What came to these nodes while they stood still comes to them now.
+    pub fn hand_over_waiting(&mut self, to: impl Fn(Node) -> bool) {
+        let due = self.waiting.extract_if(.., |postponed| to(postponed.to));
+        due.for_each(|postponed| self.queue.push(self.now, postponed.event));
+    }
+
+    /// Tells a story of a reply.
+    fn tell_story(&mut self, from: ReplicaId, slot: u16, reply: &Reply<W::Response>) {
+        let Some(stage) = &mut self.stage else { return };
+        match &reply.body {
+            ReplyBody::Executed { number, response, .. } => {
+                stage.answers(slot, Answer { number: number.0, response: digest::of(response) });
+            }
+            ReplyBody::NotPrimary => stage.redirected.push((from, slot)),
+            _ => {}
         }
     }
 
@@ -353,6 +451,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn reply(&mut self, to: ClientAddress, reply: Reply<W::Response>) {
         self.environment.checks.replied(self.replica, to, &reply);
+        self.environment.tell_story(self.replica, slot_of(to).0, &reply);
         let (from, slot) = (Node::Replica(self.replica), Node::Client(slot_of(to).0));
         self.environment.transmit(from, slot, Packet::Reply(to, reply));
     }

@@ -74,6 +74,36 @@ pub enum Action {
         /// Which slot.
         slot: u16,
     },
+    /// These links carry nothing until they are mended.
+    Sever {
+        /// The links, each with its direction.
+        links: Arc<[(Node, Node)]>,
+    },
+    /// Severed links carry messages again.
+    Mend {
+        /// The links, each with its direction.
+        links: Arc<[(Node, Node)]>,
+    },
+    /// A replica loses its memory, and stays down until it is restarted.
+    Kill {
+        /// Which one.
+        replica: ReplicaName,
+    },
+    /// A replica that is down starts again.
+    Restart {
+        /// Which one.
+        replica: ReplicaName,
+    },
+    /// A node stands still until it is resumed.
+    Halt {
+        /// Which one.
+        node: Node,
+    },
+    /// A node goes on.
+    Resume {
+        /// Which one.
+        node: Node,
+    },
 }
 
 impl Action {
@@ -86,19 +116,33 @@ impl Action {
             | Self::Pause { lasts, .. }
             | Self::FireLate { lasts, .. }
             | Self::Crash { restart_after: lasts, .. } => *lasts,
-            Self::FireEarly { .. } | Self::CrashClient { .. } => 0,
+            Self::FireEarly { .. }
+            | Self::CrashClient { .. }
+            | Self::Sever { .. }
+            | Self::Mend { .. }
+            | Self::Kill { .. }
+            | Self::Restart { .. }
+            | Self::Halt { .. }
+            | Self::Resume { .. } => 0,
         }
     }
 
     /// The nodes that it is done to.
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         let (links, node) = match self {
-            Self::Cut { links, .. } | Self::Clog { links, .. } => (&**links, None),
-            Self::Crash { replica, .. } => (&[][..], Some(Node::Replica(ReplicaId(*replica)))),
-            Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
-            Self::Pause { node, .. } | Self::FireEarly { node } | Self::FireLate { node, .. } => {
-                (&[][..], Some(*node))
+            Self::Cut { links, .. }
+            | Self::Clog { links, .. }
+            | Self::Sever { links }
+            | Self::Mend { links } => (&**links, None),
+            Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
+                (&[][..], Some(Node::Replica(ReplicaId(*replica))))
             }
+            Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
+            Self::Pause { node, .. }
+            | Self::FireEarly { node }
+            | Self::FireLate { node, .. }
+            | Self::Halt { node }
+            | Self::Resume { node } => (&[][..], Some(*node)),
         };
         links.iter().flat_map(|&(from, to)| [from, to]).chain(node)
     }

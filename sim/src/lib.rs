@@ -61,6 +61,7 @@ pub mod scenario;
 pub mod selftest;
 pub mod setup;
 pub mod shrink;
+pub mod stage;
 pub mod story;
 pub mod sweep;
 pub mod timeline;

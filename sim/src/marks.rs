@@ -220,6 +220,9 @@ impl Marks {
             Action::FireEarly { .. } => self.fault(Fault::EarlyTimer),
             Action::FireLate { .. } => self.fault(Fault::LateTimer),
             Action::CrashClient { .. } => self.fault(Fault::ClientCrash),
+            Action::Sever { .. } => self.fault(Fault::Cut),
+            Action::Halt { .. } => self.fault(Fault::Pause),
+            Action::Mend { .. } | Action::Kill { .. } | Action::Restart { .. } | Action::Resume { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ use crate::node::Node;
 use crate::packet::{Identity, Kind};
 use crate::random::{self, Purpose};
 use crate::setup;
+use crate::stage::{Rule, Rules, Treatment};
 use crate::timeline::{Befallen, Burst};
 use rand::RngExt;
 use vr::ReplicaId;
@@ -61,6 +62,8 @@ pub enum Dropped {
     Overflow,
     /// A planted bug keeps it from being sent.
     Silenced,
+    /// It was kept for a story, which never let it go.
+    Kept,
 }
 
 /// Where a message goes.
@@ -74,6 +77,10 @@ pub enum Route {
     Twice(u64, u64),
     /// To its receiver, once that is normal in this view or a later one, and so long after that.
     Parked(u64, u64),
+    /// To its receiver, when a story says so.
+    Kept,
+    /// To its receiver, at this time, and again when a story says so.
+    Copied(u64),
 }
 
 /// A message's route, and the fate that led to it if it was unusual.
@@ -119,6 +126,8 @@ pub enum ScriptedFates {
     Named(FxHashMap<Identity, Fate>),
     /// By its link and kind, and from when on.
     Timed(FxHashMap<(Node, Node, Kind), Waiting>),
+    /// By what a story says of messages like it.
+    Told(Rules),
 }
 
 /// The fates that wait for messages of one kind on one link, in order.
@@ -143,6 +152,7 @@ impl ScriptedFates {
     /// What befalls a message that is sent at `now`.
     fn take(&mut self, now: u64, identity: &Identity) -> Option<Fate> {
         match self {
+            Self::Told(rules) => (rules.treatment(identity) == Treatment::Drop).then_some(Fate::Lost),
             Self::Named(fates) => fates.get(identity).copied(),
             Self::Timed(links) => {
                 let Waiting { fates, burst } = links.get_mut(&(identity.from, identity.to, identity.kind))?;
@@ -189,8 +199,8 @@ impl Network {
         let (route, fate) = self.route_on(now, link, bits, &identity);
         match route {
             Route::Dropped(_) => {}
-            Route::Once(_) | Route::Parked(..) => self.links[link].in_flight += 1,
-            Route::Twice(..) => self.links[link].in_flight += 2,
+            Route::Once(_) | Route::Parked(..) | Route::Kept => self.links[link].in_flight += 1,
+            Route::Twice(..) | Route::Copied(_) => self.links[link].in_flight += 2,
         }
         Routed { identity, route, fate, clogged }
     }
@@ -212,7 +222,7 @@ impl Network {
         let spread = random::exponential(digest::mix(bits, 1), self.setup.delay_mean_us * 1_000);
         let usual = now.max(clogged_until) + self.setup.delay_min_us * 1_000 + spread;
         let route = match fate {
-            None => Route::Once(usual),
+            None => self.plain_route(usual, identity),
             Some(Fate::Lost) => Route::Dropped(Dropped::Lost),
             Some(Fate::Late(delay) | Fate::Held(delay)) => Route::Once(usual.max(now + delay)),
             Some(Fate::Twice(delay)) => Route::Twice(usual, now + delay),
@@ -223,6 +233,17 @@ impl Network {
             }
         };
         (route, fate)
+    }
+
+    /// Where a message goes that nothing befalls.
+    #[inline]
+    fn plain_route(&self, usual: u64, identity: &Identity) -> Route {
+        let Some(ScriptedFates::Told(rules)) = &self.script else { return Route::Once(usual) };
+        match rules.treatment(identity) {
+            Treatment::Hold => Route::Kept,
+            Treatment::Copy => Route::Copied(usual),
+            Treatment::Pass | Treatment::Drop => Route::Once(usual),
+        }
     }
 
     /// Up to one round of the primaries, and one view more; half of what is meant for a primary arrives when it
@@ -262,8 +283,8 @@ impl Network {
         let link = self.link_index(routed.identity.from, routed.identity.to);
         self.links[link].in_flight -= match routed.route {
             Route::Dropped(_) => 0,
-            Route::Once(_) | Route::Parked(..) => 1,
-            Route::Twice(..) => 2,
+            Route::Once(_) | Route::Parked(..) | Route::Kept => 1,
+            Route::Twice(..) | Route::Copied(_) => 2,
         };
         routed.route = Route::Dropped(Dropped::Silenced);
         routed.fate = None;
@@ -290,6 +311,32 @@ impl Network {
             let link = self.link_index(from, to);
             self.links[link].cuts -= 1;
         }
+    }
+
+    /// Whether this link is cut.
+    #[must_use]
+    pub fn is_cut(&self, (from, to): (Node, Node)) -> bool {
+        self.links[self.link_index(from, to)].cuts > 0
+    }
+
+    /// From here on messages are treated as a story says.
+    pub fn follow(&mut self, rule: Rule) {
+        if let Some(ScriptedFates::Told(rules)) = &mut self.script {
+            rules.add(rule);
+        }
+    }
+
+    /// From here on messages travel freely, whatever a story has said.
+    pub fn forget_rules(&mut self) {
+        if let Some(ScriptedFates::Told(rules)) = &mut self.script {
+            rules.clear();
+        }
+    }
+
+    /// How long a message takes at least, in nanoseconds.
+    #[must_use]
+    pub const fn least_delay(&self) -> u64 {
+        self.setup.delay_min_us * 1_000
     }
 
     /// Keeps everything that is sent on these links until the given time.

@@ -67,6 +67,8 @@ pub struct Report {
     pub marks: Marks,
     /// The digest of everything that happened.
     pub digest: u64,
+    /// When each step of the story was passed, in nanoseconds; empty where none is told.
+    pub story: Vec<u64>,
 }
 
 impl Report {
@@ -253,6 +255,7 @@ fn report<W: Workload, R: Rules + Clone>(world: &World<W, R>, verdict: Verdict) 
         budget_exceeded: world.budget_exceeded(),
         marks: environment.marks.clone(),
         digest: environment.digest,
+        story: environment.stage.as_ref().map_or_else(Vec::new, |stage| stage.passed().to_vec()),
     }
 }
 

@@ -14,6 +14,9 @@
 //!   budget; crashes that aim at recovering replicas only aim at random ones too; and `sessions_max` is raised
 //!   to one more than there are clients.
 //!
+//! - A scenario with a `story` has no random faults: it tells what happens, step by step, in the words of
+//!   [`stage`](crate::stage).
+//!
 //! ```json
 //! {
 //!     "description": "Primaries crash while the network loses one message in a hundred.",
@@ -41,11 +44,12 @@ use serde_json::{Map, Value};
 
 use crate::setup::{CrashTarget, Setup};
 
-use error::syntax;
+use error::{Refusal, misspoken_in, syntax};
 use schema::{Schema, tolerates_none};
 
 pub use error::ScenarioError;
 pub use resolved::check_resolved;
+pub use schema::MustFail;
 pub use value::{Name, Number, Selection};
 
 /// A scenario that has been found valid.
@@ -86,12 +90,29 @@ impl Scenario {
         builtin::ALL.iter().map(|(name, _)| *name)
     }
 
-    /// The built-in scenario of this name or else the one in the file of this name.
+    /// The names of the built-in stories, in the order of [`Scenario::stories`].
+    pub fn story_names() -> impl Iterator<Item = &'static str> {
+        builtin::STORIES.iter().map(|(name, _)| *name)
+    }
+
+    /// The stories that are built in, in the order in which they are to be listed. No sweep draws them unless it is
+    /// asked to.
+    ///
+    /// # Panics
+    /// If one is not valid: the tests see to it that all are.
+    pub fn stories() -> impl Iterator<Item = Self> {
+        builtin::STORIES.iter().map(|(name, text)| {
+            Self::parse(name, text).unwrap_or_else(|error| panic!("built-in story: {error}"))
+        })
+    }
+
+    /// The built-in scenario or story of this name or else the one in the file of this name.
     ///
     /// # Errors
     /// If there is neither, or the file is no valid scenario.
     pub fn find(name_or_path: &str) -> Result<Self, ScenarioError> {
-        if let Some((name, text)) = builtin::ALL.iter().find(|(name, _)| *name == name_or_path) {
+        let mut built_in = builtin::ALL.iter().chain(builtin::STORIES);
+        if let Some((name, text)) = built_in.find(|(name, _)| *name == name_or_path) {
             return Self::parse(name, text);
         }
         let path = Path::new(name_or_path);
@@ -128,8 +149,14 @@ impl Scenario {
     fn parse_file(file: &str, name: &str, text: &str) -> Result<Self, ScenarioError> {
         // The text itself must fit the schema: the parser knows lines and columns, and nobody does later.
         let given = serde_json::from_str::<Schema>(text).map_err(|error| syntax(file, &error))?;
-        let complete = complete(object(text), given.swarm);
-        let schema = Schema::deserialize(complete).map_err(|error| syntax(file, &error))?;
+        given.check_told().map_err(|refusal| refusal.in_file(file))?;
+        let mut complete = object(text);
+        if given.story.is_some() {
+            fill_in(&mut complete, &TOLD, false);
+        }
+        fill_in(&mut complete, &SWARM, given.swarm);
+        let schema = Schema::deserialize(Value::Object(complete)).map_err(|error| syntax(file, &error))?;
+        schema.check_story().map_err(|misspoken| misspoken_in(file, text, &schema, &misspoken))?;
         schema
             .draw(name, 0)
             .and_then(|_| schema.check_together())
@@ -155,12 +182,28 @@ impl Scenario {
         &self.text
     }
 
+    /// Whether a story is told, in place of chance.
+    #[must_use]
+    pub fn is_story(&self) -> bool {
+        self.schema.story.is_some()
+    }
+
+    /// The planted bugs under which the story must fail.
+    #[must_use]
+    pub fn must_fail(&self) -> &[MustFail] {
+        &self.schema.must_fail
+    }
+
     /// Whether the command line may fix this much of the scenario.
     ///
     /// # Errors
     /// If a number is out of range, or the group would be too small for the scenario's crashes, so that
     /// they would never strike.
     pub fn check_overrides(&self, overrides: &Overrides) -> Result<(), ScenarioError> {
+        if let Some(workload) = overrides.workload.filter(|_| self.is_story()) {
+            let problem = format!("a story speaks of another workload than {workload}");
+            return Err(Refusal::new("story", problem).in_file(&self.name));
+        }
         let mut schema = self.schema.clone();
         let fix = |field: &mut Option<Number>, number: Option<u64>| {
             if let Some(number) = number {
@@ -212,9 +255,12 @@ fn reconcile(setup: &mut Setup) {
 /// The scenario that every other one takes its defaults from.
 static SWARM: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::SWARM));
 
+/// What a story leaves open must not be left to chance.
+static TOLD: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::TOLD));
+
 /// Fills in what a scenario leaves out.
-fn complete(mut given: Map<String, Value>, swarm: bool) -> Value {
-    for (name, default) in SWARM.iter().filter(|(name, _)| *name != "swarm") {
+fn fill_in(given: &mut Map<String, Value>, defaults: &Map<String, Value>, swarm: bool) {
+    for (name, default) in defaults.iter().filter(|(name, _)| *name != "swarm") {
         if let ("network" | "traffic" | "protocol" | "faults", Value::Object(defaults)) = (&**name, default) {
             let section = given.entry(name).or_insert_with(|| Value::Object(Map::new()));
             complete_section(section, defaults, swarm);
@@ -222,7 +268,6 @@ fn complete(mut given: Map<String, Value>, swarm: bool) -> Value {
             given.entry(name).or_insert_with(|| default.clone());
         }
     }
-    Value::Object(given)
 }
 
 fn complete_section(section: &mut Value, defaults: &Map<String, Value>, swarm: bool) {

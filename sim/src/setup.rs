@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stage::Story;
+
 /// The resolved configuration of one run. Written into traces as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +31,9 @@ pub struct Setup {
     pub faults: Faults,
     /// What must be true in the end.
     pub expect: Expectation,
+    /// What happens in place of chance, if it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub story: Option<Story>,
 }
 
 /// What befalls single messages. Probabilities are parts per million of the messages sent.

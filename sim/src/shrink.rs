@@ -13,6 +13,7 @@ mod simplify;
 use std::fmt;
 
 use crate::bugs;
+use crate::check::Property;
 use crate::replay::{self, Unreplayable};
 use crate::run::Verdict;
 use crate::trace::{Expected, Trace};
@@ -91,6 +92,8 @@ pub struct Shrunk {
 pub enum Unshrinkable {
     /// It expects a clean run.
     Clean,
+    /// A story did not go as told: only its words say what was expected.
+    Told,
     /// It does not show what it says.
     NotReproduced {
         /// What it names, as far as that differs.
@@ -106,6 +109,9 @@ impl fmt::Display for Unshrinkable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Clean => write!(formatter, "the trace is of a clean run: expected one with a violation"),
+            Self::Told => {
+                write!(formatter, "a story did not go as told: leave steps out of its file, and run it again")
+            }
             Self::NotReproduced { expected, found } => {
                 write!(formatter, "the trace no longer fails as it says: expected {expected}, found {found}")
             }
@@ -126,6 +132,9 @@ pub fn shrink(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Shrunk, Unshrinkable> {
     let Expected::Violation(expected) = &trace.head.expect else { return Err(Unshrinkable::Clean) };
+    if expected.property == Property::Story {
+        return Err(Unshrinkable::Told);
+    }
     let replayed = replay::replay(trace, false).map_err(Unshrinkable::Unreplayable)?;
     let signature = match &replayed.report.verdict {
         Verdict::Violated(found) if replayed.outcome == replay::Outcome::Violated => found.signature(),

@@ -113,9 +113,9 @@ fn nodes_of(chronicle: &Chronicle, step: &Step, violation: &Violation) -> Vec<No
 }
 
 fn is_done_from_outside(step: &Step) -> bool {
-    step.effects
-        .iter()
-        .any(|effect| matches!(effect, Effect::Fault(_) | Effect::Healed(_) | Effect::StaysCut(_)))
+    step.effects.iter().any(|effect| {
+        matches!(effect, Effect::Fault(_) | Effect::Told(_) | Effect::Healed(_) | Effect::StaysCut(_))
+    })
 }
 
 /// Nothing came of the step: nobody is another than before, and nobody hears more than that somebody is

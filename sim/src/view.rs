@@ -133,7 +133,10 @@ fn start(source: &Source<'_>, chronicle: &Chronicle) -> Vec<bool> {
     let mut room = START_STEPS;
     for index in (0..steps.len()).rev() {
         let from_outside = || {
-            steps[index].effects.iter().any(|effect| matches!(effect, Effect::Fault(_) | Effect::Mended(_)))
+            steps[index]
+                .effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Fault(_) | Effect::Told(_) | Effect::Mended(_)))
         };
         let last_fact = || source.targets().last().is_some_and(|&target| index <= target);
         if room > 0 && (!has_violation || source.past[index] || (last_fact() && from_outside())) {

@@ -16,6 +16,7 @@ use vr::Service;
 use crate::check::linearizability::Call;
 use crate::history::ModelName;
 use crate::history::record::Op;
+use crate::stage::{Ask, Found};
 
 /// A sequential specification: what a single copy of the service would answer.
 ///
@@ -144,6 +145,17 @@ pub trait Workload: Clone + Sized + 'static {
         _history: &[Call<Self::Operation, Self::Response>],
         _order: &[usize],
     ) -> Option<(ModelName, Vec<(Op, Value)>)> {
+        None
+    }
+
+    /// The operation that a story's words ask for, if there is one like it: a workload that has none cannot
+    /// appear in stories.
+    fn operation_for(_ask: &Ask) -> Option<Self::Operation> {
+        None
+    }
+
+    /// What a story would call this response: what was found, if the operation looked for something.
+    fn found(_operation: &Self::Operation, _response: &Self::Response) -> Option<Found> {
         None
     }
 

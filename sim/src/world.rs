@@ -9,6 +9,7 @@ mod guide;
 mod nodes;
 mod progress;
 mod redraw;
+mod stage;
 
 use std::sync::Arc;
 
@@ -30,7 +31,11 @@ use crate::marks::Marks;
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
 use crate::setup::Setup;
+use crate::stage::Which;
 use crate::workload::Workload;
+
+/// Until when a node stands still that somebody has to resume.
+const UNTIL_RESUMED: u64 = u64::MAX;
 
 /// A replica's place: the process in it, if it is up, and what surrounds it.
 #[derive(Clone)]
@@ -159,8 +164,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if matches!(self.phase, Phase::Faults)
             && self.environment.steps >= self.setup.steps
             && self.environment.script.as_ref().is_none_or(|script| script.healed.is_none())
+            && self.environment.stage.is_none()
         {
             self.heal();
+        }
+        if self.environment.stage.is_some() && self.story_is_due() {
+            self.play();
+            return !self.is_over();
         }
         let Some((now, event)) = self.environment.queue.pop() else {
             self.nothing_left();
@@ -217,6 +227,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         if !matches!(self.phase, Phase::Faults) {
             self.look();
+        } else if self.environment.stage.is_some() {
+            self.watch_story();
         }
     }
 
@@ -280,6 +292,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// What was recorded.
     pub fn take_record(&mut self) -> Option<Box<Decisions<W::Operation>>> {
+        // What a story has never let go is lost.
+        self.environment.give_up(&Which::default());
         self.environment.record.take()
     }
 

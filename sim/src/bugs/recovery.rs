@@ -66,6 +66,27 @@ wrong! {
     IncarnationNotLearned { fn learns_incarnation_from_recovery(&self) -> bool { false } }
 }
 
+wrong! {
+    /// Answers of replicas that have crashed since count towards a recovery.
+    StaleAnswersCount { fn answer_still_counts(&self, _: Incarnation, _: Incarnation) -> bool { true } }
+}
+wrong! {
+    /// Who has crashed is not learned from votes and answers.
+    CrashesAreNotPassedOn { fn learns_incarnations_from_others(&self) -> bool { false } }
+}
+
+/// The bugs of this part that no number of seeds would find that anybody would wait for. Stories tell them.
+pub const TOLD: &[Bug] = &[
+    Bug::new(
+        "M-R5",
+        "a recovery counts answers of replicas that have crashed since",
+        &StaleAnswersCount,
+        0,
+        &[S4b, S2],
+    ),
+    Bug::new("M-R7", "who has crashed is not learned from votes", &CrashesAreNotPassedOn, 0, &[S4b, S2]),
+];
+
 /// The bugs of this part.
 pub const BUGS: &[Bug] = &[
     Bug::new(

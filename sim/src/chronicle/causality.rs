@@ -15,18 +15,35 @@ impl Step {
         nodes.dedup();
         nodes
     }
+
+    /// Whether this step puts an end to what was done until somebody should end it.
+    #[must_use]
+    pub fn ends(&self, begun: &Action) -> bool {
+        let is_end = |effect: &Effect| match (begun, effect) {
+            (Action::Sever { links }, Effect::Fault(Action::Mend { links: mended })) => {
+                links.iter().all(|link| mended.contains(link))
+            }
+            (Action::Halt { node }, Effect::Fault(Action::Resume { node: resumed })) => node == resumed,
+            _ => false,
+        };
+        self.effects.iter().any(is_end)
+    }
 }
 
 /// The nodes that a fault acts on by itself. (A cut acts on messages, and each is marked with its loss.)
 fn struck(effect: &Effect) -> Option<Node> {
     let Effect::Fault(action) = effect else { return None };
     match action {
-        Action::Crash { replica, .. } => Some(Node::Replica(vr::ReplicaId(*replica))),
-        Action::Pause { node, .. } | Action::FireEarly { node } | Action::FireLate { node, .. } => {
-            Some(*node)
+        Action::Crash { replica, .. } | Action::Kill { replica } | Action::Restart { replica } => {
+            Some(Node::Replica(vr::ReplicaId(*replica)))
         }
+        Action::Pause { node, .. }
+        | Action::FireEarly { node }
+        | Action::FireLate { node, .. }
+        | Action::Halt { node }
+        | Action::Resume { node } => Some(*node),
         Action::CrashClient { slot } => Some(Node::Client(*slot)),
-        Action::Cut { .. } | Action::Clog { .. } => None,
+        Action::Cut { .. } | Action::Clog { .. } | Action::Sever { .. } | Action::Mend { .. } => None,
     }
 }
 

@@ -73,6 +73,7 @@ pub fn described(message: &Sent) -> String {
 fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
     Some(match effect {
         Effect::Fault(action) => (None, format!("fault: {}", action_in_words(action))),
+        Effect::Told(sentence) => (None, format!("story: {sentence}")),
         Effect::Mended(links) => (None, format!("mended: {} links", links.len())),
         Effect::Healed(core) => (None, format!("the faults stop; the core is {core:?}")),
         Effect::StaysCut(links) => (None, format!("but {} links stay cut", links.len())),
@@ -110,6 +111,12 @@ pub fn action_in_words(action: &Action) -> String {
         Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
+        Action::Sever { links } => format!("a partition: {}", nothing_gets(links)),
+        Action::Mend { links } => format!("messages get through again {}", stretches(links).join(", and ")),
+        Action::Kill { replica } => format!("r{replica} crashes"),
+        Action::Restart { replica } => format!("r{replica} starts again"),
+        Action::Halt { node } => format!("{node} stands still"),
+        Action::Resume { node } => format!("{node} goes on"),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::setup::{
     ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, LingeringFaults, Network,
     PartitionFaults, PauseFaults, Setup, Traffic,
 };
+use crate::stage::Story;
 
 use super::text::{self, count, items, line, list, micros, of, percent};
 
@@ -24,6 +25,13 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
     let (replicas, clients) =
         (of(setup.replicas.into(), ("replica", "replicas")), of(setup.clients.into(), ("client", "clients")));
     line(page, "group", &format!("{replicas}, {clients}"));
+    if let Some(story) = &setup.story {
+        line(page, "workload", &setup.workload);
+        let fixed = || format!("every message takes {}", micros(setup.network.delay_min_us));
+        let delay = if setup.network.delay_mean_us == 0 { fixed() } else { delay(&setup.network) };
+        line(page, "network", &delay);
+        return line(page, "steps", &format!("{} are told", count(story.sentences().len() as u64)));
+    }
     items(page, "workload", &workload(&setup.workload, &setup.traffic), ", ");
     items(page, "network", &network(&setup.network), ", ");
     for (index, fault) in faults(&setup.faults).iter().enumerate() {
@@ -34,6 +42,14 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         Expectation::Progress => {}
         Expectation::Stuck => line(page, "expected", "no answers once too much memory was lost"),
         Expectation::Steady => line(page, "expected", "no more view changes than crashes"),
+    }
+}
+
+/// The steps of a story that were passed, each with its time; then the one at which it ended, if it did.
+pub(crate) fn told(page: &mut String, story: &Story, passed: &[u64]) {
+    for (index, sentence) in story.sentences().iter().enumerate().take(passed.len() + 1) {
+        let time = passed.get(index).map_or_else(|| "not passed".to_owned(), |&time| text::millis(time));
+        page.push_str(&format!("{:>4}. {time:>14}  {sentence}\n", index + 1));
     }
 }
 

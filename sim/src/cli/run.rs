@@ -35,6 +35,7 @@ Examples:
   sim run --seed 7 --scenario my-scenario.json           in one of your own
   sim run --seed 2582 --scenario quick-restarts --bug M-R0
                                                          with a bug planted into the protocol
+  sim run --scenario published-recovery --bug M-R0       a story, step by step
   sim run --seed 3 --trace run.trace.jsonl               record it, whether it fails or not
   sim run --seed 3 --history history.jsonl --json        what the clients saw, for sim check";
 
@@ -189,7 +190,10 @@ fn conclude(args: &RunArgs, named: &Named, report: &Report, real: Duration) -> E
 
 /// Shrinks the trace of a failure, puts the result beside it, and says how long that took.
 fn small(args: &RunArgs, report: &Report, kept: Option<&Kept>) -> (Smallest, Option<Duration>) {
-    let path = kept.and_then(Kept::path).filter(|_| !args.no_shrink && report.violation().is_some());
+    // A story is as short as its author made it.
+    let is_told = report.setup.story.is_some();
+    let shrinks = !args.no_shrink && !is_told && report.violation().is_some();
+    let path = kept.and_then(Kept::path).filter(|_| shrinks);
     let Some(path) = path else { return (Smallest::None, None) };
     #[expect(clippy::disallowed_methods, reason = "a time limit, which the output tells of")]
     let started = Instant::now();
@@ -220,6 +224,10 @@ fn page(args: &RunArgs, named: &Named, report: &Report, kept: Option<&Kept>, sma
     let mut page = String::new();
     describe::setup(&mut page, &report.setup, args.bug);
     page.push('\n');
+    if let Some(story) = &report.setup.story {
+        describe::told(&mut page, story, &report.story);
+        page.push('\n');
+    }
     verdict(&mut page, args, named, report, kept, small);
     page.push('\n');
     statistics(&mut page, report);
@@ -338,6 +346,9 @@ struct Json<'a> {
     marks: serde_json::Map<String, serde_json::Value>,
     /// The digest of everything that happened: 16 hexadecimal digits.
     digest: String,
+    /// When each step of the story was passed, in nanoseconds, if one was told.
+    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
+    story: &'a [u64],
     /// The resolved configuration.
     setup: &'a Setup,
 }
@@ -396,6 +407,7 @@ fn json(args: &RunArgs, report: &Report, kept: Option<&Kept>, small: Option<&Sma
         messages: Messages::of(&report.marks),
         marks: json_marks(&report.marks),
         digest: format!("{:016x}", report.digest),
+        story: &report.story,
         setup: &report.setup,
     };
     serde_json::to_string(&json).expect("the result has string keys only") + "\n"

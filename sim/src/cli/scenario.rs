@@ -12,7 +12,11 @@ use crate::scenario::{Overrides, Scenario, ScenarioError};
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ScenarioCommand {
     /// List the built-in scenarios, with what each is for.
-    List,
+    List {
+        /// List the stories instead: schedules that are told step by step.
+        #[arg(long)]
+        stories: bool,
+    },
     /// Check scenario files: prints "FILE: ok" for each that is valid, and what is wrong with the others.
     ///
     /// Exits with 2 if any is not valid.
@@ -48,7 +52,8 @@ pub(crate) fn run(command: &ScenarioCommand) -> u8 {
 
 fn execute(command: &ScenarioCommand, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
     match command {
-        ScenarioCommand::List => list(out),
+        ScenarioCommand::List { stories: false } => list(Scenario::builtin(), out),
+        ScenarioCommand::List { stories: true } => list(Scenario::stories(), out),
         ScenarioCommand::Check { files } => check(files, out, err),
         ScenarioCommand::Show { scenario, seed } => match shown(scenario, *seed) {
             Ok(text) => writeln!(out, "{}", text.trim_end()).and(Ok(Exit::Held.code())),
@@ -57,8 +62,8 @@ fn execute(command: &ScenarioCommand, out: &mut impl Write, err: &mut impl Write
     }
 }
 
-fn list(out: &mut impl Write) -> io::Result<u8> {
-    let scenarios: Vec<_> = Scenario::builtin().collect();
+fn list(scenarios: impl Iterator<Item = Scenario>, out: &mut impl Write) -> io::Result<u8> {
+    let scenarios: Vec<_> = scenarios.collect();
     let width = scenarios.iter().map(|scenario| scenario.name().len()).max().unwrap_or(0);
     for scenario in &scenarios {
         writeln!(out, "{:width$}  {}", scenario.name(), scenario.description())?;
@@ -105,11 +110,14 @@ mod tests {
 
     #[test]
     fn the_list_has_a_line_for_each_scenario() {
-        let (code, out, err) = outcome(&ScenarioCommand::List);
+        let (code, out, err) = outcome(&ScenarioCommand::List { stories: false });
         assert_eq!((code, err.as_str()), (Exit::Held.code(), ""));
         assert_eq!(out.lines().count(), Scenario::builtin().count());
         assert!(out.starts_with("swarm                   Everything, mixed anew for each seed"), "{out}");
         assert!(out.contains("\nclock-drift-and-pauses  Clocks disagree"), "{out}");
+        let (code, stories, _) = outcome(&ScenarioCommand::List { stories: true });
+        assert_eq!((code, stories.lines().count()), (Exit::Held.code(), Scenario::stories().count()));
+        assert!(stories.contains("\npublished-recovery "), "{stories}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The scenarios of the repository's folder `scenarios`, so that the binary works from anywhere.
 
 macro_rules! text {
-    ($name:literal) => {
-        include_str!(concat!("../../../scenarios/", $name, ".json"))
+    ($($part:literal),*) => {
+        include_str!(concat!("../../../scenarios/", $($part,)* ".json"))
     };
 }
 
@@ -10,8 +10,15 @@ macro_rules! scenarios {
     ($($name:literal)*) => { &[$(($name, text!($name))),*] };
 }
 
+macro_rules! stories {
+    ($($name:literal)*) => { &[$(($name, text!("stories/", $name))),*] };
+}
+
 /// The default scenario, and what others take their defaults from.
 pub(super) const SWARM: &str = text!("swarm");
+
+/// What stories take their defaults from.
+pub(super) const TOLD: &str = include_str!("story-defaults.json");
 
 /// Name and text of every scenario, in the order in which they are listed.
 pub(super) const ALL: &[(&str, &str)] = scenarios! {
@@ -37,4 +44,45 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "four-replicas"
     "seven-replicas"
     "beyond-the-budget"
+};
+
+/// The same of every story.
+pub(super) const STORIES: &[(&str, &str)] = stories! {
+    "a-primary-sleeps"
+    "published-recovery"
+    "a-vote-and-one-that-knows"
+    "an-answer-of-the-crashed"
+    "a-recovery-hears-two-primaries"
+    "a-recovery-hears-an-old-start"
+    "a-recovery-meets-a-view-change"
+    "a-recovering-replica-is-asked-to-vote"
+    "published-state-transfer"
+    "a-tail-that-is-not-committed"
+    "a-new-state-comes-too-late"
+    "the-view-of-the-last-entry"
+    "the-longest-log"
+    "an-old-start-view"
+    "the-commit-number-goes-back"
+    "a-request-comes-twice"
+    "a-request-in-flight-comes-twice"
+    "a-request-that-a-view-change-dropped"
+    "the-result-is-lost-with-the-primary"
+    "answered-before-it-is-committed"
+    "an-old-answer"
+    "which-session-makes-room"
+    "two-dead-primaries-in-a-row"
+    "a-view-change-takes-longer-than-the-timeout"
+    "one-view-further"
+    "alone-in-a-later-view"
+    "a-primary-that-hears-nobody"
+    "a-replica-that-hears-nobody"
+    "a-primary-deaf-to-clients"
+    "an-idle-group"
+    "a-lost-prepare"
+    "a-lost-start-view-change"
+    "a-lost-do-view-change"
+    "a-lost-recovery"
+    "a-lost-get-state"
+    "a-lost-request"
+    "a-peer-that-does-not-answer"
 };

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::schema::Schema;
+use crate::stage::Misspoken;
+
 /// Why a scenario is refused. One line each: where, what was found, what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScenarioError {
@@ -90,4 +93,17 @@ pub(super) fn syntax(file: &str, error: &serde_json::Error) -> ScenarioError {
     let position = format!(" at line {line} column {column}");
     let problem = text.strip_suffix(&position).unwrap_or(&text).to_owned();
     ScenarioError::Syntax { file: file.to_owned(), line, column, problem }
+}
+
+/// A sentence that is no step, where it stands in the text of the file.
+pub(super) fn misspoken_in(file: &str, text: &str, schema: &Schema, misspoken: &Misspoken) -> ScenarioError {
+    let sentence = schema.story.as_ref().map_or("", |story| &story.sentences()[misspoken.sentence]);
+    let quoted = serde_json::to_string(sentence).expect("a text can be written");
+    // Sentences that are written with needless escapes are not found: then the story's beginning has to do.
+    let place =
+        text.find(&quoted).map_or_else(|| text.find("\"story\""), |at| Some(at + 1 + misspoken.offset));
+    let before = &text[..place.unwrap_or(0)];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    ScenarioError::Syntax { file: file.to_owned(), line, column, problem: misspoken.to_string() }
 }

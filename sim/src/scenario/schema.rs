@@ -5,7 +5,12 @@
 
 use serde::Deserialize;
 
+use crate::bugs;
+use crate::check::Property;
 use crate::setup::{self, CrashTarget, Expectation, LingeringShape, PartitionShape};
+use crate::stage::{Cast, Misspoken, Story};
+use crate::workload::Workload;
+use crate::workload::key_value::KeyValue;
 
 use super::error::Refusal;
 use super::value::{Draws, Name, Number, Selection};
@@ -48,6 +53,21 @@ pub struct Schema {
     pub faults: Faults,
     /// What must be true in the end: `"progress"` (the default), `"stuck"` or `"steady"`.
     pub expect: Option<Expectation>,
+    /// What happens in place of chance, step by step: see [`stage`](crate::stage).
+    pub story: Option<Story>,
+    /// The planted bugs under which the story must fail, each with the property that must report it.
+    #[serde(default)]
+    pub must_fail: Vec<MustFail>,
+}
+
+/// A planted bug that a story shows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MustFail {
+    /// The bug's name.
+    pub bug: String,
+    /// The property that must report it.
+    pub property: Property,
 }
 
 /// Delays (microseconds, up to an hour), and what befalls single messages.
@@ -235,19 +255,74 @@ impl Schema {
     /// Checks every field and draws it. Families that are off are checked and drawn like the others.
     pub(super) fn draw(&self, scenario: &str, seed: u64) -> Result<setup::Setup, Refusal> {
         let draws = &Draws::new(seed);
+        let replicas = draws.number("replicas", &self.replicas, 1..=9)?;
+        let clients = draws.number("clients", &self.clients, 1..=64)?;
+        self.told_of(Cast { replicas, clients })
+            .map_err(|misspoken| Refusal::new("story", misspoken.to_string()))?;
         Ok(setup::Setup {
             scenario: scenario.to_owned(),
             seed,
             steps: draws.number("steps", &self.steps, 1..=1_000_000_000)?,
             workload: draws.name("workload", &self.workload)?,
-            replicas: draws.number("replicas", &self.replicas, 1..=9)?,
-            clients: draws.number("clients", &self.clients, 1..=64)?,
+            replicas,
+            clients,
             network: self.network.draw(draws)?,
             traffic: self.traffic.draw(draws)?,
             protocol: self.protocol.draw(draws)?,
             faults: self.faults.draw(draws)?,
             expect: self.expect.unwrap_or(Expectation::Progress),
+            story: self.story.clone(),
         })
+    }
+
+    /// The story, if there is one, told of as many as there are in every seed.
+    pub(super) fn check_story(&self) -> Result<(), Misspoken> {
+        let least = |number: &Option<Number>| number.as_ref().map_or(0, Number::lowest);
+        let (replicas, clients) = (least(&self.replicas), least(&self.clients));
+        // What is out of range is refused by its name, later.
+        let (replicas, clients) = (replicas.min(u8::MAX.into()) as u8, clients.min(u16::MAX.into()) as u16);
+        self.told_of(Cast { replicas, clients })
+    }
+
+    fn told_of(&self, cast: Cast) -> Result<(), Misspoken> {
+        self.story.as_ref().map_or(Ok(()), |story| story.steps(cast).map(drop))
+    }
+
+    /// Refuses what does not go with a story, in what a file says itself.
+    pub(super) fn check_told(&self) -> Result<(), Refusal> {
+        if self.story.is_none() {
+            let refused = || Refusal::new("must_fail", "only a scenario with a story has it");
+            return if self.must_fail.is_empty() { Ok(()) } else { Err(refused()) };
+        }
+        if self.swarm {
+            return Err(Refusal::new("swarm", "a story has no random faults"));
+        }
+        if self.faults.strike() {
+            return Err(Refusal::new("faults", "a story has no random faults: it tells what happens"));
+        }
+        if self.network.mishaps().next().is_some() {
+            return Err(Refusal::new(
+                "network",
+                "a story has no random losses and delays: it tells what happens",
+            ));
+        }
+        let unknown = self.must_fail.iter().position(|must| bugs::find(&must.bug).is_none());
+        unknown.map_or(Ok(()), |index| {
+            let problem = "no such planted bug: expected one that `sim selftest --list` shows";
+            Err(Refusal::new(
+                format!("must_fail[{index}].bug"),
+                format!("`{}`: {problem}", self.must_fail[index].bug),
+            ))
+        })
+    }
+
+    /// A story's words ask for operations of one workload.
+    fn check_story_workload(&self) -> Result<(), Refusal> {
+        let speaks = Name::Fixed(KeyValue::NAME.to_owned());
+        if self.story.is_none() || self.workload.as_ref() == Some(&speaks) {
+            return Ok(());
+        }
+        Err(Refusal::new("workload", format!("a story speaks of {} only", KeyValue::NAME)))
     }
 
     /// Refuses what no field is to blame for alone.
@@ -255,6 +330,7 @@ impl Schema {
         if self.description.trim().is_empty() || self.description.contains('\n') {
             return Err(Refusal::new("description", "one line is needed that says what the scenario is for"));
         }
+        self.check_story_workload()?;
         self.check_budget(self.replicas.as_ref().map_or(0, Number::highest))?;
         self.check_expectation()?;
         self.check_sessions()?;
@@ -331,10 +407,14 @@ impl Network {
         })
     }
 
+    /// The fault families that are named.
+    fn mishaps(&self) -> impl Iterator<Item = &Mishap> {
+        [&self.tail, &self.loss, &self.duplicate, &self.hold, &self.outlast].into_iter().flatten()
+    }
+
     /// A message suffers one thing at most, so there cannot be more of them than messages.
     fn check_sum(&self) -> Result<(), Refusal> {
-        let families = [&self.tail, &self.loss, &self.duplicate, &self.hold, &self.outlast];
-        let numbers = families.into_iter().flatten().filter_map(|family| family.per_million.as_ref());
+        let numbers = self.mishaps().filter_map(|family| family.per_million.as_ref());
         let sum: u64 = numbers.map(Number::highest).sum();
         if sum <= MILLION {
             return Ok(());
@@ -408,6 +488,18 @@ impl Protocol {
 }
 
 impl Faults {
+    /// Whether any family is named.
+    const fn strike(&self) -> bool {
+        let Self { partition, clog, crash, pause, clock, client, lingering } = self;
+        partition.is_some()
+            || clog.is_some()
+            || crash.is_some()
+            || pause.is_some()
+            || clock.is_some()
+            || client.is_some()
+            || lingering.is_some()
+    }
+
     fn draw(&self, draws: &Draws) -> Result<setup::Faults, Refusal> {
         Ok(setup::Faults {
             partition: family(&self.partition, draws, PartitionFaults::draw)?,

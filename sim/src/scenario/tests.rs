@@ -31,7 +31,8 @@ fn syntax_errors_have_a_position() {
     assert_eq!(
         refusal("{\n  \"description\": \"A test.\",\n  \"replica\": 3\n}"),
         "test.json:3:11: unknown field `replica`, expected one of `description`, `swarm`, `steps`, \
-         `workload`, `replicas`, `clients`, `network`, `traffic`, `protocol`, `faults`, `expect`"
+         `workload`, `replicas`, `clients`, `network`, `traffic`, `protocol`, `faults`, `expect`, \
+         `story`, `must_fail`"
     );
     assert_eq!(
         refusal("{\n  \"description\": \"A test.\",\n  \"description\": \"Another.\"\n}"),
@@ -365,12 +366,18 @@ fn what_is_not_named_is_off_or_as_in_the_swarm() {
 
 #[test]
 fn the_list_of_scenarios_is_the_folder() {
-    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let files: BTreeSet<_> =
-        files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-    let listed: BTreeSet<_> = builtin::ALL.iter().map(|(name, _)| format!("{name}.json")).collect();
-    assert_eq!(files, listed);
-    assert_eq!(builtin::ALL.len(), listed.len(), "each is listed once");
+    for (folder, list) in [(folder(), builtin::ALL), (folder().join("stories"), builtin::STORIES)] {
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.is_file());
+        let files: BTreeSet<_> =
+            files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        let listed: BTreeSet<_> = list.iter().map(|(name, _)| format!("{name}.json")).collect();
+        assert_eq!(files, listed);
+        assert_eq!(list.len(), listed.len(), "each is listed once");
+    }
+    let both = builtin::ALL.iter().chain(builtin::STORIES);
+    let names: BTreeSet<_> = both.map(|(name, _)| name).collect();
+    assert_eq!(names.len(), builtin::ALL.len() + builtin::STORIES.len(), "a name is a scenario or a story");
 }
 
 #[test]
@@ -447,4 +454,55 @@ fn the_swarm_draws_everything() {
     let targets: BTreeSet<_> = crashes().flat_map(|faults| &faults.targets).collect();
     assert_eq!(targets.len(), CrashTarget::ALL.len());
     assert!(crashes().any(|faults| faults.targets == [CrashTarget::Primary]), "a target can be the only one");
+}
+
+#[test]
+fn a_sentence_that_is_no_step_is_refused_where_it_stands() {
+    let text = "{\n  \"description\": \"A test.\",\n  \"story\": [\n    \"heal\",\n    \"crush r2\"\n  ]\n}";
+    let refusal = |text: &str| Scenario::parse("test", text).expect_err("must be refused").to_string();
+    let refused = refusal(text);
+    assert!(
+        refused.starts_with("test.json:5:6: step 2: `crush`: expected a client (c0, …), crash,"),
+        "{refused}"
+    );
+    let refused = refusal(&text.replace("crush r2", "crash r3"));
+    assert_eq!(refused, "test.json:5:12: step 2: `r3`: expected one of 3 replicas (r0, …)");
+    assert!(Scenario::parse("test", &text.replace("crush r2", "crash r2")).is_ok());
+    assert!(refusal(&text.replace("[\n", "7, [\n")).starts_with("test.json:3:12: invalid type: integer `7`"));
+}
+
+#[test]
+fn a_story_leaves_nothing_to_chance() {
+    let story = r#""story": ["heal"]"#;
+    let told = scenario(story).unwrap();
+    let setup = |seed| Setup { seed: 0, ..told.resolve(seed, &NONE) };
+    let setups: BTreeSet<_> = (0..20).map(|seed| serde_json::to_string(&setup(seed)).unwrap()).collect();
+    assert_eq!(setup(0).faults, Faults::default());
+    assert_eq!(setups.len(), 1, "the seed decides nothing but the timers' jitter");
+    let refused = |fields: &str| refusal(&format!("{fields}, {story}"));
+    let random = "a story has no random";
+    for (fields, problem) in [
+        (r#""swarm": true"#, format!("swarm: {random} faults")),
+        (r#""faults": {"crash": {}}"#, format!("faults: {random} faults: it tells what happens")),
+        (r#""network": {"loss": {}}"#, format!("network: {random} losses and delays: it tells what happens")),
+        (r#""workload": "lock""#, "workload: a story speaks of key-value only".to_owned()),
+        (
+            r#""must_fail": [{"bug": "M-X1", "property": "S2"}]"#,
+            "must_fail[0].bug: `M-X1`: no such planted bug: expected one that `sim selftest --list` shows"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(fields), format!("test.json: {problem}"));
+    }
+    let alone = refusal(r#""must_fail": [{"bug": "M-S1", "property": "S2"}]"#);
+    assert_eq!(alone, "test.json: must_fail: only a scenario with a story has it");
+    let smaller = Overrides { replicas: Some(2), ..NONE };
+    let crash = scenario(r#""story": ["pause r2"]"#).unwrap();
+    assert_eq!(
+        crash.check_overrides(&smaller).unwrap_err().to_string(),
+        "test: story: step 1: `r2`: expected one of 2 replicas (r0, …) and 2 clients (c0, …)"
+    );
+    let own = Overrides { workload: Some("mine"), ..NONE };
+    let refused = crash.check_overrides(&own).unwrap_err().to_string();
+    assert_eq!(refused, "test: story: a story speaks of another workload than mine");
 }

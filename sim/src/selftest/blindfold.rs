@@ -107,7 +107,9 @@ pub fn worth(outcomes: &[Outcome], jobs: NonZeroUsize, over: &(dyn Fn(&'static B
         }
         Worth { property, bugs }
     };
-    Property::ALL.iter().map(|&property| of(property)).collect()
+    // No bug is hunted in stories.
+    let hunting = Property::ALL.iter().filter(|property| **property != Property::Story);
+    hunting.map(|&property| of(property)).collect()
 }
 
 fn ended_by_a_find(hunt: &Hunt) -> Option<(&Hunt, &Find)> {

@@ -139,9 +139,18 @@ impl Case {
         let action = |action: &Action| {
             let mut action = action.clone();
             match &mut action {
-                Action::Cut { links: cut, .. } | Action::Clog { links: cut, .. } => *cut = links(cut)?,
-                Action::Crash { replica: id, .. } => *id = replica(*id)?,
-                Action::Pause { node, .. } | Action::FireEarly { node } | Action::FireLate { node, .. } => {
+                Action::Cut { links: cut, .. }
+                | Action::Clog { links: cut, .. }
+                | Action::Sever { links: cut }
+                | Action::Mend { links: cut } => *cut = links(cut)?,
+                Action::Crash { replica: id, .. }
+                | Action::Kill { replica: id }
+                | Action::Restart { replica: id } => *id = replica(*id)?,
+                Action::Pause { node, .. }
+                | Action::FireEarly { node }
+                | Action::FireLate { node, .. }
+                | Action::Halt { node }
+                | Action::Resume { node } => {
                     *node = rename(*node)?;
                 }
                 Action::CrashClient { slot } => *slot = client(*slot)?,
@@ -269,7 +278,14 @@ pub(super) fn lasts_mut(action: &mut Action) -> Option<&mut u64> {
         | Action::Pause { lasts, .. }
         | Action::FireLate { lasts, .. }
         | Action::Crash { restart_after: lasts, .. } => Some(lasts),
-        Action::FireEarly { .. } | Action::CrashClient { .. } => None,
+        Action::FireEarly { .. }
+        | Action::CrashClient { .. }
+        | Action::Sever { .. }
+        | Action::Mend { .. }
+        | Action::Kill { .. }
+        | Action::Restart { .. }
+        | Action::Halt { .. }
+        | Action::Resume { .. } => None,
     }
 }
 

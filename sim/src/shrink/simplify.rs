@@ -113,7 +113,9 @@ impl Shrinker<'_, '_> {
                     }
                     let mut case = shrinker.best.clone();
                     let action = &mut case.timeline.actions[index].action;
-                    let (Action::Cut { links, .. } | Action::Clog { links, .. }) = action else {
+                    let (Action::Cut { links, .. } | Action::Clog { links, .. } | Action::Sever { links }) =
+                        action
+                    else {
                         return false;
                     };
                     let mut left = links.to_vec();
@@ -211,7 +213,7 @@ fn stretch(case: &mut Case, index: usize) -> Option<&mut u64> {
 
 fn links(done: &crate::decisions::Done) -> Option<&[(Node, Node)]> {
     match &done.action {
-        Action::Cut { links, .. } | Action::Clog { links, .. } => Some(links),
+        Action::Cut { links, .. } | Action::Clog { links, .. } | Action::Sever { links } => Some(links),
         _ => None,
     }
 }

@@ -154,6 +154,7 @@ fn consequences(effects: &[&Effect]) -> Vec<String> {
 fn followed(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Fault(action) => action_in_words(action),
+        Effect::Told(sentence) => format!("the story goes on: {sentence}"),
         Effect::Healed(core) => {
             let names: Vec<String> = core.iter().map(ToString::to_string).collect();
             format!("the faults stop; {} have to make progress", and(&names))
@@ -255,6 +256,7 @@ fn befell_on_its_way(message: &Sent) -> Option<String> {
         (Some(Dropped::Cut), _) => Some("cut off".to_owned()),
         (Some(Dropped::Overflow), _) => Some("the link is full".to_owned()),
         (Some(Dropped::Silenced), _) => Some("never sent, the planted bug".to_owned()),
+        (Some(Dropped::Kept), _) => Some("kept, and never let go".to_owned()),
         (None, Some(Fate::Held(delay))) => Some(format!("held for {}", millis(delay))),
         (None, Some(Fate::Outlasting(views))) => {
             Some(format!("held until view {}", message.identity.view + views))

@@ -444,7 +444,9 @@ impl Builder<'_> {
                     Effect::Truncated { replica, last_kept } => {
                         logs[replica.index()].truncate(*last_kept as usize);
                     }
-                    Effect::Fault(Action::Crash { replica, .. }) => logs[usize::from(*replica)].clear(),
+                    Effect::Fault(Action::Crash { replica, .. } | Action::Kill { replica }) => {
+                        logs[usize::from(*replica)].clear();
+                    }
                     _ => {}
                 }
             }
@@ -535,13 +537,19 @@ impl Builder<'_> {
         let mut bands = Vec::new();
         for step in steps {
             let until = |lasts: &u64| {
-                let after = steps.partition_point(|other| other.time < step.time + lasts);
+                let after = steps.partition_point(|other| other.time < step.time.saturating_add(*lasts));
                 steps.get(after).map_or(end, |step| step.step).min(healed)
             };
             for effect in &step.effects {
                 let Some((kind, lasts, nodes, links)) = self.lasting(effect) else { continue };
                 let (text, until) = match effect {
-                    Effect::Fault(action) => (words::fault(action), until(&lasts)),
+                    Effect::Fault(action) => {
+                        let ended = steps
+                            .iter()
+                            .filter(|later| later.step > step.step)
+                            .find(|later| later.ends(action));
+                        (words::fault(action), ended.map_or_else(|| until(&lasts), |ended| ended.step))
+                    }
                     Effect::StaysCut(links) => (words::stays_cut(links), end),
                     _ => ("the faults have stopped".to_owned(), end),
                 };
@@ -561,6 +569,8 @@ impl Builder<'_> {
             Effect::Fault(Action::Cut { links, lasts, .. }) => ("partition", *lasts, vec![], pairs(links)),
             Effect::Fault(Action::Clog { links, lasts }) => ("clog", *lasts, vec![], pairs(links)),
             Effect::Fault(Action::Pause { node, lasts }) => ("pause", *lasts, vec![index(*node)], vec![]),
+            Effect::Fault(Action::Sever { links }) => ("partition", u64::MAX, vec![], pairs(links)),
+            Effect::Fault(Action::Halt { node }) => ("pause", u64::MAX, vec![index(*node)], vec![]),
             Effect::Fault(Action::FireLate { node, lasts }) => ("late", *lasts, vec![index(*node)], vec![]),
             Effect::StaysCut(links) => ("partition", 0, vec![], pairs(links)),
             Effect::Healed(core) => ("core", 0, core.iter().map(|id| id.index()).collect(), vec![]),

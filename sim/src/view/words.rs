@@ -177,6 +177,7 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
         }
         (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
         (Effect::Fault(action), _) => fault(action),
+        (Effect::Told(sentence), _) => format!("the story goes on: {sentence}"),
         (Effect::Mended(links), _) => {
             let carry = carry(links.len(), "carries messages", "carry messages");
             format!("{carry} again: {}", named(links, '↔', '→'))
@@ -223,6 +224,15 @@ pub fn fault(action: &Action) -> String {
         Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(*lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
+        Action::Sever { links } => format!("the network is cut: {}", cut(links)),
+        Action::Mend { links } => {
+            let carry = carry(links.len(), "carries messages again", "carry messages again");
+            format!("{carry}: {}", named(links, '↔', '→'))
+        }
+        Action::Kill { replica } => format!("r{replica} crashes and loses its memory"),
+        Action::Restart { replica } => format!("r{replica} starts again"),
+        Action::Halt { node } => format!("{node} stands still"),
+        Action::Resume { node } => format!("{node} goes on"),
     }
 }
 
@@ -323,6 +333,7 @@ pub const fn dropped(why: Dropped) -> &'static str {
         Dropped::Cut => "cut off by the partition",
         Dropped::Overflow => "dropped: the link is full",
         Dropped::Silenced => "never sent: the planted bug",
+        Dropped::Kept => "kept, and never let go",
     }
 }
 

@@ -23,6 +23,7 @@ use crate::digest::{mix, of};
 use crate::history::ModelName;
 use crate::history::record::Op;
 use crate::random::Draw;
+use crate::stage::{Ask, Found};
 
 /// What the chain of a list starts from: not zero, for [`mix`] keeps zeros.
 const CHAIN: u64 = 0x243f_6a88_85a3_08d3;
@@ -140,6 +141,25 @@ impl Workload for KeyValue {
             5..7 => Operation::Append { key, element: unique },
             7 => Operation::Delete { key },
             _ => Operation::CompareAndSwap { key, expected: random.below(4), element: unique },
+        }
+    }
+
+    fn operation_for(ask: &Ask) -> Option<Operation> {
+        Some(match *ask {
+            Ask::Get { key } => Operation::Get { key },
+            Ask::Put { key, element } => Operation::Put { key, element },
+            Ask::Append { key, element } => Operation::Append { key, element },
+            Ask::Delete { key } => Operation::Delete { key },
+        })
+    }
+
+    fn found(operation: &Operation, response: &Response) -> Option<Found> {
+        match (operation, response) {
+            (Operation::Get { .. }, Response::Found(List { length: 0, .. })) => Some(Found::Nothing),
+            (&Operation::Get { key }, Response::Found(list)) => {
+                Some(Found::Element { key, element: list.last })
+            }
+            _ => None,
         }
     }
 

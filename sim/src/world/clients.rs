@@ -18,7 +18,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         let paused_until = self.clients[slot as usize].paused_until;
         if paused_until > self.environment.now {
-            return self.environment.queue.push(paused_until, Event::Wake { slot, life });
+            return self.postpone(Node::Client(slot), paused_until, Event::Wake { slot, life });
         }
         let client = &self.clients[slot as usize];
         if client.client.is_waiting() || (client.client.id().is_some() && client.next.is_none()) {

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::{Phase, ReplicaSlot, World, member};
+use super::{Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
 use crate::chronicle::{Cause, Effect};
 use crate::decisions::Done;
 use crate::environment::{Event, ReplicaPort};
@@ -70,7 +70,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     pub(super) fn perform(&mut self, when_sent: Option<Identity>, action: Action) {
-        if let Action::Crash { replica, .. } = action
+        if let Action::Crash { replica, .. } | Action::Kill { replica } = action
             && !self.may_crash(ReplicaId(replica))
         {
             return;
@@ -97,7 +97,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.environment.queue.push(now + lasts, Event::Mend(links));
             }
             Action::Clog { links, lasts } => self.environment.network.clog(&links, now + lasts),
-            Action::Crash { replica, restart_after, .. } => self.crash(ReplicaId(replica), restart_after),
+            Action::Crash { replica, restart_after, .. } => {
+                self.crash(ReplicaId(replica), Some(restart_after));
+            }
             Action::Pause { node, lasts } => {
                 let until = self.paused_until_mut(node);
                 *until = (now + lasts).max(*until);
@@ -114,15 +116,38 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 }
                 self.start_client_over(slot);
             }
+            Action::Sever { links } => self.environment.network.cut(&links),
+            Action::Mend { links } => self.mend_cut(&links),
+            Action::Kill { replica } => self.crash(ReplicaId(replica), None),
+            Action::Restart { replica } => self.start_again(ReplicaId(replica)),
+            Action::Halt { node } => *self.paused_until_mut(node) = UNTIL_RESUMED,
+            Action::Resume { node } => self.resume(node),
         }
     }
 
+    /// Mends those of the links that are cut.
+    fn mend_cut(&mut self, links: &[(Node, Node)]) {
+        let network = &mut self.environment.network;
+        let cut: Vec<_> = links.iter().copied().filter(|&link| network.is_cut(link)).collect();
+        network.mend(&cut);
+    }
+
+    fn resume(&mut self, node: Node) {
+        *self.paused_until_mut(node) = 0;
+        self.environment.hand_over_waiting(|other| other == node);
+        self.schedule_timer(node);
+    }
+
     /// Whether the action would do nothing: there is nobody, or nothing to happen early.
-    fn is_inert(&self, action: &Action) -> bool {
+    pub(super) fn is_inert(&self, action: &Action) -> bool {
         let is_down =
             |node: &Node| matches!(node, Node::Replica(id) if self.replicas[id.index()].replica.is_none());
         match action {
             Action::Pause { node, .. } | Action::FireLate { node, .. } => is_down(node),
+            Action::Halt { node } => is_down(node) || self.paused_until(*node) == UNTIL_RESUMED,
+            Action::Resume { node } => self.paused_until(*node) != UNTIL_RESUMED,
+            Action::Restart { replica } => self.replicas[usize::from(*replica)].replica.is_some(),
+            Action::Mend { links } => !links.iter().any(|&link| self.environment.network.is_cut(link)),
             Action::FireEarly { node } => {
                 self.deadline(*node) == Instant::NEVER || self.paused_until(*node) > self.environment.now
             }
@@ -177,7 +202,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         false
     }
 
-    pub(super) fn crash(&mut self, id: ReplicaId, restart_after: u64) {
+    /// A replica loses its memory, and starts again after so long, if it does by itself.
+    pub(super) fn crash(&mut self, id: ReplicaId, restart_after: Option<u64>) {
         let slot = &mut self.replicas[id.index()];
         if self.environment.checks.members[id].role == Some(Role::Recovering) {
             self.environment.marks.moment(Moment::CrashWhileRecovering);
@@ -192,7 +218,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             chronicle.after(id, None);
         }
         self.environment.marks.moment(Moment::Crash);
-        self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
+        if let Some(restart_after) = restart_after {
+            self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
+        }
         self.look_around();
     }
 

@@ -2,11 +2,11 @@
 
 use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::{Phase, ReplicaSlot, World};
+use super::{Phase, ReplicaSlot, UNTIL_RESUMED, World};
 use crate::check::liveness;
 use crate::chronicle::{Cause, Effect, describe};
 use crate::digest;
-use crate::environment::{ClientPort, Event, ReplicaPort, slot_of};
+use crate::environment::{ClientPort, Event, Postponed, ReplicaPort, slot_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Packet;
@@ -31,10 +31,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             if let Some(chronicle) = &mut self.environment.chronicle {
                 chronicle.waits(message);
             }
-            return self
-                .environment
-                .queue
-                .push(paused_until, Event::Deliver { from, to, life, message, packet });
+            return self.postpone(to, paused_until, Event::Deliver { from, to, life, message, packet });
         }
         self.environment.network.arrived(from, to);
         let identity = packet.identity(from, to);
@@ -58,6 +55,15 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Packet::Reply(address, reply) => self.client_hears(slot_of(address).0, reply),
         }
         self.end_step();
+    }
+
+    /// Lets something happen to a node when it goes on.
+    pub(super) fn postpone(&mut self, node: Node, until: u64, event: Event<W::Operation, W::Response>) {
+        if until == UNTIL_RESUMED {
+            self.environment.waiting.push(Postponed { to: node, event });
+        } else {
+            self.environment.queue.push(until, event);
+        }
     }
 
     pub(super) fn receiver_is_gone(
@@ -200,6 +206,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         if paused_until > now {
             *timer_at = paused_until;
+            if paused_until == UNTIL_RESUMED {
+                return;
+            }
             return self.environment.queue.push(paused_until, Event::Timer(node));
         }
         *timer_at = u64::MAX;

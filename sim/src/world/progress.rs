@@ -12,6 +12,7 @@ use crate::faults::lingering::{self, Lingering, Survivors};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
+use crate::stage::Which;
 use crate::workload::Workload;
 
 /// How often, in steps after the faults, convergence is looked for.
@@ -38,6 +39,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.environment.network.heal();
         self.environment.ambushes.clear();
         self.environment.release_all();
+        self.environment.let_go(&Which::default());
         let now = self.environment.now;
         let lingering = self.choose_lingering(quorum, &holders);
         let spared =
@@ -135,7 +137,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         fault_stays: bool,
     ) -> Vec<ReplicaId> {
         let mut random = random::stream(self.setup.seed, Purpose::Heal);
-        let everybody = random.chance(500_000) || holders.len() < quorum || fault_stays;
+        let everybody = random.chance(500_000)
+            || holders.len() < quorum
+            || fault_stays
+            || self.environment.stage.is_some();
         let mut core = holders.to_vec();
         if !everybody {
             let size = quorum as u64 + random.below((holders.len() - quorum) as u64 + 1);
@@ -171,6 +176,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// Pauses end, crashed members of the core start again, clients make their last requests.
     pub(super) fn wake_everybody(&mut self, core: &[ReplicaId]) {
         let now = self.environment.now;
+        self.environment.hand_over_waiting(|_| true);
         for index in 0..self.replicas.len() {
             self.replicas[index].paused_until = 0;
             self.replicas[index].timers_late_until = 0;

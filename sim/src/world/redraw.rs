@@ -10,11 +10,12 @@ use crate::faults::Source;
 use crate::node::Node;
 use crate::random::{self, Purpose};
 use crate::setup::Setup;
+use crate::stage::Which;
 use crate::workload::Workload;
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// From here on everything is drawn from the streams of `seed`, until the faults stop after `steps`
-    /// steps in all. A script is followed no longer: chance takes its place, with the faults of the setup.
+    /// steps in all. A script or a story is followed no longer: chance takes its place, with the faults of the setup.
     ///
     /// What is on its way stays on its way, and faults that have begun go on.
     pub fn redraw(&mut self, seed: u64, steps: u64) {
@@ -26,7 +27,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         self.clients.iter_mut().for_each(|client| client.redraw(seed));
         // Those that were at work have their next strike in the queue.
-        let are_new = self.environment.script.take().is_some();
+        self.environment.let_go(&Which::default());
+        let story = self.environment.stage.take();
+        let are_new = self.environment.script.take().is_some() || story.is_some();
         self.sources = Source::all(&self.setup);
         if are_new && matches!(self.phase, Phase::Faults) {
             for index in 0..self.sources.len() {

@@ -42,7 +42,8 @@ fn scenario(summary: &Summary<'_>, name: &str) -> TestSuite {
         case.set_classname(name);
         suite.add_test_case(case);
     };
-    for &property in Property::ALL {
+    let applies = |property: &&Property| **property != Property::Story || summary.is_story(name);
+    for &property in Property::ALL.iter().filter(applies) {
         add(format!("{property:?} {}", property.title()), violated(summary, outcome, property));
     }
     let unequal =

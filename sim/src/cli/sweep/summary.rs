@@ -126,6 +126,11 @@ impl<'a> Summary<'a> {
         &self.scenarios[self.plan.scenario_of(seed)]
     }
 
+    /// Whether the scenario of this name tells a story.
+    pub(super) fn is_story(&self, name: &str) -> bool {
+        self.scenarios.iter().any(|named| named.scenario.name() == name && named.scenario.is_story())
+    }
+
     /// The command that makes one run again.
     pub(super) fn command(&self, seed: u64) -> String {
         let mut command = format!("sim run --seed {seed} --scenario {}", word(&self.scenario(seed).name));
