@@ -150,7 +150,7 @@ pub trait Workload: Clone + Sized + 'static {
 
     /// The operation that a story's words ask for, if there is one like it: a workload that has none cannot
     /// appear in stories.
-    fn operation_for(_ask: &Ask) -> Option<Self::Operation> {
+    fn asked_for(_ask: &Ask) -> Option<Self::Operation> {
         None
     }
 

@@ -144,7 +144,7 @@ impl Workload for KeyValue {
         }
     }
 
-    fn operation_for(ask: &Ask) -> Option<Operation> {
+    fn asked_for(ask: &Ask) -> Option<Operation> {
         Some(match *ask {
             Ask::Get { key } => Operation::Get { key },
             Ask::Put { key, element } => Operation::Put { key, element },

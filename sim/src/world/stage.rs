@@ -76,7 +76,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Step::Wait(_) if now >= ends => self.stage().pass(now),
             Step::Ask(client, asks) if self.is_free(*client) => {
                 let asked = self.stage().asked;
-                match asks.get(asked).map(W::operation_for) {
+                match asks.get(asked).map(W::asked_for) {
                     Some(Some(operation)) => self.ask(*client, operation),
                     Some(None) => self.break_off("impossible", "this workload has no such operation"),
                     None => self.stage().pass(now),
