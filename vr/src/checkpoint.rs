@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::client_table::Session;
+use crate::epoch::EpochStart;
 use crate::service::Service;
 use crate::types::OpNumber;
 
@@ -13,21 +14,35 @@ use crate::types::OpNumber;
 pub struct Checkpoint<S: Service> {
     op_number: OpNumber,
     sessions: Arc<[Session<S::Response>]>,
+    /// How the epoch started that the log had come to; `None` in the first one.
+    epoch: Option<EpochStart>,
     parts: Arc<[S::SnapshotPart]>,
 }
 
 /// One piece of a checkpoint.
 pub enum Content<S: Service> {
-    /// The client table. Always the first piece: without it, requests would be executed twice.
-    Sessions(Arc<[Session<S::Response>]>),
+    /// The client table, and how the epoch started that the log had come to. Always the first piece: without it,
+    /// requests would be executed twice.
+    Sessions(Arc<[Session<S::Response>]>, Option<EpochStart>),
     /// A piece of the service's state.
     Service(S::SnapshotPart),
 }
 
 impl<S: Service> Checkpoint<S> {
-    /// The state of `service` and `sessions` after `op_number`.
-    pub(crate) fn take(op_number: OpNumber, sessions: Arc<[Session<S::Response>]>, service: &S) -> Self {
-        Self { op_number, sessions, parts: service.snapshot().into() }
+    /// The state of `service`, `sessions` and the configuration after `op_number`.
+    pub(crate) fn take(
+        op_number: OpNumber,
+        sessions: Arc<[Session<S::Response>]>,
+        epoch: Option<EpochStart>,
+        service: &S,
+    ) -> Self {
+        Self { op_number, sessions, epoch, parts: service.snapshot().into() }
+    }
+
+    /// How the epoch started that the log had come to; `None` in the first one.
+    #[must_use]
+    pub const fn epoch(&self) -> Option<EpochStart> {
+        self.epoch
     }
 
     /// The op-number after which it was taken.
@@ -57,7 +72,7 @@ impl<S: Service> Checkpoint<S> {
     /// The piece `part`, counted from 0.
     pub(crate) fn part(&self, part: usize) -> Option<Content<S>> {
         match part.checked_sub(1) {
-            None => Some(Content::Sessions(Arc::clone(&self.sessions))),
+            None => Some(Content::Sessions(Arc::clone(&self.sessions), self.epoch)),
             Some(index) => self.parts.get(index).cloned().map(Content::Service),
         }
     }
@@ -94,16 +109,16 @@ impl<S: Service> Arriving<S> {
     /// # Panics
     /// If a piece is missing.
     pub(crate) fn complete(self) -> Checkpoint<S> {
-        let mut sessions = None;
+        let mut first = None;
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in self.parts {
             match part.expect("every piece has arrived") {
-                Content::Sessions(all) => sessions = Some(all),
+                Content::Sessions(all, epoch) => first = Some((all, epoch)),
                 Content::Service(part) => parts.push(part),
             }
         }
-        let sessions = sessions.expect("a checkpoint's first piece is its client table");
-        Checkpoint { op_number: self.op_number, sessions, parts: parts.into() }
+        let (sessions, epoch) = first.expect("a checkpoint's first piece is its client table");
+        Checkpoint { op_number: self.op_number, sessions, epoch, parts: parts.into() }
     }
 }
 
@@ -112,7 +127,7 @@ impl<S: Service> Arriving<S> {
 impl<S: Service> Clone for Content<S> {
     fn clone(&self) -> Self {
         match self {
-            Self::Sessions(sessions) => Self::Sessions(Arc::clone(sessions)),
+            Self::Sessions(sessions, epoch) => Self::Sessions(Arc::clone(sessions), *epoch),
             Self::Service(part) => Self::Service(part.clone()),
         }
     }
@@ -133,7 +148,7 @@ impl<S: Service> fmt::Debug for Checkpoint<S> {
 impl<S: Service> fmt::Debug for Content<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sessions(sessions) => write!(formatter, "{} sessions", sessions.len()),
+            Self::Sessions(sessions, _) => write!(formatter, "{} sessions", sessions.len()),
             Self::Service(part) => part.fmt(formatter),
         }
     }

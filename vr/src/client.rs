@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::configuration::Configuration;
 use crate::entropy::Entropy;
+use crate::epoch::{EpochStart, Refusal};
 use crate::message::{Reply, ReplyBody, Request, RequestBody};
 use crate::rules::{Rules, Standard};
-use crate::types::{ClientAddress, ClientId, Duration, Instant, OpNumber, ReplicaId, RequestNumber, View};
+use crate::types::{ClientAddress, ClientId, Duration, Epoch, Instant, OpNumber, ReplicaId, RequestNumber, View};
 
 /// Timing of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,22 @@ pub enum ClientEvent<R> {
         op_number: OpNumber,
         /// Its result.
         response: R,
+    },
+    /// The outstanding administrator's request was executed: the epoch has begun, or has been found started.
+    Epoch {
+        /// The request.
+        number: RequestNumber,
+        /// Where in the log it was executed.
+        op_number: OpNumber,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The outstanding reconfiguration is refused; nothing has changed.
+    Refused {
+        /// The request.
+        number: RequestNumber,
+        /// Why.
+        reason: Refusal,
     },
     /// The session is gone. Whether the outstanding request was executed is unknown; to go on, open a
     /// session from a new address.
@@ -127,6 +144,13 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
+    /// The same client, told that its group is that of a later epoch than the first.
+    #[must_use]
+    pub fn in_epoch(mut self, epoch: Epoch) -> Self {
+        self.view = View::of(epoch, 0);
+        self
+    }
+
     /// Asks for a session. Once it is asked for, or open, asking again does nothing; a client that was
     /// evicted stays so.
     pub fn register(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
@@ -145,6 +169,16 @@ impl<O: Clone, R: Rules> Client<O, R> {
         operation: O,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Result<RequestNumber, NotReady> {
+        self.request_in_session(now, outbox, |client, number| RequestBody::Operation { client, number, operation })
+    }
+
+    /// Makes the next request of the session: the one that `body` says it is.
+    pub(crate) fn request_in_session(
+        &mut self,
+        now: Instant,
+        outbox: &mut impl ClientOutbox<O>,
+        body: impl FnOnce(ClientId, RequestNumber) -> RequestBody<O>,
+    ) -> Result<RequestNumber, NotReady> {
         let client = match self.session {
             Session::None => return Err(NotReady::NotRegistered),
             Session::Evicted => return Err(NotReady::Evicted),
@@ -154,7 +188,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
             return Err(NotReady::Outstanding(self.number));
         }
         self.number = self.number.next();
-        self.submit(now, RequestBody::Operation { client, number: self.number, operation }, outbox);
+        self.submit(now, body(client, self.number), outbox);
         Ok(self.number)
     }
 
@@ -186,12 +220,22 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 Some(ClientEvent::Registered(client))
             }
             ReplyBody::Executed { client, number, op_number, response }
-                if self.session == Session::Open(client)
-                    && self.outstanding.is_some()
-                    && self.rules.reply_is_for(number, self.number) =>
+                if self.is_answer(client, number) =>
             {
                 self.answered(view);
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
+            }
+            ReplyBody::Epoch { client, number, op_number, epoch } if self.is_answer(client, number) => {
+                self.answered(view);
+                Some(ClientEvent::Epoch { number: self.number, op_number, epoch })
+            }
+            ReplyBody::Refused { client, number, reason } if self.is_answer(client, number) => {
+                self.answered(view);
+                Some(ClientEvent::Refused { number: self.number, reason })
+            }
+            ReplyBody::NewEpoch(start) => {
+                self.learn_epoch(now, view, start, outbox);
+                None
             }
             ReplyBody::Evicted { client } if self.session == Session::Open(client) => {
                 self.answered(view);
@@ -207,19 +251,47 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
+    fn is_answer(&self, client: ClientId, number: RequestNumber) -> bool {
+        self.session == Session::Open(client)
+            && self.outstanding.is_some()
+            && self.rules.reply_is_for(number, self.number)
+    }
+
     /// Who answers has executed what was asked, so its view is the best word there is on who is primary, also
     /// if an earlier hint was to a later view: that view may never have started.
     fn answered(&mut self, view: View) {
-        self.view = view;
+        // Of another epoch the members are not known: whoever is asked next will tell.
+        if view.epoch() == self.view.epoch() {
+            self.view = view;
+        }
         self.outstanding = None;
         self.retry_at = Instant::NEVER;
     }
 
     /// Turns to the primary of a later view. Only a hint: whatever a replica claims, a retry goes to all.
     fn redirect(&mut self, now: Instant, view: View, outbox: &mut impl ClientOutbox<O>) {
-        if view <= self.view {
+        if view <= self.view || view.epoch() > self.view.epoch() {
             return;
         }
+        self.turn_to(now, view, outbox);
+    }
+
+    /// Turns to the group of a later epoch; in an epoch that is known, to its primary.
+    fn learn_epoch(
+        &mut self,
+        now: Instant,
+        view: View,
+        start: EpochStart,
+        outbox: &mut impl ClientOutbox<O>,
+    ) {
+        if start.epoch <= self.view.epoch() {
+            return self.redirect(now, view, outbox);
+        }
+        self.group = start.members;
+        self.turn_to(now, if view.epoch() == start.epoch { view } else { View::of(start.epoch, 0) }, outbox);
+    }
+
+    fn turn_to(&mut self, now: Instant, view: View, outbox: &mut impl ClientOutbox<O>) {
         self.view = view;
         if let Some(request) = &self.outstanding {
             outbox.send(self.primary(), Arc::clone(request));
@@ -265,6 +337,18 @@ impl<O: Clone, R: Rules> Client<O, R> {
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.outstanding.is_some()
+    }
+
+    /// The group as the client knows it.
+    #[must_use]
+    pub fn group(&self) -> Configuration {
+        self.group
+    }
+
+    /// The epoch of that group.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.view.epoch()
     }
 
     fn primary(&self) -> ReplicaId {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::log::Log;
 use crate::message::{Request, RequestBody};
 use crate::rules::{Admission, Rules};
-use crate::types::{ClientAddress, ClientId, CommitNumber, OpNumber, RequestNumber};
+use crate::types::{ClientAddress, ClientId, CommitNumber, Epoch, OpNumber, RequestNumber};
 
 /// What is kept of one client.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Session<R> {
     pub last_used: OpNumber,
     /// What the last executed request answered.
     pub response: Option<R>,
+    /// The epoch that the last executed request led to or found started, if it was an administrator's.
+    pub epoch: Option<Epoch>,
 }
 
 /// What a registration did.
@@ -105,6 +107,7 @@ impl<R> ClientTable<R> {
             executed: RequestNumber::ZERO,
             last_used: op_number,
             response: None,
+            epoch: None,
         });
         Registration { client, evicted }
     }
@@ -124,13 +127,13 @@ impl<R> ClientTable<R> {
 
     /// Marks what `request` asks for as in flight.
     pub(crate) fn mark_in_flight<O>(&mut self, request: &Request<O>) {
-        match request.body {
-            RequestBody::Register => {
+        match request.body.of_session() {
+            None => {
                 if !self.registrations_in_flight.contains(&request.address) {
                     self.registrations_in_flight.push(request.address);
                 }
             }
-            RequestBody::Operation { client, number, .. } => {
+            Some((client, number)) => {
                 match self.in_flight.binary_search_by_key(&client, |&(session, _)| session) {
                     Ok(index) => self.in_flight[index].1 = number.max(self.in_flight[index].1),
                     Err(index) => self.in_flight.insert(index, (client, number)),
@@ -180,6 +183,7 @@ impl<R> Session<R> {
         self.executed = number;
         self.last_used = op_number;
         self.response = response;
+        self.epoch = None;
     }
 }
 
@@ -205,18 +209,18 @@ impl<R> ClientTable<R> {
         committed: CommitNumber,
         rules: &impl Rules,
     ) -> Known<'_, R> {
-        match request.body {
-            RequestBody::Register => match self.session_at(request.address) {
+        match request.body.of_session() {
+            None => match self.session_at(request.address) {
                 Some(session) => Known::Registered(session.client),
                 None if self.registration_in_flight(request.address) => Known::InFlight,
                 None => Known::New,
             },
-            RequestBody::Operation { client, number, .. } => match self.session(client) {
+            Some((client, _)) => match self.session(client) {
                 // A session's id is the op-number of its registration: whether it never was or is no
                 // more follows from the commit-number.
                 None if !committed.covers(OpNumber(client.0)) => Known::NotYetRegistered,
                 None => Known::Evicted(client),
-                Some(session) => match rules.admission(number, session.executed, self.in_flight(client)) {
+                Some(session) => match admission(request, session.executed, self.in_flight(client), rules) {
                     Admission::New => Known::New,
                     Admission::Executed => Known::Executed(session),
                     Admission::InFlight => Known::InFlight,
@@ -225,6 +229,18 @@ impl<R> ClientTable<R> {
             },
         }
     }
+}
+
+fn admission<O>(
+    request: &Request<O>,
+    executed: RequestNumber,
+    in_flight: RequestNumber,
+    rules: &impl Rules,
+) -> Admission {
+    let (_, number) = request.body.of_session().expect("a request of a session");
+    let admission = rules.admission(number, executed, in_flight);
+    let is_reconfiguration = matches!(request.body, RequestBody::Reconfiguration(_));
+    if is_reconfiguration { rules.reconfiguration_admission(admission) } else { admission }
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use crate::types::{Duration, ReplicaId};
 /// The largest group: sender sets are kept in one machine word.
 pub const MAX_REPLICAS: usize = 64;
 
-/// The members of a group (paper, section 3): the replicas `0..size`, in an order known to all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The members of a group (paper, section 3): nodes by their ids, in an order known to all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Configuration {
+    /// A bit for each node: members are distinct and sorted by construction.
+    members: u64,
     size: u8,
 }
 
-/// Why a [`Configuration`] was refused.
+/// Why a group of the first so many nodes was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidGroupSize(
     /// The size that was asked for.
@@ -28,8 +30,33 @@ impl fmt::Display for InvalidGroupSize {
 
 impl std::error::Error for InvalidGroupSize {}
 
+/// Why a group of these nodes was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidMembers {
+    /// There are none.
+    Nobody,
+    /// The node is named more than once.
+    Twice(ReplicaId),
+    /// There can be no node of this number.
+    OutOfRange(ReplicaId),
+}
+
+impl fmt::Display for InvalidMembers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => write!(formatter, "a group without members: expected at least one"),
+            Self::Twice(node) => write!(formatter, "a group that names {node} twice: expected distinct nodes"),
+            Self::OutOfRange(node) => {
+                write!(formatter, "a group with {node}: expected nodes from r0 to r{}", MAX_REPLICAS - 1)
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidMembers {}
+
 impl Configuration {
-    /// A group of `size` replicas.
+    /// The group of the first `size` nodes.
     ///
     /// # Errors
     /// [`InvalidGroupSize`] unless `size` is from 1 to [`MAX_REPLICAS`].
@@ -37,7 +64,25 @@ impl Configuration {
         if size == 0 || size > MAX_REPLICAS {
             return Err(InvalidGroupSize(size));
         }
-        Ok(Self { size: size as u8 })
+        Ok(Self { members: u64::MAX >> (MAX_REPLICAS - size), size: size as u8 })
+    }
+
+    /// The group of these nodes, in whatever order they are named.
+    ///
+    /// # Errors
+    /// [`InvalidMembers`] if there is none, one is named twice, or its number is not below [`MAX_REPLICAS`].
+    pub fn of(nodes: impl IntoIterator<Item = ReplicaId>) -> Result<Self, InvalidMembers> {
+        let mut group = Self { members: 0, size: 0 };
+        for node in nodes {
+            if node.index() >= MAX_REPLICAS {
+                return Err(InvalidMembers::OutOfRange(node));
+            }
+            if group.contains(node) {
+                return Err(InvalidMembers::Twice(node));
+            }
+            group = Self { members: group.members | 1 << node.0, size: group.size + 1 };
+        }
+        if group.size == 0 { Err(InvalidMembers::Nobody) } else { Ok(group) }
     }
 
     /// How many members the group has.
@@ -48,20 +93,64 @@ impl Configuration {
     }
 
     /// The members in their order.
-    pub fn members(self) -> impl Iterator<Item = ReplicaId> + Clone {
-        (0..self.size).map(ReplicaId)
+    #[inline]
+    pub const fn members(self) -> Members {
+        Members(self.members)
     }
 
     /// The members but `replica`.
-    pub fn others(self, replica: ReplicaId) -> impl Iterator<Item = ReplicaId> + Clone {
-        self.members().filter(move |&member| member != replica)
+    #[inline]
+    pub const fn others(self, replica: ReplicaId) -> Members {
+        if self.contains(replica) { Members(self.members & !(1 << replica.0)) } else { self.members() }
+    }
+
+    /// The members that are not in `other`.
+    #[inline]
+    pub const fn without(self, other: Self) -> Members {
+        Members(self.members & !other.members)
+    }
+
+    /// The nodes that are in this group or in `other`.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        let members = self.members | other.members;
+        Self { members, size: members.count_ones() as u8 }
+    }
+
+    /// The member at `place`, from 0, in the order of the members; counted on from the first one if there are
+    /// not so many.
+    #[inline]
+    #[must_use]
+    pub const fn member_at(self, place: u64) -> ReplicaId {
+        let mut left = self.members;
+        let mut passed = place % self.size as u64;
+        while passed > 0 {
+            left &= left - 1;
+            passed -= 1;
+        }
+        ReplicaId(left.trailing_zeros() as u8)
+    }
+
+    /// The member that comes after `node` in their order; the first one after the last.
+    #[must_use]
+    pub const fn member_after(self, node: ReplicaId) -> ReplicaId {
+        let later = if node.0 as usize + 1 < MAX_REPLICAS { self.members & (u64::MAX << (node.0 + 1)) } else { 0 };
+        let from = if later == 0 { self.members } else { later };
+        ReplicaId(from.trailing_zeros() as u8)
     }
 
     /// Whether `replica` is a member.
     #[inline]
     #[must_use]
     pub const fn contains(self, replica: ReplicaId) -> bool {
-        replica.0 < self.size
+        (replica.0 as usize) < MAX_REPLICAS && self.members & 1 << replica.0 != 0
+    }
+
+    /// How many rows a table needs that has one for each member, by the numbers of the nodes.
+    #[inline]
+    #[must_use]
+    pub const fn rows(self) -> usize {
+        (u64::BITS - self.members.leading_zeros()) as usize
     }
 
     /// How many members may be without their memory (crashed or recovering) at the same time without
@@ -80,6 +169,48 @@ impl Configuration {
         self.size as usize - self.failures_tolerated()
     }
 }
+
+/// The members by their names: `{r0, r3, r4}`.
+impl fmt::Display for Configuration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, member) in self.members().enumerate() {
+            write!(formatter, "{}{member}", if place == 0 { "{" } else { ", " })?;
+        }
+        formatter.write_str("}")
+    }
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// Nodes in the order of their numbers.
+#[derive(Clone, Debug)]
+pub struct Members(u64);
+
+impl Iterator for Members {
+    type Item = ReplicaId;
+
+    #[inline]
+    fn next(&mut self) -> Option<ReplicaId> {
+        if self.0 == 0 {
+            return None;
+        }
+        let first = ReplicaId(self.0.trailing_zeros() as u8);
+        self.0 &= self.0 - 1;
+        Some(first)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.0.count_ones() as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Members {}
 
 /// Timing and bounds of the protocol. Safety rests on none of them except that
 /// [`sessions_max`](Self::sessions_max) must be the same at all replicas. All times are above zero; see
@@ -219,6 +350,25 @@ mod tests {
         );
         assert_eq!(Options { pipeline_max: 0, ..default }.validate(), Err(InvalidOptions::NoRoom));
         assert_eq!(Options { sessions_max: 0, ..default }.validate(), Err(InvalidOptions::NoRoom));
+    }
+
+    #[test]
+    fn members_are_distinct_and_in_the_order_of_their_numbers() {
+        let nodes = |ids: &[u8]| Configuration::of(ids.iter().copied().map(ReplicaId));
+        let group = nodes(&[7, 1, 4]).unwrap();
+        assert_eq!(group.members().collect::<Vec<_>>(), [1, 4, 7].map(ReplicaId));
+        assert_eq!(group.others(ReplicaId(4)).collect::<Vec<_>>(), [1, 7].map(ReplicaId));
+        assert_eq!((0..4).map(|place| group.member_at(place).0).collect::<Vec<_>>(), [1, 4, 7, 1]);
+        assert_eq!([0, 1, 5, 7, 63].map(|node| group.member_after(ReplicaId(node)).0), [1, 4, 7, 1, 1]);
+        assert_eq!((group.size(), group.rows(), group.to_string()), (3, 8, "{r1, r4, r7}".to_owned()));
+        assert!(!group.contains(ReplicaId(0)) && !group.contains(ReplicaId(200)));
+        let more = group.union(nodes(&[0, 1]).unwrap());
+        assert_eq!((more.size(), more.without(group).collect::<Vec<_>>()), (4, vec![ReplicaId(0)]));
+        assert_eq!(nodes(&[2, 0, 1]), Ok(Configuration::new(3).unwrap()));
+        assert_eq!(nodes(&[]), Err(InvalidMembers::Nobody));
+        assert_eq!(nodes(&[2, 3, 2]), Err(InvalidMembers::Twice(ReplicaId(2))));
+        assert_eq!(nodes(&[64]), Err(InvalidMembers::OutOfRange(ReplicaId(64))));
+        assert_eq!(Configuration::new(64).unwrap().size(), 64);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod administrator;
 mod checkpoint;
 mod client;
 mod client_table;
 mod configuration;
 mod entropy;
+mod epoch;
 mod log;
 mod message;
 mod outbox;
@@ -19,18 +21,21 @@ mod types;
 pub use checkpoint::{Checkpoint, Content};
 pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, NotReady};
 pub use client_table::{ClientTable, Registration, Session};
-pub use configuration::{Configuration, InvalidGroupSize, InvalidOptions, MAX_REPLICAS, Options};
+pub use configuration::{
+    Configuration, InvalidGroupSize, InvalidMembers, InvalidOptions, MAX_REPLICAS, Members, Options,
+};
+pub use epoch::{EpochStart, MIN_MEMBERS, Reconfiguration, Refusal};
 pub use log::{Entry, Log};
 pub use message::{
-    CheckpointPart, Commit, DoViewChange, GetCheckpoint, GetState, Message, MessageKind, NewState, Nonce,
+    CheckpointPart, Commit, DoViewChange, EpochStarted, GetCheckpoint, GetState, Message, MessageKind, NewState, Nonce,
     Payload, Prepare, PrepareOk, Recovery, RecoveryResponse, Reply, ReplyBody, Request, RequestBody,
     StartView, StartViewChange,
 };
 pub use outbox::{Execution, Ignored, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};
-pub use rules::{Admission, HeldState, LogSummary, RecoveryAnswer, Rules, Standard};
+pub use rules::{Admission, Asked, HeldState, LogSummary, RecoveryAnswer, Rules, Standard};
 pub use service::Service;
 pub use types::{
-    ClientAddress, ClientId, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId,
+    ClientAddress, ClientId, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId,
     RequestNumber, View,
 };

@@ -91,6 +91,13 @@ impl<O> Log<O> {
         }
     }
 
+    /// The last entry, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn last_entry(&self) -> Option<&Entry<O>> {
+        self.get(self.last())
+    }
+
     /// The view in which the last entry was created; view 0 for an empty log.
     #[must_use]
     pub fn last_entry_view(&self) -> View {

@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::checkpoint::Content;
+use crate::epoch::{EpochStart, Reconfiguration, Refusal};
 use crate::log::{Entry, Log};
 use crate::service::Service;
 use crate::types::{
-    ClientAddress, ClientId, CommitNumber, Incarnation, OpNumber, ReplicaId, RequestNumber, View,
+    ClientAddress, ClientId, CommitNumber, Epoch, Incarnation, OpNumber, ReplicaId, RequestNumber, View,
 };
 
 /// A request of a client (paper, section 4.1). Immutable and shared from the client's proxy to every log.
@@ -36,6 +37,32 @@ pub enum RequestBody<O> {
         /// The operation.
         operation: O,
     },
+    /// End the epoch: the group is to be another one. From an administrator's session.
+    Reconfiguration(Reconfiguration),
+    /// Tell when an epoch has started: once this is executed, the group can do without the members that were
+    /// replaced. From an administrator's session.
+    CheckEpoch {
+        /// The session.
+        client: ClientId,
+        /// The request's number within the session.
+        number: RequestNumber,
+        /// The epoch that should have started.
+        epoch: Epoch,
+    },
+}
+
+impl<O> RequestBody<O> {
+    /// The session, and the request's number in it; `None` for a registration.
+    #[inline]
+    #[must_use]
+    pub const fn of_session(&self) -> Option<(ClientId, RequestNumber)> {
+        match self {
+            Self::Register => None,
+            Self::Operation { client, number, .. }
+            | Self::Reconfiguration(Reconfiguration { client, number, .. })
+            | Self::CheckEpoch { client, number, .. } => Some((*client, *number)),
+        }
+    }
 }
 
 /// An answer to a client.
@@ -72,6 +99,29 @@ pub enum ReplyBody<R> {
     NotPrimary,
     /// The request cannot be taken now: a view change is under way, or too much is in flight.
     TryLater,
+    /// An administrator's request was executed: the epoch that it asked for has begun (Reconfiguration), or
+    /// started (CheckEpoch).
+    Epoch {
+        /// The session.
+        client: ClientId,
+        /// The request that is answered.
+        number: RequestNumber,
+        /// The op-number at which it was executed.
+        op_number: OpNumber,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The reconfiguration is refused.
+    Refused {
+        /// The session.
+        client: ClientId,
+        /// The request that is answered.
+        number: RequestNumber,
+        /// Why.
+        reason: Refusal,
+    },
+    /// Ask the primary of the reply's view, in the group of this epoch.
+    NewEpoch(EpochStart),
     /// The session no longer exists. Whether its last request was executed cannot be said any more.
     Evicted {
         /// The session that was asked for.
@@ -120,6 +170,21 @@ pub enum Payload<S: Service> {
     CheckpointPart(Box<CheckpointPart<S>>),
     /// A client's request, passed on by a backup to the primary.
     Request(Arc<Request<S::Operation>>),
+    /// To the members of a new epoch, from those of the one before: it has begun (section 7.1).
+    StartEpoch(EpochStart),
+    /// See [`EpochStarted`].
+    EpochStarted(EpochStarted),
+    /// To whoever speaks of an earlier epoch: that one is over, and this is the one that I know.
+    NewEpoch(EpochStart),
+    /// To whoever speaks of a later epoch: which is it?
+    GetEpoch,
+}
+
+/// Member of a new epoch to those that it replaces: I have the state (section 7.1, step 4 of the new group).
+#[derive(Clone, Copy, Debug)]
+pub struct EpochStarted {
+    /// The epoch that has started at the sender.
+    pub epoch: Epoch,
 }
 
 /// Primary to backups: put this entry at this op-number (paper, section 4.1, step 3).
@@ -278,9 +343,30 @@ pub enum MessageKind {
     GetCheckpoint,
     CheckpointPart,
     Request,
+    StartEpoch,
+    EpochStarted,
+    NewEpoch,
+    GetEpoch,
 }
 
 impl MessageKind {
+    /// Whether messages of this kind tell of epochs, and not of what happens in one.
+    #[inline]
+    #[must_use]
+    pub const fn is_of_epochs(self) -> bool {
+        matches!(self, Self::StartEpoch | Self::EpochStarted | Self::NewEpoch | Self::GetEpoch)
+    }
+
+    /// Whether replicas outside of the group send messages of this kind to its members, or are sent them: those
+    /// that ask for state, and those that bring it.
+    #[inline]
+    #[must_use]
+    pub const fn crosses_groups(self) -> bool {
+        self.is_of_epochs()
+            || self.is_state()
+            || matches!(self, Self::Recovery | Self::RecoveryResponse | Self::GetState | Self::GetCheckpoint)
+    }
+
     /// Whether messages of this kind bring state to who has asked for it.
     #[inline]
     #[must_use]
@@ -308,6 +394,10 @@ impl<S: Service> Payload<S> {
             Self::GetCheckpoint(_) => MessageKind::GetCheckpoint,
             Self::CheckpointPart(_) => MessageKind::CheckpointPart,
             Self::Request(_) => MessageKind::Request,
+            Self::StartEpoch(_) => MessageKind::StartEpoch,
+            Self::EpochStarted(_) => MessageKind::EpochStarted,
+            Self::NewEpoch(_) => MessageKind::NewEpoch,
+            Self::GetEpoch => MessageKind::GetEpoch,
         }
     }
 }
@@ -339,6 +429,10 @@ impl<S: Service> Clone for Payload<S> {
             Self::GetCheckpoint(inner) => Self::GetCheckpoint(*inner),
             Self::CheckpointPart(inner) => Self::CheckpointPart(inner.clone()),
             Self::Request(inner) => Self::Request(Arc::clone(inner)),
+            Self::StartEpoch(inner) => Self::StartEpoch(*inner),
+            Self::EpochStarted(inner) => Self::EpochStarted(*inner),
+            Self::NewEpoch(inner) => Self::NewEpoch(*inner),
+            Self::GetEpoch => Self::GetEpoch,
         }
     }
 }
@@ -373,6 +467,10 @@ impl<S: Service> fmt::Debug for Payload<S> {
             Self::GetCheckpoint(inner) => inner.fmt(formatter),
             Self::CheckpointPart(inner) => inner.fmt(formatter),
             Self::Request(inner) => inner.fmt(formatter),
+            Self::StartEpoch(inner) => write!(formatter, "StartEpoch({inner:?})"),
+            Self::EpochStarted(inner) => inner.fmt(formatter),
+            Self::NewEpoch(inner) => write!(formatter, "NewEpoch({inner:?})"),
+            Self::GetEpoch => formatter.write_str("GetEpoch"),
         }
     }
 }

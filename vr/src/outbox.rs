@@ -2,10 +2,11 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::client_table::Registration;
+use crate::epoch::{EpochStart, Refusal};
 use crate::log::Entry;
 use crate::message::{Message, Reply};
 use crate::service::Service;
-use crate::types::{ClientAddress, CommitNumber, Incarnation, OpNumber, ReplicaId, View};
+use crate::types::{ClientAddress, CommitNumber, Epoch, Incarnation, OpNumber, ReplicaId, View};
 
 /// Takes what a replica does. Only the first two methods must be implemented; the others tell of the
 /// replica's progress to whoever wants to know: an application its role, a harness everything.
@@ -57,6 +58,16 @@ pub trait Outbox<S: Service> {
         let _ = start;
     }
 
+    /// The replica has come to an epoch: told before it takes up its part in it.
+    fn epoch_begins(&mut self, start: &EpochStart) {
+        let _ = start;
+    }
+
+    /// A reconfiguration was refused, and why.
+    fn refused(&mut self, reason: Refusal) {
+        let _ = reason;
+    }
+
     /// A message was ignored, and why.
     fn ignored(&mut self, reason: Ignored) {
         let _ = reason;
@@ -79,6 +90,14 @@ pub enum Role {
     ViewChange,
     /// Without its memory, waiting for answers.
     Recovering,
+    /// A member of an epoch who does not have the log up to its start yet.
+    Transitioning,
+    /// Replaced: keeps the state for the new group until enough of that have it.
+    Leaving,
+    /// Replaced, and needed no more. It only says so to those who still ask.
+    Stopped,
+    /// No member yet; it may have been sent the state already.
+    Standby,
 }
 
 /// One execution of a committed entry.
@@ -106,6 +125,10 @@ pub enum Outcome<'a, R> {
     Duplicate,
     /// The session had been evicted; nothing was done.
     Evicted,
+    /// The epoch has ended, and this is how the next one starts.
+    Reconfigured(EpochStart),
+    /// The epoch was found started, or another reconfiguration had ended it before.
+    EpochChecked(Epoch),
 }
 
 /// The moment a view starts at its primary.
@@ -177,6 +200,20 @@ pub enum Ignored {
     SupersededRequest,
     /// A request that is already in the log.
     RequestInFlight,
+    /// It belongs to an epoch that is over.
+    OlderEpoch,
+    /// It belongs to an epoch whose members the receiver does not know yet; it has asked for them.
+    LaterEpoch,
+    /// News of an epoch that the receiver is in.
+    AlreadyInThatEpoch,
+    /// The receiver does not have the log up to the start of its epoch yet.
+    Transitioning,
+    /// The receiver takes no part in the epoch.
+    NotAMember,
+    /// Only who was replaced waits for this.
+    NotReplaced,
+    /// A RecoveryResponse from the end of an epoch: the next one may have begun.
+    EpochEnding,
 }
 }
 
@@ -249,5 +286,41 @@ pub enum RarePath {
     StartViewTooShort,
     /// A recovery had its answers, and fetched the log that they told of.
     LogFetchedForRecovery,
+    /// A view started whose log ends with a Reconfiguration that is not known to be committed.
+    ViewStartedAtEpochEnd,
+    /// The primary of a view that had inherited a Reconfiguration committed it.
+    EpochEndedByLaterView,
+    /// A replica learned of an epoch from others, and not from its log.
+    EpochLearned,
+    /// A replica learned of an epoch that was not the next one.
+    EpochSkipped,
+    /// A replica that was recovering learned that its epoch is over, and began anew in the next one.
+    RecoveryOverEpoch,
+    /// A recovery was told of a log that ends its epoch, and went on asking.
+    RecoveryAtEpochEnd,
+    /// A new member fetched the log up to the start of its epoch.
+    EpochFetched,
+    /// A new member began its epoch with a checkpoint.
+    CheckpointIntoEpoch,
+    /// A member that had missed the end of an epoch found that its own log goes up to there.
+    OwnLogTrusted,
+    /// A member that had missed the end of an epoch dropped an end of its log that was not that epoch's.
+    UntrustedEndOverwritten,
+    /// A replaced replica told a member once more that its epoch has begun.
+    StartEpochSentAgain,
+    /// A replaced replica fetched the end of the epoch before it could serve it.
+    LeavingCaughtUp,
+    /// A replica that is needed no more told somebody of the epoch.
+    StoppedTellsEpoch,
+    /// A Reconfiguration that was executed before was answered from the client table.
+    ReconfigurationAnsweredAgain,
+    /// A client was told of an epoch's group.
+    ClientToldOfEpoch,
+    /// A node that is no member was sent the state ahead of time.
+    WarmedUp,
+    /// A node that is no member recovered: it knows again that it is none.
+    OutsiderRecovered,
+    /// A replica that had been replaced became a member again.
+    MemberAgain,
 }
 }

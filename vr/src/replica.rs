@@ -5,10 +5,11 @@
 //! else happens: no clock is read, nothing random is drawn, nothing is sent but through the outbox.
 //!
 //! The sub-protocols are in the files beside: [`normal`], [`view_change`], [`recovery`],
-//! [`state_transfer`], [`checkpoint`]. Each handler opens with the reasons to ignore a message, by name.
+//! [`state_transfer`], [`checkpoint`], [`reconfiguration`]. Each handler opens with the reasons to ignore a message, by name.
 
 mod checkpoint;
 mod normal;
+mod reconfiguration;
 mod recovery;
 mod state_transfer;
 mod view_change;
@@ -19,15 +20,17 @@ use crate::checkpoint::Checkpoint;
 use crate::client_table::ClientTable;
 use crate::configuration::{Configuration, Options};
 use crate::entropy::Entropy;
+use crate::epoch::EpochStart;
 use crate::log::{Entry, Log};
 use crate::message::{Message, MessageKind, Payload, Reply, ReplyBody, Request};
 use crate::outbox::{Ignored, Outbox, Role};
 use crate::rules::{HeldState, Rules, Standard};
 use crate::service::Service;
-use crate::types::{ClientAddress, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, View};
+use crate::types::{ClientAddress, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View};
 
 use checkpoint::Checkpoints;
 use normal::{Backup, Primary};
+use reconfiguration::Leaving;
 use recovery::Recovering;
 use state_transfer::Transfer;
 use view_change::{Proposals, ViewChange};
@@ -35,10 +38,10 @@ use view_change::{Proposals, ViewChange};
 /// Who a replica is and in what group.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    /// The replica's place in the group.
+    /// The node.
     pub id: ReplicaId,
-    /// The group.
-    pub group: Configuration,
+    /// The group, and how it came to be: the latest epoch that is known when the replica starts.
+    pub epoch: EpochStart,
     /// Timing and bounds.
     pub options: Options,
     /// Feeds the jitter of timeouts. Should differ between replicas and restarts, so that they do not
@@ -50,7 +53,13 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct Replica<S: Service, R: Rules = Standard> {
     id: ReplicaId,
+    /// The members of the epoch.
     group: Configuration,
+    epoch_start: EpochStart,
+    /// How the epoch started that the log leads to, as far as it is executed; `None` in the first one.
+    executed_epoch: Option<EpochStart>,
+    /// The last epoch of whose start at this replica those were told who were replaced.
+    announced: Epoch,
     options: Options,
     rules: R,
     /// The latest incarnation known of each replica, its own included: the crash vector.
@@ -87,6 +96,10 @@ pub(crate) enum Phase<O> {
     Backup(Backup<O>),
     ViewChange(ViewChange<O>),
     Recovering(Recovering<O>),
+    Transitioning,
+    Leaving(Leaving),
+    Stopped,
+    Standby,
 }
 
 impl<S: Service, R: Rules> Replica<S, R> {
@@ -101,7 +114,24 @@ impl<S: Service, R: Rules> Replica<S, R> {
     #[must_use]
     pub fn new(now: Instant, member: Member, rules: R, service: S) -> Self {
         let mut replica = Self::blank(member, Incarnation::ZERO, rules, service);
+        assert!(member.epoch.members.contains(member.id), "{} is not in {}", member.id, member.epoch.members);
+        assert!(member.epoch.epoch == Epoch::ZERO, "a new group is in its first epoch");
         replica.enter_normal(now);
+        replica
+    }
+
+    /// A node that is to become a member later: it waits until an epoch begins of which it is one (see
+    /// [`warm_up`](Self::warm_up) for what it can do meanwhile).
+    ///
+    /// Only for the first start ever, like [`new`](Self::new); `service` must be in its initial state.
+    ///
+    /// # Panics
+    /// If the node is a member already, or its options are out of range.
+    #[must_use]
+    pub fn standby(member: Member, rules: R, service: S) -> Self {
+        let mut replica = Self::blank(member, Incarnation::ZERO, rules, service);
+        assert!(!member.epoch.members.contains(member.id), "{} is in {}", member.id, member.epoch.members);
+        replica.phase = Phase::Standby;
         replica
     }
 
@@ -112,8 +142,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// than at any earlier start of this replica, and above zero; one that was used before is not noticed
     /// here, but the others take the replica for a ghost of its earlier self and do not answer.
     ///
+    /// The member's epoch may be over, as long as somebody who is in it, or was, can still be asked. A node that
+    /// was never a member recovers too, if it has run before: it might have been made one since.
+    ///
     /// # Panics
-    /// If the member is not in its group, its options are out of range, or the incarnation is zero.
+    /// If its options are out of range, or the incarnation is zero.
     pub fn recover(
         now: Instant,
         member: Member,
@@ -133,18 +166,21 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn blank(member: Member, incarnation: Incarnation, rules: R, service: S) -> Self {
-        let Member { id, group, options, entropy } = member;
-        assert!(group.contains(id), "{id} is not in a group of {}", group.size());
+        let Member { id, epoch, options, entropy } = member;
+        let group = epoch.members;
         options.validate().unwrap_or_else(|invalid| panic!("{invalid}"));
-        let mut incarnations = vec![Incarnation::ZERO; group.size()];
+        let mut incarnations = vec![Incarnation::ZERO; group.rows().max(id.index() + 1)];
         incarnations[id.index()] = incarnation;
         Self {
             id,
             group,
+            epoch_start: epoch,
+            executed_epoch: None,
+            announced: Epoch::ZERO,
             options,
             rules,
             incarnations: incarnations.into(),
-            view: View::ZERO,
+            view: View::of(epoch.epoch, 0),
             last_normal_view: View::ZERO,
             phase: Phase::Recovering(Recovering::default()),
             log: Log::default(),
@@ -152,7 +188,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             client_table: ClientTable::default(),
             service,
             checkpoints: Checkpoints::none(),
-            acknowledged: vec![OpNumber::ZERO; group.size()].into(),
+            acknowledged: vec![OpNumber::ZERO; group.rows()].into(),
             proposals: Proposals::none(group),
             transfer: None,
             failed_views: 0,
@@ -165,7 +201,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// A message from another replica.
     pub fn on_message(&mut self, now: Instant, message: Message<S>, outbox: &mut impl Outbox<S>) {
-        self.telling_role_changes(outbox, |replica, outbox| replica.receive(now, message, outbox));
+        self.telling_role_changes(now, outbox, |replica, outbox| replica.receive(now, message, outbox));
     }
 
     /// A request from a client.
@@ -175,17 +211,21 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
-        self.telling_role_changes(outbox, |replica, outbox| replica.handle_request(now, request, outbox));
+        self.telling_role_changes(now, outbox, |replica, outbox| {
+            replica.handle_request(now, request, outbox);
+        });
     }
 
     /// A deadline has passed, or may have: what is due by `now` is done.
     pub fn on_timeout(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        self.telling_role_changes(outbox, |replica, outbox| {
+        self.telling_role_changes(now, outbox, |replica, outbox| {
             match replica.phase {
                 Phase::Primary(_) => replica.primary_timeouts(now, outbox),
                 Phase::Backup(_) => replica.backup_timeouts(now, outbox),
                 Phase::ViewChange(_) => replica.view_change_timeouts(now, outbox),
                 Phase::Recovering(_) => replica.recovery_timeouts(now, outbox),
+                Phase::Leaving(_) => replica.leaving_timeouts(now, outbox),
+                Phase::Transitioning | Phase::Stopped | Phase::Standby => {}
             }
             replica.transfer_timeouts(now, outbox);
         });
@@ -199,6 +239,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Phase::Backup(backup) => backup.next_deadline(),
             Phase::ViewChange(view_change) => view_change.next_deadline(),
             Phase::Recovering(recovering) => recovering.next_deadline(),
+            Phase::Leaving(leaving) => leaving.next_deadline(),
+            Phase::Transitioning | Phase::Stopped | Phase::Standby => Instant::NEVER,
         };
         match &self.transfer {
             Some(transfer) => phase.min(transfer.ask_at),
@@ -209,18 +251,31 @@ impl<S: Service, R: Rules> Replica<S, R> {
     fn receive(&mut self, now: Instant, message: Message<S>, outbox: &mut impl Outbox<S>) {
         let Message { from, incarnation, view, payload } = message;
         let kind = payload.kind();
-        if !self.group.contains(from) || from == self.id {
+        let is_of_other_epoch = !self.rules.hears_epoch(kind, view.epoch(), self.view.epoch());
+        let may_speak = self.group.contains(from) || is_of_other_epoch || kind.crosses_groups();
+        if !may_speak || from == self.id {
             return outbox.ignored(Ignored::NotFromAMember);
         }
         let is_awaited = self.transfer.is_some() && kind.is_state();
         if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) && !is_awaited {
             return outbox.ignored(Ignored::Recovering);
         }
+        self.make_room_for(from);
         if !self.rules.hears_incarnation(incarnation, self.incarnations[from.index()]) {
             return outbox.ignored(Ignored::StaleIncarnation);
         }
         if kind != MessageKind::Recovery || self.rules.learns_incarnation_from_recovery() {
             self.learn_incarnation(from, incarnation);
+        }
+        if is_of_other_epoch || kind.is_of_epochs() {
+            return self.on_epoch_message(now, from, view, &payload, outbox);
+        }
+        if self.is_outside() && !kind.crosses_groups() {
+            return outbox.ignored(Ignored::NotAMember);
+        }
+        let is_transitioning = matches!(self.phase, Phase::Transitioning);
+        if is_transitioning && !self.rules.takes_part_while_transitioning(kind) {
+            return outbox.ignored(Ignored::Transitioning);
         }
         match payload {
             Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
@@ -242,12 +297,21 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Payload::GetCheckpoint(get) => self.on_get_checkpoint(from, get, outbox),
             Payload::CheckpointPart(part) => self.on_checkpoint_part(now, from, *part, outbox),
             Payload::Request(request) => self.on_passed_on_request(now, request, outbox),
+            Payload::StartEpoch(_) | Payload::EpochStarted(_) | Payload::NewEpoch(_) | Payload::GetEpoch => {
+                unreachable!("told of epochs")
+            }
         }
     }
 
-    fn telling_role_changes<B: Outbox<S>>(&mut self, outbox: &mut B, act: impl FnOnce(&mut Self, &mut B)) {
+    fn telling_role_changes<B: Outbox<S>>(
+        &mut self,
+        now: Instant,
+        outbox: &mut B,
+        act: impl FnOnce(&mut Self, &mut B),
+    ) {
         let before = (self.role(), self.view);
         act(self, outbox);
+        self.settle_epoch(now, outbox);
         if before != (self.role(), self.view) {
             outbox.role_changed(self.role(), self.view);
         }
@@ -255,13 +319,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- What can be seen ------------------------------------------------------------------------
 
-    /// The replica's place in the group.
+    /// The node that the replica is.
     #[must_use]
     pub fn id(&self) -> ReplicaId {
         self.id
     }
 
-    /// The group.
+    /// The members of the replica's epoch.
     #[must_use]
     pub fn group(&self) -> Configuration {
         self.group
@@ -287,6 +351,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Phase::Backup(_) => Role::Backup,
             Phase::ViewChange(_) => Role::ViewChange,
             Phase::Recovering(_) => Role::Recovering,
+            Phase::Transitioning => Role::Transitioning,
+            Phase::Leaving(_) => Role::Leaving,
+            Phase::Stopped => Role::Stopped,
+            Phase::Standby => Role::Standby,
         }
     }
 
@@ -383,6 +451,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
+    /// The group of which a quorum decides.
+    pub(crate) fn quorum_group(&self) -> Configuration {
+        self.rules.quorum_group(self.group, self.epoch_start.previous)
+    }
+
     pub(crate) fn reply(&self, to: ClientAddress, body: ReplyBody<S::Response>, outbox: &mut impl Outbox<S>) {
         outbox.reply(to, Reply { from: self.id, view: self.view, body });
     }
@@ -395,6 +468,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(crate) fn learn_incarnations(&mut self, known_elsewhere: &[Incarnation]) {
         if !self.rules.learns_incarnations_from_others() {
             return;
+        }
+        if let Some(last) = known_elsewhere.len().checked_sub(1) {
+            self.make_room_for(ReplicaId(last as u8));
         }
         for (known, &elsewhere) in self.incarnations.iter_mut().zip(known_elsewhere) {
             *known = elsewhere.max(*known);

@@ -5,8 +5,9 @@
 //! overriding one method in a type of its own; the core never knows.
 
 use crate::configuration::Configuration;
+use crate::epoch::{MIN_MEMBERS, Refusal};
 use crate::message::{MessageKind, Nonce};
-use crate::types::{CommitNumber, Incarnation, OpNumber, ReplicaId, RequestNumber, View};
+use crate::types::{CommitNumber, Epoch, Incarnation, OpNumber, ReplicaId, RequestNumber, View};
 
 /// The protocol's decisions.
 pub trait Rules {
@@ -51,7 +52,7 @@ pub trait Rules {
 
     /// Who is primary of a view: the members take turns (paper, section 4).
     fn primary(&self, group: Configuration, view: View) -> ReplicaId {
-        ReplicaId((view.0 % group.size() as u64) as u8)
+        group.member_at(view.number())
     }
 
     // ---- Normal case -----------------------------------------------------------------------------
@@ -254,7 +255,7 @@ pub trait Rules {
     /// Whether a recovering replica looks at messages of this kind. It has forgotten what it promised, so
     /// it takes part in nothing (paper, section 4.3).
     fn takes_part_while_recovering(&self, kind: MessageKind) -> bool {
-        kind == MessageKind::RecoveryResponse
+        matches!(kind, MessageKind::RecoveryResponse | MessageKind::StartEpoch | MessageKind::NewEpoch)
     }
 
     /// Whether a replica answers a Recovery. In a view change its state may be about to be superseded.
@@ -349,8 +350,8 @@ pub trait Rules {
 
     /// Whom a replica asks for state after `peer`, which has not answered and may never be able to.
     fn state_source_after(&self, group: Configuration, own: ReplicaId, peer: ReplicaId) -> ReplicaId {
-        let next = |peer: ReplicaId| ReplicaId((peer.0 + 1) % group.size() as u8);
-        if next(peer) == own { next(own) } else { next(peer) }
+        let next = group.member_after(peer);
+        if next == own { group.member_after(own) } else { next }
     }
 
     /// Whether a GetState is answered by a replica that has nothing after what the asker holds. Silence would
@@ -413,10 +414,141 @@ pub trait Rules {
         op_number.as_commit_number()
     }
 
+    /// Whether the client table is taken over from a checkpoint. It travels with the state wherever that goes, also
+    /// to who joins an epoch (`is_joining`).
+    fn restores_sessions(&self, is_joining: bool) -> bool {
+        let _ = is_joining;
+        true
+    }
+
     /// How many entries of a NewState that begins after `after` are in the checkpoint taken at `op_number`.
     fn entries_in_checkpoint(&self, after: OpNumber, op_number: OpNumber) -> usize {
         (op_number.0 - after.0) as usize
     }
+
+    // ---- Reconfiguration -------------------------------------------------------------------------
+
+    /// Whether a message of kind `kind` and epoch `message` is handled by a replica in epoch `own`. Votes, answers
+    /// and acknowledgements of different epochs are by different groups, and never mix.
+    fn hears_epoch(&self, kind: MessageKind, message: Epoch, own: Epoch) -> bool {
+        let _ = kind;
+        message == own
+    }
+
+    /// Of which group a quorum is needed in an epoch with the members `current`, after one with `previous`.
+    fn quorum_group(&self, current: Configuration, previous: Configuration) -> Configuration {
+        let _ = previous;
+        current
+    }
+
+    /// Why a reconfiguration is refused, if it is. One at a time: a second one in an epoch would give it two ends.
+    fn refusal(&self, asked: Asked) -> Option<Refusal> {
+        if !asked.is_of_this_epoch {
+            Some(Refusal::OtherEpoch)
+        } else if asked.size < MIN_MEMBERS {
+            Some(Refusal::TooSmall)
+        } else if asked.is_same {
+            Some(Refusal::NothingNew)
+        } else if asked.is_ending {
+            Some(Refusal::UnderWay)
+        } else if !asked.has_started {
+            Some(Refusal::NotStarted)
+        } else {
+            None
+        }
+    }
+
+    /// What becomes of a reconfiguration that the client table says this of: a duplicate is answered like any other,
+    /// also when it arrives in the epoch that it has led to.
+    fn reconfiguration_admission(&self, admission: Admission) -> Admission {
+        admission
+    }
+
+    /// Whether a primary takes requests although its log ends with a Reconfiguration, of its own view (`is_own`) or
+    /// inherited. Operations behind it would have op-numbers that the next epoch gives to others.
+    fn takes_requests_at_epoch_end(&self, is_own: bool) -> bool {
+        let _ = is_own;
+        false
+    }
+
+    /// Whether an epoch ends when its Reconfiguration is prepared, and not only when it is committed. A view
+    /// change may drop it, and another one be committed in its place.
+    fn epoch_ends_when_prepared(&self) -> bool {
+        false
+    }
+
+    /// Which epoch begins when a Reconfiguration of epoch `ended` is executed by a replica in epoch `own`. One that
+    /// is executed again, as history, leads where it led before.
+    fn epoch_after(&self, ended: Epoch, own: Epoch) -> Epoch {
+        let _ = own;
+        ended.next()
+    }
+
+    /// The view in which `epoch` begins, for a replica that was in view `left`: 0, or two replicas that left the
+    /// epoch before in different views would begin with different primaries.
+    fn first_view(&self, epoch: Epoch, left: View) -> View {
+        let _ = left;
+        View::of(epoch, 0)
+    }
+
+    /// Whether a replica takes part in its epoch, by a message of this kind, before it has the log up to the
+    /// epoch's start. Its vote would be worth nothing, and might count for much.
+    fn takes_part_while_transitioning(&self, kind: MessageKind) -> bool {
+        !matches!(kind, MessageKind::StartViewChange | MessageKind::DoViewChange | MessageKind::Recovery)
+    }
+
+    /// Whether a replica that holds an entry created in `held` at the op-number of an epoch's start, whose entry was
+    /// created in `created`, has the log of that epoch up to there. Otherwise what is not known to be committed
+    /// may be something else.
+    fn holds_epoch_start(&self, held: Option<View>, created: View) -> bool {
+        held == Some(created)
+    }
+
+    /// After which op-number a member of an epoch fetches the log up to its start: after what it knows to be
+    /// committed. What comes after may have been replaced.
+    fn history_after(&self, commit_number: CommitNumber, last: OpNumber) -> OpNumber {
+        let _ = last;
+        commit_number.op_number()
+    }
+
+    /// Whether a member answers StartEpoch with EpochStarted. Only with the log: those who have it will stop.
+    fn announces_epoch(&self, has_log: bool) -> bool {
+        has_log
+    }
+
+    /// How many members of a new group must have the state until those of the `previous` one may stop: as many as
+    /// leave a copy when the failures happen that the new group can stand.
+    fn epoch_quorum(&self, group: Configuration, previous: Configuration) -> usize {
+        let _ = previous;
+        group.quorum()
+    }
+
+    /// Whether who speaks of an earlier epoch is told of the present one, members and all. Everybody else that it
+    /// knows may have stopped.
+    fn tells_epoch(&self) -> bool {
+        true
+    }
+
+    /// Whether a recovery ends with a log at whose end an epoch ends. The next one may have begun, and this replica
+    /// have taken part in it before it crashed: then it has to recover there.
+    fn recovers_at_epoch_end(&self) -> bool {
+        false
+    }
+}
+
+/// A reconfiguration that is asked for, and what the primary knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether it speaks of the primary's epoch and group.
+    pub is_of_this_epoch: bool,
+    /// How many members the new group would have.
+    pub size: usize,
+    /// Whether they are those of the present one.
+    pub is_same: bool,
+    /// Whether the log ends with a reconfiguration that is not committed.
+    pub is_ending: bool,
+    /// Whether something was committed in this epoch.
+    pub has_started: bool,
 }
 
 /// The protocol as it should be.

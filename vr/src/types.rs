@@ -30,9 +30,8 @@ macro_rules! number {
 }
 
 number! {
-    /// A view-number: who is primary, and since which view change. Starts at 0 and never decreases
-    /// while a replica keeps its memory.
-    View
+    /// An epoch-number: which configuration of the group. Starts at 0; each reconfiguration begins the next.
+    Epoch
 }
 number! {
     /// An op-number: a position in the log, from 1. Zero stands for "before the first operation".
@@ -60,6 +59,63 @@ number! {
     /// How often a replica has been started: strictly larger at each restart. A counter that is kept
     /// over restarts, or a clock that never goes back, can provide it.
     Incarnation
+}
+
+/// A view: its epoch, and its view-number in that. Says who is primary, and since which view change; never
+/// decreases while a replica keeps its memory.
+///
+/// Both are in one word, the epoch in the upper bits, so that views compare by their epochs first: a view of a
+/// later epoch is a later view. `View(3)` is view 3 of the first epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct View(pub u64);
+
+impl View {
+    /// View 0 of the first epoch.
+    pub const ZERO: Self = Self(0);
+
+    const NUMBER_BITS: u32 = 48;
+
+    /// View `number` of `epoch`.
+    ///
+    /// # Panics
+    /// If the number is 2^48 or more, or the epoch 2^16 or more.
+    #[must_use]
+    pub const fn of(epoch: Epoch, number: u64) -> Self {
+        assert!(number >> Self::NUMBER_BITS == 0, "a view-number of 48 bits");
+        assert!(epoch.0 >> (u64::BITS - Self::NUMBER_BITS) == 0, "an epoch-number of 16 bits");
+        Self(epoch.0 << Self::NUMBER_BITS | number)
+    }
+
+    /// The epoch that the view belongs to.
+    #[inline]
+    #[must_use]
+    pub const fn epoch(self) -> Epoch {
+        Epoch(self.0 >> Self::NUMBER_BITS)
+    }
+
+    /// The view-number in its epoch, from 0.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0 & ((1 << Self::NUMBER_BITS) - 1)
+    }
+
+    /// The view after this one in its epoch.
+    #[inline]
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// The number alone in the first epoch, `1/3` for view 3 of epoch 1.
+impl fmt::Display for View {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.epoch() {
+            Epoch::ZERO => self.number().fmt(formatter),
+            epoch => write!(formatter, "{epoch}/{}", self.number()),
+        }
+    }
 }
 
 impl CommitNumber {
@@ -94,12 +150,13 @@ impl OpNumber {
     }
 }
 
-/// A member of the replica group: its index in the configuration, from 0.
+/// A node that is, or may become, a member of the replica group. Nodes are numbered from 0, over all epochs: no
+/// number is given to another node later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplicaId(pub u8);
 
 impl ReplicaId {
-    /// The index of this replica in tables with one row per member.
+    /// The index of this replica in tables with one row per node.
     #[inline]
     #[must_use]
     pub const fn index(self) -> usize {
@@ -162,5 +219,20 @@ impl Duration {
             Some(factor) => Self(self.0.saturating_mul(factor)),
             None => Self(u64::MAX),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_of_a_later_epoch_is_a_later_view() {
+        let (old, new) = (View::of(Epoch(1), 7), View::of(Epoch(2), 0));
+        assert!(old < new && old.next() < new);
+        assert_eq!((new.epoch(), new.number()), (Epoch(2), 0));
+        assert_eq!((old.next().epoch(), old.next().number()), (Epoch(1), 8));
+        assert_eq!(View::of(Epoch(0), 3), View(3));
+        assert_eq!([View(3), old].map(|view| view.to_string()), ["3", "1/7"]);
     }
 }

@@ -8,7 +8,7 @@ use vr::MessageKind::{
     StartViewChange,
 };
 use vr::{
-    ClientAddress, ClientId, Configuration, Ignored, Incarnation, Instant, Member, Message, MessageKind,
+    ClientAddress, ClientId, Configuration, EpochStart, Ignored, Incarnation, Instant, Member, Message, MessageKind,
     Options, Outbox, RarePath, Replica, ReplicaId, Reply, Request, RequestBody, RequestNumber, Role, Rules,
     Service, Standard, View,
 };
@@ -173,7 +173,7 @@ impl<R: Rules + Copy> Group<R> {
 }
 
 fn member(group: Configuration, id: ReplicaId) -> Member {
-    Member { id, group, options: Options::default(), entropy: u64::from(id.0) * 77 + 5 }
+    Member { id, epoch: EpochStart::first(group), options: Options::default(), entropy: u64::from(id.0) * 77 + 5 }
 }
 
 fn near(_: u8, _: u8) -> u64 {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Replica;
+use super::{Phase, Replica};
 use crate::checkpoint::{Arriving, Checkpoint};
 use crate::log::Log;
 use crate::message::{CheckpointPart, GetCheckpoint, NewState, Payload};
@@ -86,7 +86,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Some(op_number) = self.rules.checkpoint_due(self.commit_number, interval) else { return };
         let sessions =
             if self.rules.checkpoint_holds_sessions() { self.client_table.sessions() } else { &[] };
-        let checkpoint = Arc::new(Checkpoint::take(op_number, sessions.into(), &self.service));
+        let checkpoint = Arc::new(Checkpoint::take(op_number, sessions.into(), self.executed_epoch, &self.service));
         outbox.checkpoint_taken(&checkpoint);
         let previous = self.checkpoints.latest.replace(checkpoint);
         self.checkpoints.previous = previous.filter(|previous| previous.op_number() < op_number);
@@ -209,7 +209,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.commit_number
         );
         self.service.restore(checkpoint.service_parts());
-        self.client_table.restore(checkpoint.sessions());
+        let is_joining = matches!(self.phase, Phase::Transitioning);
+        let sessions = if self.rules.restores_sessions(is_joining) { checkpoint.sessions() } else { &[] };
+        self.client_table.restore(sessions);
+        self.executed_epoch = checkpoint.epoch();
         self.commit_number = self.rules.commit_number_after_checkpoint(op_number);
         self.log = Log::after(op_number);
         outbox.checkpoint_installed(&checkpoint, &self.service);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Phase, Replica};
-use crate::client_table::Known;
+use crate::client_table::{Known, Session};
+use crate::epoch::Reconfiguration;
 use crate::log::Entry;
 use crate::message::{Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
@@ -139,6 +140,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.take_request(now, request, outbox);
         } else if let Phase::Backup(_) = self.phase {
             self.pass_on_request(now, request, outbox);
+        } else if self.is_outside() {
+            self.redirect(request.address, outbox);
         } else {
             self.reply(request.address, ReplyBody::TryLater, outbox);
         }
@@ -164,6 +167,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let body = match self.client_table.lookup(request, self.commit_number, &self.rules) {
             Known::Registered(client) => ReplyBody::Registered { client },
             Known::Evicted(client) => ReplyBody::Evicted { client },
+            Known::Executed(session) if session.epoch.is_some() => {
+                outbox.took(RarePath::ReconfigurationAnsweredAgain);
+                let &Session { client, executed: number, last_used: op_number, .. } = session;
+                ReplyBody::Epoch { client, number, op_number, epoch: session.epoch.unwrap_or_default() }
+            }
             Known::Executed(session) => {
                 let Some(response) = session.response.clone() else { return true };
                 ReplyBody::Executed {
@@ -204,6 +212,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if let Phase::Primary(Primary { abdicated: true, .. }) = self.phase {
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
+        if self.waits_for_epoch(&request) {
+            return self.reply(request.address, ReplyBody::TryLater, outbox);
+        }
+        if self.refuse(&request, outbox) {
+            return;
+        }
         self.prepare(now, request, outbox);
     }
 
@@ -240,7 +254,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
-        self.reply(request.address, ReplyBody::NotPrimary, outbox);
+        self.redirect(request.address, outbox);
         if !self.rules.sees_to_requests() {
             return;
         }
@@ -473,10 +487,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// The largest op-number that a replication quorum has acknowledged.
     fn held_by_quorum(&self) -> OpNumber {
         let mut sorted = [OpNumber::ZERO; crate::configuration::MAX_REPLICAS];
-        let sorted = &mut sorted[..self.group.size()];
+        let sorted = &mut sorted[..self.acknowledged.len()];
         sorted.copy_from_slice(&self.acknowledged);
         sorted.sort_unstable_by(|left, right| right.cmp(left));
-        sorted[self.rules.replication_quorum(self.group) - 1]
+        sorted[self.rules.replication_quorum(self.quorum_group()) - 1]
     }
 
     pub(super) fn primary_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
@@ -541,6 +555,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             RequestBody::Register => self.execute_registration(op_number, &entry, outbox),
             RequestBody::Operation { client, number, operation } => {
                 self.execute_operation(op_number, &entry, (*client, *number), operation, outbox)
+            }
+            RequestBody::Reconfiguration(Reconfiguration { client, number, .. })
+            | RequestBody::CheckEpoch { client, number, .. } => {
+                self.execute_for_administrator(op_number, &entry.request, (*client, *number), outbox)
             }
         };
         self.commit_number = self.commit_number.next();

@@ -71,7 +71,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(super) fn recovery_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        let needed = self.rules.recovery_quorum(self.group);
+        let needed = self.rules.recovery_quorum(self.quorum_group());
         let is_settled = self.recovery_target().is_some();
         let Phase::Recovering(recovering) = &mut self.phase else { return };
         if now < recovering.resend_at {
@@ -146,7 +146,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         recovering.record(answer, response.state);
         self.learn_incarnations(&response.incarnations);
         self.discard_stale_answers(outbox);
-        let Some((source, view, op_number)) = self.recovery_target() else { return };
+        let Some((source, view, op_number)) = self.recovery_target() else {
+            return self.tell_of_ending_epoch(outbox);
+        };
         if self.recovers_from_answer(source) {
             return self.finish_recovery(now, source, outbox);
         }
@@ -161,10 +163,31 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// and the end of its log.
     pub(super) fn recovery_target(&self) -> Option<(ReplicaId, View, OpNumber)> {
         let Phase::Recovering(recovering) = &self.phase else { return None };
-        let source = self.rules.recovery_source(self.group, &recovering.answers)?;
+        let source = self.rules.recovery_source(self.quorum_group(), &recovering.answers)?;
         let view = recovering.answers.iter().find(|answer| answer.from == source)?.view;
         let (_, state) = recovering.states.iter().find(|(from, _)| *from == source)?;
+        let is_ending = !state.commit_number.covers(state.log.last()) && self.ends_epoch(&state.log);
+        if is_ending && !self.rules.recovers_at_epoch_end() {
+            return None;
+        }
         Some((source, view, state.log.last()))
+    }
+
+    /// Says so if it is only for the end of the epoch that the answers do not tell what to recover to.
+    fn tell_of_ending_epoch(&self, outbox: &mut impl Outbox<S>) {
+        let Phase::Recovering(recovering) = &self.phase else { return };
+        if self.rules.recovery_source(self.quorum_group(), &recovering.answers).is_some() {
+            outbox.took(RarePath::RecoveryAtEpochEnd);
+            outbox.ignored(Ignored::EpochEnding);
+        }
+    }
+
+    /// The epoch in which this replica was recovering is over: what was answered there counts for nothing in the
+    /// next one.
+    pub(super) fn recover_in_epoch(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let Phase::Recovering(recovering) = &mut self.phase else { return };
+        *recovering = Recovering { attempt: recovering.attempt + 1, ..Recovering::default() };
+        self.ask_for_recovery(now, outbox);
     }
 
     /// Whether the answer of `source` brings the whole log.
@@ -204,7 +227,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.enter_normal(now);
         self.advance_commit(state.commit_number, outbox);
         let op_number = self.log.last();
-        self.send(source, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+        self.stands_by(outbox);
+        if self.is_normal() {
+            self.send(source, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+        }
     }
 
     /// A log for a replica that has its answers but not the log they told of. As good as that log is one that

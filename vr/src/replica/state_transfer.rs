@@ -59,6 +59,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) {
         if self.transfer.is_some_and(|transfer| transfer.view >= view && self.waits_for_later_view()) {
+            // Of those who are asked at the start of an epoch many have nothing yet. This one has.
+            if matches!(self.phase, Phase::Transitioning) && self.transfer.is_some_and(|it| it.asked > 1) {
+                self.ask_on(now, from, outbox);
+            }
             return;
         }
         self.apply_state_before_transfer(now, view, outbox);
@@ -109,7 +113,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         transfer.asked += 1;
         // What a vote left out only its sender has.
         if self.log_for_view(transfer.view).is_none() {
-            transfer.peer = self.rules.state_source_after(self.group, self.id, transfer.peer);
+            transfer.peer = self.rules.state_source_after(self.sources(), self.id, transfer.peer);
         }
         let interval = self.jittered(self.options.resend_interval);
         transfer.ask_at = now + interval.doubled(transfer.asked.min(3));
@@ -121,9 +125,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if let Some(missing) = self.log_for_view(view) {
             missing
         } else if catches_up {
-            self.rules.transfer_after(self.commit_number, self.log.last())
+            self.kept_at_transfer()
         } else {
             self.log.last()
+        }
+    }
+
+    /// Up to where the log is kept when that of a later view, or of the start of an epoch, takes its place.
+    fn kept_at_transfer(&self) -> OpNumber {
+        if matches!(self.phase, Phase::Transitioning) {
+            self.rules.history_after(self.commit_number, self.log.last())
+        } else {
+            self.rules.transfer_after(self.commit_number, self.log.last())
         }
     }
 
@@ -136,7 +149,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
         let for_own_vote = self.has_voted_for(from, get.view);
-        if !self.rules.answers_get_state(self.is_normal(), self.view, get.view, for_own_vote) {
+        let can_answer = self.is_normal() || self.serves_new_group();
+        if !self.rules.answers_get_state(can_answer, self.view, get.view, for_own_vote) {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
         if get.after < self.log.start() {
@@ -168,16 +182,23 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.is_recovering() {
             return self.recover_from(now, view, state, outbox);
         }
+        if self.is_outside() {
+            return self.follow(view, state, outbox);
+        }
         let later = self.transfer.filter(|_| self.waits_for_later_view());
         let wanted = later.map(|transfer| transfer.view);
         if !self.rules.accepts_new_state(view, self.view, wanted, self.is_normal()) {
             return outbox.ignored(Ignored::LateNewState);
         }
         // An answer to what was asked about this replica's own view would leave its unconfirmed end alone.
-        let from_checkpoint = state.after > self.rules.transfer_after(self.commit_number, self.log.last());
+        let from_checkpoint = state.after > self.kept_at_transfer();
         if from_checkpoint && !self.checkpoint_bridges(state.after, state.last()) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
+        if self.lacks_epoch_start(state) {
+            return outbox.ignored(Ignored::ShortNewState);
+        }
+        self.tell_of_transition(state, outbox);
         if from_checkpoint {
             outbox.took(RarePath::CheckpointIntoLaterView);
         }
@@ -242,13 +263,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.advance_commit(learned, outbox);
         let primary = self.primary_of(view);
         let op_number = self.log.last();
-        if primary != self.id {
+        self.stands_by(outbox);
+        if primary != self.id && self.is_normal() {
             self.send(primary, Payload::PrepareOk(PrepareOk { op_number }), outbox);
         }
     }
 
     /// Makes the log the entries of `state` that come after the checkpoint.
-    fn replace_by_checkpoint(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+    pub(super) fn replace_by_checkpoint(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         let op_number = self.checkpoints.arrived();
         self.install_checkpoint(outbox);
         for entry in state.entries.iter().skip(self.rules.entries_in_checkpoint(state.after, op_number)) {
@@ -258,7 +280,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Makes the log `log[..=after]` followed by the entries of `state`, touching only what differs.
-    fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+    pub(super) fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         let mut common = state.after;
         let mut entries = state.entries.iter();
         while let (Some(held), Some(sent)) = (self.log.get(common.next()), entries.as_slice().first()) {

@@ -48,7 +48,7 @@ struct Vote<O> {
 
 impl Proposals {
     pub(super) fn none(group: Configuration) -> Self {
-        Self { made_at: None, repeated: 0, heard_at: vec![None; group.size()].into(), any: false }
+        Self { made_at: None, repeated: 0, heard_at: vec![None; group.rows()].into(), any: false }
     }
 
     /// Forgets all proposals: the view is a new one, or its primary is alive. Who still wants the next view
@@ -106,7 +106,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn enter_proposed_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        if self.proposals.count(now, self.proposals_window(now)) >= self.rules.proposal_quorum(self.group) {
+        if self.proposals.count(now, self.proposals_window(now)) >= self.rules.proposal_quorum(self.quorum_group()) {
             self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
         }
     }
@@ -161,7 +161,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let patience = self.backed_off(self.options.view_change_timeout);
         let leaves = self.rules.leaves_stalled_view_change();
         self.phase = Phase::ViewChange(ViewChange {
-            votes: (0..self.group.size()).map(|_| None).collect(),
+            votes: (0..self.group.rows()).map(|_| None).collect(),
             resend_at: now + self.jittered(self.options.resend_interval),
             resent: 0,
             stalled_at: if leaves { now + patience } else { Instant::NEVER },
@@ -250,7 +250,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let is_own = from == self.id;
         let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, uncounted);
         change.votes[counted.index()] = Some(Vote { incarnation, said });
-        for (sender, vote) in self.group.members().zip(&mut change.votes) {
+        for (sender, vote) in (0..).map(ReplicaId).zip(&mut change.votes) {
             let known = self.incarnations[sender.index()];
             let stale = |vote: &mut Vote<_>| !self.rules.vote_still_counts(vote.incarnation, known);
             if vote.take_if(stale).is_some() {
@@ -277,7 +277,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// the entries before it, if it does.
     fn best_vote(&self) -> Option<(ReplicaId, Option<OpNumber>)> {
         let Phase::ViewChange(change) = &self.phase else { return None };
-        if change.votes.iter().flatten().count() < self.rules.view_change_quorum(self.group) {
+        if change.votes.iter().flatten().count() < self.rules.view_change_quorum(self.quorum_group()) {
             return None;
         }
         let (best, vote) = self.best_log(&change.votes);
@@ -337,7 +337,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let (best, vote) = self.best_log(&votes);
         let (mut log, last_normal_view) = (vote.said.log.clone(), vote.said.last_normal_view);
         let votes: Vec<(ReplicaId, Vote<_>)> =
-            self.group.members().zip(votes).filter_map(|(sender, vote)| Some((sender, vote?))).collect();
+            (0..).map(ReplicaId).zip(votes).filter_map(|(sender, vote)| Some((sender, vote?))).collect();
         let known = votes.iter().map(|(_, vote)| vote.said.commit_number).max().expect("a quorum of votes");
         self.tell_rare_votes(&votes, best, known, outbox);
         log.truncate(self.rules.kept_in_new_view(log.last(), known));
@@ -358,6 +358,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.adopt_log(log, outbox);
         self.last_normal_view = self.view;
         self.enter_normal(now);
+        if self.log.last() > commit_number.op_number() && self.ends_epoch(&self.log) {
+            outbox.took(RarePath::ViewStartedAtEpochEnd);
+        }
         let start = Arc::new(StartView { log: self.log_suffix(), last_normal_view, commit_number });
         self.broadcast(&Payload::StartView(start), outbox);
         self.advance_commit(commit_number, outbox);
@@ -374,7 +377,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             op_number: vote.said.log.last(),
             last_entry_view: vote.said.log.last_entry_view(),
         };
-        let votes = self.group.members().zip(votes).filter_map(|(from, vote)| Some((from, vote.as_ref()?)));
+        let votes = (0..).map(ReplicaId).zip(votes).filter_map(|(from, vote)| Some((from, vote.as_ref()?)));
         votes
             .reduce(
                 |best, candidate| {

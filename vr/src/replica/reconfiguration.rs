@@ -1,0 +1,471 @@
+//! Reconfiguration (paper, section 7): Reconfiguration, StartEpoch, EpochStarted, CheckEpoch, NewEpoch.
+//!
+//! An epoch ends with the operation that asks for another group. It is prepared and committed like any other, and
+//! nothing comes after it. Whoever executes it is in the next epoch, in view 0; whoever hears of that epoch in
+//! another way is too, but takes no part before it has the log up to the epoch's start. Those who are replaced keep
+//! the state until enough members of the new group say that they have it, and then stop.
+//!
+//! Every message tells its sender's epoch. Who speaks of an earlier one is told of the present one, members and all;
+//! who hears of a later one asks. So it is enough to reach anybody who knows.
+//!
+//! A replica that has crashed must not join an epoch that it may have been in before: what it acknowledged there is
+//! forgotten. It recovers into an epoch only from a log that does not end it. If it had been in the next one, that
+//! epoch's first operation would have been committed, and the log of which the answers tell would end with it.
+
+use std::sync::Arc;
+
+use super::state_transfer::Transfer;
+use super::view_change::Proposals;
+use super::{Phase, Replica};
+use crate::epoch::{EpochStart, Reconfiguration};
+use crate::log::Log;
+use crate::message::{EpochStarted, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody};
+use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
+use crate::rules::{Asked, Rules};
+use crate::service::Service;
+use crate::types::{
+    ClientAddress, ClientId, Epoch, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View,
+};
+
+/// What a replaced replica remembers until it may stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    /// Which members have the state, by their numbers.
+    started: Box<[bool]>,
+    resend_at: Instant,
+    resent: u32,
+}
+
+impl Leaving {
+    pub(super) const fn next_deadline(&self) -> Instant {
+        self.resend_at
+    }
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    // ---- What is known of epochs -----------------------------------------------------------------
+
+    /// How the replica's epoch started.
+    #[must_use]
+    pub fn epoch_start(&self) -> EpochStart {
+        self.epoch_start
+    }
+
+    /// The epoch that the replica is in.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.view.epoch()
+    }
+
+    /// Whether the log, as far as it is executed, reaches to the start of the epoch.
+    #[must_use]
+    pub fn has_epoch_start(&self) -> bool {
+        self.commit_number.covers(self.epoch_start.after)
+    }
+
+    /// Whether the log ends with a Reconfiguration that is not known to be committed: nothing may come after it.
+    #[must_use]
+    pub fn is_epoch_ending(&self) -> bool {
+        !self.commit_number.covers(self.log.last()) && self.ends_epoch(&self.log)
+    }
+
+    /// Whether `log` ends with the Reconfiguration of this replica's epoch.
+    pub(super) fn ends_epoch(&self, log: &Log<S::Operation>) -> bool {
+        let last = log.last_entry().map(|entry| &entry.request.body);
+        matches!(last, Some(RequestBody::Reconfiguration(asked)) if asked.epoch == self.epoch())
+    }
+
+    fn is_member(&self) -> bool {
+        self.group.contains(self.id)
+    }
+
+    /// The members of this epoch and of the one before: who may have its first state.
+    pub(super) fn sources(&self) -> crate::configuration::Configuration {
+        match self.phase {
+            Phase::Transitioning | Phase::Leaving(_) => self.group.union(self.epoch_start.previous),
+            _ => self.group,
+        }
+    }
+
+    /// Whether this replica has been replaced, and has what the new group needs.
+    pub(super) fn serves_new_group(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_)) && self.has_epoch_start()
+    }
+
+    // ---- Requests of administrators --------------------------------------------------------------
+
+    /// Answers a reconfiguration that is refused; true if it is.
+    pub(super) fn refuse(&self, request: &Request<S::Operation>, outbox: &mut impl Outbox<S>) -> bool {
+        let RequestBody::Reconfiguration(wanted) = &request.body else { return false };
+        let &Reconfiguration { client, number, epoch, previous, members } = wanted;
+        let reason = self.rules.refusal(Asked {
+            is_of_this_epoch: epoch == self.epoch() && previous == self.group,
+            size: members.size(),
+            is_same: members == self.group,
+            is_ending: self.is_epoch_ending(),
+            has_started: self.epoch() == Epoch::ZERO || self.commit_number.op_number() > self.epoch_start.after,
+        });
+        if let Some(reason) = reason {
+            outbox.refused(reason);
+            self.reply(request.address, ReplyBody::Refused { client, number, reason }, outbox);
+        }
+        reason.is_some()
+    }
+
+    /// Whether a request has to wait: the epoch is about to end, or the one that it asks about has not come.
+    pub(super) fn waits_for_epoch(&self, request: &Request<S::Operation>) -> bool {
+        if let RequestBody::CheckEpoch { epoch, .. } | RequestBody::Reconfiguration(Reconfiguration { epoch, .. }) =
+            request.body
+            && epoch > self.epoch()
+        {
+            return true;
+        }
+        let inherits = self.log.last_entry().is_none_or(|entry| entry.view != self.view);
+        let is_second = matches!(request.body, RequestBody::Reconfiguration(_));
+        self.is_epoch_ending() && !is_second && !self.rules.takes_requests_at_epoch_end(!inherits)
+    }
+
+    /// Tells a client whom to ask.
+    pub(super) fn redirect(&self, to: ClientAddress, outbox: &mut impl Outbox<S>) {
+        if self.epoch() == Epoch::ZERO {
+            return self.reply(to, ReplyBody::NotPrimary, outbox);
+        }
+        outbox.took(RarePath::ClientToldOfEpoch);
+        self.reply(to, ReplyBody::NewEpoch(self.epoch_start()), outbox);
+    }
+
+    // ---- Execution -------------------------------------------------------------------------------
+
+    /// Executes an administrator's request at `op_number`: it is no concern of the service.
+    pub(super) fn execute_for_administrator(
+        &mut self,
+        op_number: OpNumber,
+        request: &Arc<Request<S::Operation>>,
+        (client, number): (ClientId, RequestNumber),
+        outbox: &mut impl Outbox<S>,
+    ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
+        let entry = self.log.get(op_number).expect("it is being executed").clone();
+        self.client_table.executed(client, number);
+        let service = &self.service;
+        let Some(session) = self.client_table.session_mut(client) else {
+            outbox.took(RarePath::EvictedInLog);
+            outbox.executed(Execution { op_number, entry: &entry, outcome: Outcome::Evicted, service });
+            return Some((request.address, ReplyBody::Evicted { client }));
+        };
+        if !self.rules.executes(number, session.executed) {
+            outbox.executed(Execution { op_number, entry: &entry, outcome: Outcome::Duplicate, service });
+            return None;
+        }
+        let reached = self.executed_epoch.map_or(Epoch::ZERO, |start| start.epoch);
+        let outcome = match &request.body {
+            RequestBody::Reconfiguration(asked) if asked.epoch == reached => {
+                let mut start = asked.start(op_number, entry.view);
+                start.epoch = self.rules.epoch_after(asked.epoch, self.view.epoch());
+                self.executed_epoch = Some(start);
+                Outcome::Reconfigured(start)
+            }
+            _ => Outcome::EpochChecked(reached),
+        };
+        let epoch = self.executed_epoch.map_or(Epoch::ZERO, |start| start.epoch);
+        session.record(number, op_number, None);
+        session.epoch = Some(epoch);
+        let address = session.address;
+        outbox.executed(Execution { op_number, entry: &entry, outcome, service });
+        Some((address, ReplyBody::Epoch { client, number, op_number, epoch }))
+    }
+
+    // ---- Coming to an epoch ----------------------------------------------------------------------
+
+    /// What follows from an input once it has been handled: the next epoch begins if the last operation of this one
+    /// was executed, and those who are replaced are told once this replica has what they keep.
+    pub(super) fn settle_epoch(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        if let Some(start) = self.executed_epoch.filter(|start| start.epoch > self.epoch()) {
+            self.enter_epoch(now, start, None, outbox);
+        } else if self.rules.epoch_ends_when_prepared() {
+            self.enter_prepared_epoch(now, outbox);
+        }
+        if self.announced < self.epoch() && self.is_normal() {
+            self.announced = self.epoch();
+            for to in self.epoch_start.previous.without(self.group) {
+                self.send(to, Payload::EpochStarted(EpochStarted { epoch: self.epoch() }), outbox);
+            }
+        }
+    }
+
+    /// Only for a wrong rule.
+    fn enter_prepared_epoch(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let Some(entry) = self.log.last_entry() else { return };
+        if let RequestBody::Reconfiguration(asked) = &entry.request.body
+            && asked.epoch == self.epoch()
+        {
+            let start = asked.start(self.log.last(), entry.view);
+            self.enter_epoch(now, start, None, outbox);
+        }
+    }
+
+    /// Leaves the present epoch for a later one, of which `from` has told if it does not follow from the log.
+    fn enter_epoch(
+        &mut self,
+        now: Instant,
+        start: EpochStart,
+        from: Option<ReplicaId>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        assert!(start.epoch > self.epoch(), "epochs do not go back");
+        if start.epoch > self.epoch().next() {
+            outbox.took(RarePath::EpochSkipped);
+        }
+        outbox.epoch_begins(&start);
+        let was_primary = matches!(self.phase, Phase::Primary(_));
+        self.view = self.rules.first_view(start.epoch, self.view);
+        self.epoch_start = start;
+        self.group = start.members;
+        self.view_has_worked = true;
+        self.transfer = None;
+        self.checkpoints.stop_fetching();
+        self.resize_tables();
+        if self.is_recovering() {
+            outbox.took(RarePath::RecoveryOverEpoch);
+            return self.recover_in_epoch(now, outbox);
+        }
+        self.trust_own_log(outbox);
+        self.take_part_in_epoch(now, from, outbox);
+        if was_primary {
+            for to in start.members.union(start.previous).others(self.id) {
+                self.send(to, Payload::StartEpoch(self.epoch_start()), outbox);
+            }
+        }
+    }
+
+    fn resize_tables(&mut self) {
+        let rows = self.group.rows();
+        self.acknowledged = vec![OpNumber::ZERO; rows].into();
+        self.proposals = Proposals::none(self.group);
+        self.make_room_for(ReplicaId(rows as u8 - 1));
+    }
+
+    /// Gives the crash vector a row for `node`.
+    pub(super) fn make_room_for(&mut self, node: ReplicaId) {
+        if self.incarnations.len() <= node.index() {
+            let mut longer = std::mem::take(&mut self.incarnations).into_vec();
+            longer.resize(node.index() + 1, Incarnation::ZERO);
+            self.incarnations = longer.into();
+        }
+    }
+
+    /// Finds out whether the own log goes up to the start of the epoch, though nobody had said that it is committed.
+    fn trust_own_log(&mut self, outbox: &mut impl Outbox<S>) {
+        let EpochStart { after, created, .. } = self.epoch_start;
+        if self.has_epoch_start() {
+            return;
+        }
+        let held = self.log.get(after).map(|entry| entry.view);
+        if self.rules.holds_epoch_start(held, created) {
+            outbox.took(RarePath::OwnLogTrusted);
+            self.advance_commit(after.as_commit_number(), outbox);
+        }
+    }
+
+    fn take_part_in_epoch(&mut self, now: Instant, from: Option<ReplicaId>, outbox: &mut impl Outbox<S>) {
+        let after = self.epoch_start.after;
+        let has_log = self.has_epoch_start() || self.rules.epoch_ends_when_prepared() && self.log.last() >= after;
+        if self.is_member() {
+            if matches!(self.phase, Phase::Leaving(_) | Phase::Stopped) {
+                outbox.took(RarePath::MemberAgain);
+            }
+            if has_log {
+                self.truncate_log(after.max(self.commit_number.op_number()), outbox);
+                self.log_end_replaced();
+                self.last_normal_view = self.view;
+                return self.enter_normal(now);
+            }
+            self.phase = Phase::Transitioning;
+            return self.fetch_history(now, from, outbox);
+        }
+        match self.phase {
+            Phase::Standby | Phase::Stopped => {}
+            _ => {
+                let resend_at = now + self.jittered(self.options.resend_interval);
+                let started = vec![false; self.group.rows()].into();
+                self.phase = Phase::Leaving(Leaving { started, resend_at, resent: 0 });
+                if !has_log {
+                    self.fetch_history(now, from, outbox);
+                }
+            }
+        }
+    }
+
+    /// Asks for the log up to the start of the epoch: those who are replaced, and those who have it already.
+    fn fetch_history(&mut self, now: Instant, from: Option<ReplicaId>, outbox: &mut impl Outbox<S>) {
+        let first = from.unwrap_or_else(|| self.sources().member_after(self.id));
+        self.transfer = Some(Transfer::of(self.view, OpNumber::ZERO, first, now));
+        self.transfer_timeouts(now, outbox);
+    }
+
+    /// Whether the log in `state` is too short for the epoch, or ends nobody's transition.
+    pub(super) fn lacks_epoch_start(&self, state: &NewState<S::Operation>) -> bool {
+        matches!(self.phase, Phase::Transitioning) && state.last() < self.epoch_start.after
+    }
+
+    /// Tells of what a transition did, before the log in `state` takes the place of the own one.
+    pub(super) fn tell_of_transition(&self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+        if !matches!(self.phase, Phase::Transitioning) {
+            return;
+        }
+        outbox.took(RarePath::EpochFetched);
+        if self.checkpoints.arrived() > OpNumber::ZERO {
+            outbox.took(RarePath::CheckpointIntoEpoch);
+        }
+        let own = self.log.get(state.after.next()).map(|entry| entry.view);
+        let sent = state.entries.first().map(|entry| entry.view);
+        if own.is_some() && own != sent {
+            outbox.took(RarePath::UntrustedEndOverwritten);
+        }
+    }
+
+    // ---- Who is no member ------------------------------------------------------------------------
+
+    /// Fetches the state ahead of time, so that a reconfiguration does not have to wait for it: as far as it is
+    /// committed now. Does nothing but at a node that is no member.
+    pub fn warm_up(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        if matches!(self.phase, Phase::Standby | Phase::Stopped) && self.transfer.is_none() {
+            let first = self.group.member_after(self.id);
+            self.transfer = Some(Transfer::of(self.view, OpNumber::ZERO, first, now));
+            self.transfer_timeouts(now, outbox);
+        }
+    }
+
+    /// Whether the replica is outside of the group, and takes of the state only what is committed.
+    pub(super) fn is_outside(&self) -> bool {
+        matches!(self.phase, Phase::Standby | Phase::Stopped | Phase::Leaving(_))
+    }
+
+    /// Takes what is committed over.
+    pub(super) fn follow(&mut self, view: View, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+        if self.transfer.is_none_or(|transfer| view < transfer.view) {
+            return outbox.ignored(Ignored::LateNewState);
+        }
+        if state.after > self.commit_number.op_number() && !self.checkpoint_bridges(state.after, state.last()) {
+            return outbox.ignored(Ignored::NewStateWithGap);
+        }
+        if state.after > self.commit_number.op_number() {
+            self.replace_by_checkpoint(state, outbox);
+        } else {
+            self.replace_log_after(state, outbox);
+        }
+        self.advance_commit(self.rules.learned_commit(state.commit_number, self.log.last()), outbox);
+        self.truncate_log(self.commit_number.op_number(), outbox);
+        self.log_end_replaced();
+        let is_leaving = matches!(self.phase, Phase::Leaving(_));
+        if !is_leaving || self.has_epoch_start() {
+            outbox.took(if is_leaving { RarePath::LeavingCaughtUp } else { RarePath::WarmedUp });
+            self.transfer = None;
+            self.checkpoints.stop_fetching();
+        }
+    }
+
+    /// A recovery has come to its end at a node that is no member: it takes no part, but knows that it is none.
+    pub(super) fn stands_by(&mut self, outbox: &mut impl Outbox<S>) {
+        if self.is_member() || !self.is_normal() {
+            return;
+        }
+        outbox.took(RarePath::OutsiderRecovered);
+        self.truncate_log(self.commit_number.op_number(), outbox);
+        self.log_end_replaced();
+        self.phase = Phase::Standby;
+    }
+
+    pub(super) fn leaving_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        let interval = self.jittered(self.options.resend_interval);
+        let start = self.epoch_start();
+        let Phase::Leaving(leaving) = &mut self.phase else { return };
+        if now < leaving.resend_at {
+            return;
+        }
+        leaving.resent += 1;
+        leaving.resend_at = now + interval.doubled(leaving.resent.min(3));
+        if leaving.resent > 1 {
+            outbox.took(RarePath::StartEpochSentAgain);
+        }
+        let waits_for: Vec<_> =
+            start.members.members().filter(|member| !leaving.started[member.index()]).collect();
+        for to in waits_for {
+            self.send(to, Payload::StartEpoch(start), outbox);
+        }
+    }
+
+    // ---- Messages --------------------------------------------------------------------------------
+
+    /// A message of another epoch, or one that is about epochs.
+    pub(super) fn on_epoch_message(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        view: View,
+        payload: &Payload<S>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if view.epoch() < self.epoch() {
+            return self.tell_epoch(from, outbox);
+        }
+        let is_later = view.epoch() > self.epoch();
+        match payload {
+            Payload::StartEpoch(start) | Payload::NewEpoch(start) if is_later => {
+                outbox.took(RarePath::EpochLearned);
+                self.enter_epoch(now, *start, Some(from), outbox);
+            }
+            _ if is_later => {
+                outbox.ignored(Ignored::LaterEpoch);
+                // Who waits for an answer asks in any case.
+                if !self.is_recovering() {
+                    self.send(from, Payload::GetEpoch, outbox);
+                }
+            }
+            Payload::StartEpoch(_) => self.on_start_epoch(from, outbox),
+            Payload::EpochStarted(_) => self.on_epoch_started(from, outbox),
+            _ => outbox.ignored(Ignored::AlreadyInThatEpoch),
+        }
+    }
+
+    fn tell_epoch(&self, to: ReplicaId, outbox: &mut impl Outbox<S>) {
+        outbox.ignored(Ignored::OlderEpoch);
+        if self.is_recovering() || !self.rules.tells_epoch() {
+            return;
+        }
+        if matches!(self.phase, Phase::Stopped) {
+            outbox.took(RarePath::StoppedTellsEpoch);
+        }
+        self.send(to, Payload::NewEpoch(self.epoch_start()), outbox);
+    }
+
+    fn on_start_epoch(&self, from: ReplicaId, outbox: &mut impl Outbox<S>) {
+        if !self.is_member() {
+            return outbox.ignored(Ignored::NotAMember);
+        }
+        if self.is_recovering() {
+            return outbox.ignored(Ignored::Recovering);
+        }
+        // In a view change, too, the log goes up to the start.
+        let has_log = !matches!(self.phase, Phase::Transitioning);
+        if !self.rules.announces_epoch(has_log) {
+            return outbox.ignored(Ignored::Transitioning);
+        }
+        self.send(from, Payload::EpochStarted(EpochStarted { epoch: self.epoch() }), outbox);
+    }
+
+    fn on_epoch_started(&mut self, from: ReplicaId, outbox: &mut impl Outbox<S>) {
+        if !self.group.contains(from) {
+            return outbox.ignored(Ignored::NotFromAMember);
+        }
+        let needed = self.rules.epoch_quorum(self.group, self.epoch_start.previous);
+        let Phase::Leaving(leaving) = &mut self.phase else { return outbox.ignored(Ignored::NotReplaced) };
+        let uncounted = self.group.members().find(|member| !leaving.started[member.index()]);
+        let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, uncounted);
+        leaving.started[counted.index()] = true;
+        if leaving.started.iter().filter(|&&started| started).count() >= needed {
+            self.phase = Phase::Stopped;
+            self.transfer = None;
+            self.checkpoints.stop_fetching();
+        }
+    }
+}
