@@ -5,6 +5,7 @@
 //! that is appended or executed, and for each message; the first violation ends the run.
 
 pub mod checkpoints;
+pub mod epochs;
 pub mod execution;
 pub mod fact;
 pub mod ghost;
@@ -27,8 +28,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vr::{
-    Checkpoint, ClientAddress, Entry, Execution, Incarnation, Message, OpNumber, Replica, ReplicaId, Reply,
-    Rules, Service as _, View, ViewStart,
+    Checkpoint, ClientAddress, Configuration, Entry, Epoch, EpochStart, Execution, Incarnation, Message,
+    OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
 };
 
 use crate::setup::Setup;
@@ -75,12 +76,15 @@ properties! {
     S12 "replies tell the truth" "A reply says what the committed execution of the request answered.",
     S13 "client order" "Requests of a client are executed in the order in which it made them.",
     S14 "linearizability" "What clients saw is explained by one order of operations that respects real time.",
+    S17 "one configuration in an epoch" "An epoch has one group and one start, the Reconfiguration that was committed there.",
+    S18 "nothing after the end of an epoch" "Nothing is appended behind a Reconfiguration, nor committed in an epoch that has ended.",
     S19 "recovery is complete" "A recovered replica holds every committed operation that it held before.",
     S20 "votes are honest" "A DoViewChange tells the sender's last normal view and brings all it acknowledged.",
     S21 "client tables agree" "After the same op-number all client tables are the same.",
     S22 "checkpoints agree" "A checkpoint holds the one state, and client table, after its op-number.",
     S23 "messages make sense" "Messages carry their sender's state, and recovering replicas only ask.",
     S26 "nothing is dropped without a checkpoint" "A replica drops only what its own checkpoint holds.",
+    S27 "nobody stops too early" "When a replaced replica stops, a quorum of the new group has the state.",
     S28 "nothing is invented" "Every committed entry was requested by a client.",
     L1 "every request is answered" "After faults stop, every client gets its answer within the bound.",
     L2 "replicas converge" "After faults stop, all members of the core agree within the bound.",
@@ -88,6 +92,7 @@ properties! {
     L4 "state transfers complete" "After faults stop, no member of the core waits for state for ever.",
     L5 "views become stable" "After faults stop, only a few more view changes happen.",
     L6 "no standstill" "While requests are pending, the state of the group does not stay the same.",
+    L7 "reconfigurations complete" "After faults stop, administrators are answered, members have the state, and replaced ones stop.",
     L9 "progress in spite of a fault" "A fault that the group can stand, and that stays, stops nobody who matters.",
     Stuck "stuck, not wrong" "After more memory was lost than the group can stand, nothing is answered any more.",
     Panic "no panic" "No replica or client panics.",
@@ -254,23 +259,26 @@ pub struct Checks {
     requests: requests::Requests,
     execution: execution::Execution,
     messages: messages::Messages,
+    epochs: epochs::Epochs,
 }
 
 impl Checks {
     /// The checks of a run.
     #[must_use]
     pub fn new(setup: &Setup) -> Self {
-        let replicas = usize::from(setup.replicas);
+        let replicas = usize::from(setup.nodes());
+        let first = Configuration::new(setup.replicas.into()).expect("a validated group size");
         Self {
             findings: Findings::default(),
-            members: Members::new(replicas),
+            members: Members::new(replicas, first),
             ghost: Ghost::default(),
             views: views::Views::new(replicas),
             logs: log_agreement::ViewLogs::default(),
             votes: votes::Votes::new(replicas),
-            requests: requests::Requests::new(usize::from(setup.clients)),
+            requests: requests::Requests::new(usize::from(setup.client_slots())),
             execution: execution::Execution::new(replicas),
             messages: messages::Messages::new(replicas),
+            epochs: epochs::Epochs::default(),
         }
     }
 
@@ -304,6 +312,13 @@ impl Checks {
         op_number: OpNumber,
         entry: &Entry<O>,
     ) {
+        epochs::nothing_after_the_end(
+            &self.members[replica],
+            &self.epochs,
+            &self.ghost,
+            (replica, op_number, entry.view),
+            &mut self.findings,
+        );
         log_agreement::appended(&mut self.members[replica], replica, op_number, entry, &mut self.findings);
     }
 
@@ -354,6 +369,7 @@ impl Checks {
         if self.ghost.is_next(execution.op_number) {
             quorum::held(&self.members, replica, &seen, &mut self.findings);
             self.views.committed(&seen, &mut self.findings);
+            self.epochs.committed(&self.members, &execution.outcome, &seen, &mut self.findings);
             self.requests.committed(execution, &seen, &mut self.findings);
             if let vr::Outcome::Registered(registration) = &execution.outcome {
                 self.ghost.evict(registration.evicted);
@@ -364,6 +380,15 @@ impl Checks {
             execution::agrees(replica, committed, &seen, &mut self.findings);
         }
         chain ^ seen.outcome.rotate_left(21) ^ seen.state.rotate_left(42)
+    }
+
+    /// A replica comes to an epoch. True if it is the first.
+    pub fn epoch_begins(&mut self, replica: ReplicaId, start: &EpochStart) -> bool {
+        let is_first = self.epochs.begins(&mut self.members, replica, start, &mut self.findings);
+        if is_first && let Some(end) = self.ghost.get(start.after) {
+            self.logs.begin(View::of(start.epoch, 0), start.after, end.chain);
+        }
+        is_first
     }
 
     /// A replica is about to start a view.
@@ -397,6 +422,9 @@ impl Checks {
         if recovered {
             recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);
         }
+        if role == vr::Role::Stopped {
+            epochs::may_stop(&self.members, replica, view, &self.ghost, findings);
+        }
         self.views.one_primary(&self.members[replica], replica, findings);
         self.logs.part_of_primary(&mut self.members[replica], replica, findings);
     }
@@ -428,6 +456,17 @@ impl Checks {
         operation: &O,
     ) {
         self.requests.requested(slot, address, number, operation);
+    }
+
+    /// An administrator makes a request.
+    pub fn requested_by_administrator(&mut self, slot: u16, address: ClientAddress, number: RequestNumber) {
+        self.requests.requested(slot, address, number.0, &());
+    }
+
+    /// An administrator takes a reply for the answer to its request.
+    pub fn answered_administrator(&mut self, slot: u16, number: RequestNumber, op_number: OpNumber, epoch: Epoch) {
+        self.epochs.answered(&self.members, number, op_number, epoch, &mut self.findings);
+        self.requests.answered(slot, op_number, &mut self.findings);
     }
 
     /// A client process takes a reply for the answer to its request.

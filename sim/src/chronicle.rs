@@ -188,6 +188,15 @@ pub enum Effect {
         /// What is known to be committed.
         commit_number: u64,
     },
+    /// A replica has come to an epoch.
+    EpochBegins {
+        /// The replica.
+        replica: ReplicaId,
+        /// The epoch.
+        epoch: u64,
+        /// Its members.
+        members: String,
+    },
     /// A replica's role or view is another one.
     RoleChanged {
         /// The replica.

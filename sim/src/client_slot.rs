@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Client, ClientOptions, Configuration, Duration, Rules};
+use vr::{Client, ClientOptions, Configuration, Duration, Epoch, EpochStart, Rules};
 
 use crate::clock::Clock;
 use crate::decisions::Turn;
@@ -12,6 +12,15 @@ use crate::random::{self, Draw, Purpose};
 use crate::setup::Setup;
 use crate::timeline::Asked;
 use crate::workload::Workload;
+
+/// What the administrator has to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// That these become the group.
+    Reconfigure(Configuration),
+    /// Whether this epoch has started.
+    Check(Epoch),
+}
 
 /// A client slot.
 #[derive(Clone)]
@@ -32,6 +41,8 @@ pub struct ClientSlot<W: Workload, R: Rules> {
     pub next: Option<W::Operation>,
     /// How many requests it has decided on in this life.
     pub decided: u64,
+    /// What the administrator has to ask for; `None` in the slots of clients.
+    pub errand: Option<Errand>,
     /// After the faults: how many more requests it makes.
     pub probes: Option<u32>,
     random: ChaCha8Rng,
@@ -55,6 +66,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
             calling: None,
             next: None,
             decided: 0,
+            errand: None,
             probes: None,
             random: random::stream(setup.seed, Purpose::Client(slot)),
             jitter,
@@ -156,10 +168,10 @@ fn process<W: Workload, R: Rules>(
     environment: &mut Environment<W>,
 ) -> Client<W::Operation, R> {
     let life = environment.next_life(Node::Client(slot));
-    let group = Configuration::new(setup.replicas.into()).expect("a validated group size");
+    let EpochStart { epoch, members: group, .. } = environment.directory;
     let options = ClientOptions {
         request_timeout: Duration::from_micros(setup.protocol.request_timeout_us),
         backoff_limit: setup.protocol.backoff_limit,
     };
-    Client::new(address_of(slot, life), group, options, rules, jitter.random())
+    Client::new(address_of(slot, life), group, options, rules, jitter.random()).in_epoch(epoch)
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, Outcome,
-    RarePath, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Configuration, Entry, EpochStart, Execution, Ignored, Message, OpNumber, Outbox, Outcome,
+    RarePath, Refusal, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -153,6 +153,9 @@ pub struct Environment<W: Workload> {
     pub silence: Option<Silence>,
     /// What is reached, if somebody wants to know.
     pub coverage: Option<Box<Coverage>>,
+    /// Where whoever starts looks the group up: the last epoch of which the administrator knows that it has
+    /// started. Another may have followed.
+    pub directory: EpochStart,
     replicas: usize,
 }
 
@@ -164,7 +167,7 @@ impl<W: Workload> Environment<W> {
         // A script that was made from a story takes its place.
         let story = setup.story.clone().filter(|_| script.is_none());
         let fates = fates.or_else(|| story.is_some().then(|| ScriptedFates::Told(Rules::default())));
-        let cast = Cast { replicas: setup.replicas, clients: setup.clients };
+        let cast = Cast { replicas: setup.nodes(), clients: setup.clients };
         let stage = story.map(|story| Box::new(Stage::new(story, cast)));
         Self {
             now: 0,
@@ -174,7 +177,7 @@ impl<W: Workload> Environment<W> {
             checks: Checks::new(setup),
             marks: Marks::default(),
             digest: digest::mix(0, setup.seed),
-            lives: vec![0; usize::from(setup.replicas) + usize::from(setup.clients)],
+            lives: vec![0; usize::from(setup.nodes()) + usize::from(setup.client_slots())],
             history: Vec::new(),
             callers: Vec::new(),
             history_clock: 0,
@@ -190,7 +193,10 @@ impl<W: Workload> Environment<W> {
             waiting: Vec::new(),
             silence: None,
             coverage: None,
-            replicas: usize::from(setup.replicas),
+            directory: EpochStart::first(
+                Configuration::new(setup.replicas.into()).expect("a validated group size"),
+            ),
+            replicas: usize::from(setup.nodes()),
         }
     }
 
@@ -357,11 +363,15 @@ impl<W: Workload> Environment<W> {
     /// Tells a story of a reply.
     fn tell_story(&mut self, from: ReplicaId, slot: u16, reply: &Reply<W::Response>) {
         let Some(stage) = &mut self.stage else { return };
+        if usize::from(slot) >= stage.answers.len() {
+            // The administrator's.
+            return;
+        }
         match &reply.body {
             ReplyBody::Executed { number, response, .. } => {
                 stage.answers(slot, Answer { number: number.0, response: digest::of(response) });
             }
-            ReplyBody::NotPrimary => stage.redirected.push((from, slot)),
+            ReplyBody::NotPrimary | ReplyBody::NewEpoch(_) => stage.redirected.push((from, slot)),
             _ => {}
         }
     }
@@ -521,6 +531,28 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
             votes: start.votes.iter().map(|&(voter, _)| voter).collect(),
             op_number: start.op_number.0,
             commit_number: start.commit_number.0,
+        });
+    }
+
+    fn epoch_begins(&mut self, start: &EpochStart) {
+        if self.environment.checks.epoch_begins(self.replica, start) {
+            self.environment.marks.moment(Moment::FirstInEpoch);
+        }
+        if self.environment.checks.members[self.replica].role == Some(Role::ViewChange) {
+            self.environment.marks.moment(Moment::EpochDuringViewChange);
+        }
+        self.environment.digest = digest::mix(self.environment.digest, digest::of(start));
+        let (replica, epoch, members) = (self.replica, start.epoch.0, start.members.to_string());
+        self.environment.tell(|| Effect::EpochBegins { replica, epoch, members });
+    }
+
+    fn refused(&mut self, reason: Refusal) {
+        self.environment.marks.moment(match reason {
+            Refusal::OtherEpoch => Moment::RefusedOtherEpoch,
+            Refusal::TooSmall => Moment::RefusedTooSmall,
+            Refusal::NothingNew => Moment::RefusedNothingNew,
+            Refusal::UnderWay => Moment::RefusedUnderWay,
+            Refusal::NotStarted => Moment::RefusedNotStarted,
         });
     }
 

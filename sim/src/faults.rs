@@ -10,12 +10,13 @@ mod crash;
 pub mod lingering;
 mod partition;
 mod pause;
+mod reconfiguration;
 
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use vr::{ReplicaId, Role, View};
+use vr::{Configuration, ReplicaId, Role, View};
 
 use crate::node::Node;
 use crate::random::{self, Purpose};
@@ -104,6 +105,16 @@ pub enum Action {
         /// Which one.
         node: Node,
     },
+    /// The administrator asks for another group, or another one takes over and does.
+    Reconfigure {
+        /// Its members, in order.
+        members: Arc<[ReplicaName]>,
+    },
+    /// A node that is no member is told to fetch the state ahead of time.
+    WarmUp {
+        /// Which one.
+        replica: ReplicaName,
+    },
 }
 
 impl Action {
@@ -123,7 +134,9 @@ impl Action {
             | Self::Kill { .. }
             | Self::Restart { .. }
             | Self::Halt { .. }
-            | Self::Resume { .. } => 0,
+            | Self::Resume { .. }
+            | Self::Reconfigure { .. }
+            | Self::WarmUp { .. } => 0,
         }
     }
 
@@ -134,9 +147,11 @@ impl Action {
             | Self::Clog { links, .. }
             | Self::Sever { links }
             | Self::Mend { links } => (&**links, None),
-            Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
-                (&[][..], Some(Node::Replica(ReplicaId(*replica))))
-            }
+            Self::Crash { replica, .. }
+            | Self::Kill { replica }
+            | Self::Restart { replica }
+            | Self::WarmUp { replica } => (&[][..], Some(Node::Replica(ReplicaId(*replica)))),
+            Self::Reconfigure { .. } => (&[][..], None),
             Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
             Self::Pause { node, .. }
             | Self::FireEarly { node }
@@ -178,6 +193,10 @@ pub struct Scene {
     pub roles: Vec<Option<Role>>,
     /// The latest view that any replica is in.
     pub view: View,
+    /// The members of its epoch.
+    pub group: Configuration,
+    /// Whether the administrator waits for an answer.
+    pub administrator_waits: bool,
     /// How many client slots there are.
     pub clients: u16,
 }
@@ -186,7 +205,7 @@ impl Scene {
     /// The replica that is primary of `view`.
     #[must_use]
     pub fn primary(&self, view: View) -> ReplicaId {
-        ReplicaId((view.0 % self.roles.len() as u64) as u8)
+        self.group.member_at(view.number())
     }
 
     fn replicas(&self) -> Vec<ReplicaId> {
@@ -204,12 +223,20 @@ pub enum Family {
     Pause,
     Clock,
     Client,
+    Reconfiguration,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 6] =
-        [Self::Partition, Self::Clog, Self::Crash, Self::Pause, Self::Clock, Self::Client];
+    pub const ALL: [Self; 7] = [
+        Self::Partition,
+        Self::Clog,
+        Self::Crash,
+        Self::Pause,
+        Self::Clock,
+        Self::Client,
+        Self::Reconfiguration,
+    ];
 
     const fn purpose(self) -> Purpose {
         match self {
@@ -219,6 +246,7 @@ impl Family {
             Self::Pause => Purpose::Pause,
             Self::Clock => Purpose::Timer,
             Self::Client => Purpose::ClientFault,
+            Self::Reconfiguration => Purpose::Reconfiguration,
         }
     }
 }
@@ -257,6 +285,9 @@ impl Source {
             Family::Pause => faults.pause.as_ref().map(|faults| pause::strike(random, faults, scene)),
             Family::Clock => faults.clock.as_ref().map(|faults| clock::strike(random, faults, scene)),
             Family::Client => faults.client.as_ref().map(|_| client::strike(random, scene)),
+            Family::Reconfiguration => {
+                faults.reconfiguration.as_ref().map(|_| reconfiguration::strike(random, scene))
+            }
         }
         .expect("the family is on")
     }
@@ -271,5 +302,6 @@ fn interval_mean_us(family: Family, setup: &Setup) -> Option<u64> {
         Family::Pause => faults.pause.as_ref().map(|faults| faults.interval_mean_us),
         Family::Clock => faults.clock.as_ref().map(|faults| faults.timer_interval_mean_us),
         Family::Client => faults.client.as_ref().map(|faults| faults.crash_interval_mean_us),
+        Family::Reconfiguration => faults.reconfiguration.as_ref().map(|faults| faults.interval_mean_us),
     }
 }

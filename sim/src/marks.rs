@@ -74,6 +74,30 @@ moments! {
     CheckpointTaken,
     /// A replica dropped the beginning of its log.
     LogCompacted,
+    /// The administrator asked for another group.
+    ReconfigurationRequested,
+    /// An administrator took over from one who waited for an answer.
+    AdministratorReplaced,
+    /// The administrator was told that an epoch has begun.
+    EpochBegun,
+    /// The administrator was told that an epoch has started.
+    EpochStarted,
+    /// An epoch began for the first time anywhere.
+    FirstInEpoch,
+    /// A replica that had been replaced stopped.
+    ReplicaStopped,
+    /// A replica entered an epoch while it was changing views.
+    EpochDuringViewChange,
+    /// A reconfiguration was refused: the epoch is another one.
+    RefusedOtherEpoch,
+    /// A reconfiguration was refused: the group would be too small.
+    RefusedTooSmall,
+    /// A reconfiguration was refused: the group would be the same.
+    RefusedNothingNew,
+    /// A reconfiguration was refused: another one is under way.
+    RefusedUnderWay,
+    /// A reconfiguration was refused: the epoch has not started yet.
+    RefusedNotStarted,
 }
 
 /// The counters of a run, or of many.
@@ -226,7 +250,12 @@ impl Marks {
             Action::CrashClient { .. } => self.fault(Fault::ClientCrash),
             Action::Sever { .. } => self.fault(Fault::Cut),
             Action::Halt { .. } => self.fault(Fault::Pause),
-            Action::Mend { .. } | Action::Kill { .. } | Action::Restart { .. } | Action::Resume { .. } => {}
+            Action::Reconfigure { .. } => self.moment(Moment::ReconfigurationRequested),
+            Action::WarmUp { .. }
+            | Action::Mend { .. }
+            | Action::Kill { .. }
+            | Action::Restart { .. }
+            | Action::Resume { .. } => {}
         }
     }
 

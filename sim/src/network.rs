@@ -17,7 +17,7 @@ use crate::setup;
 use crate::stage::{Rule, Rules, Treatment};
 use crate::timeline::{Befallen, Burst};
 use rand::RngExt;
-use vr::ReplicaId;
+use vr::{ReplicaId, View};
 
 /// What befalls a message that does not simply arrive after its link's usual delay. Times are in
 /// nanoseconds.
@@ -174,8 +174,8 @@ impl Network {
     /// A network for the nodes of a run; with a script, only the messages that it names have a fate.
     #[must_use]
     pub fn new(setup: &setup::Setup, script: Option<ScriptedFates>) -> Self {
-        let replicas = usize::from(setup.replicas);
-        let nodes = replicas + usize::from(setup.clients);
+        let replicas = usize::from(setup.nodes());
+        let nodes = replicas + usize::from(setup.client_slots());
         Self {
             replicas,
             nodes,
@@ -250,7 +250,7 @@ impl Network {
     /// is primary again.
     fn views_outlasted(&self, bits: u64, identity: &Identity) -> u64 {
         let round = self.replicas as u64;
-        let is_for_primary = identity.to == Node::Replica(ReplicaId((identity.view % round) as u8));
+        let is_for_primary = identity.to == Node::Replica(ReplicaId((View(identity.view).number() % round) as u8));
         let choice = digest::mix(bits, 3);
         if is_for_primary && choice.is_multiple_of(2) { round } else { 1 + (choice >> 1) % (round + 1) }
     }

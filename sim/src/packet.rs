@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vr::{ClientAddress, Message, MessageKind, Payload, Reply, ReplyBody, Request, RequestBody, Service};
+use vr::{ClientAddress, Message, MessageKind, Payload, Reply, ReplyBody, Request, Service};
 
 use crate::digest;
 use crate::node::Node;
@@ -50,11 +50,15 @@ pub enum Kind {
     // At the end, for what befalls a message depends on the number of its kind.
     GetCheckpoint,
     CheckpointPart,
+    StartEpoch,
+    EpochStarted,
+    NewEpoch,
+    GetEpoch,
 }
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Prepare,
         Self::PrepareOk,
         Self::Commit,
@@ -69,6 +73,10 @@ impl Kind {
         Self::Reply,
         Self::GetCheckpoint,
         Self::CheckpointPart,
+        Self::StartEpoch,
+        Self::EpochStarted,
+        Self::NewEpoch,
+        Self::GetEpoch,
     ];
 
     /// Whether messages of this kind change views, recover replicas or transfer state.
@@ -95,6 +103,10 @@ impl From<MessageKind> for Kind {
             MessageKind::GetCheckpoint => Self::GetCheckpoint,
             MessageKind::CheckpointPart => Self::CheckpointPart,
             MessageKind::Request => Self::Request,
+            MessageKind::StartEpoch => Self::StartEpoch,
+            MessageKind::EpochStarted => Self::EpochStarted,
+            MessageKind::NewEpoch => Self::NewEpoch,
+            MessageKind::GetEpoch => Self::GetEpoch,
         }
     }
 }
@@ -126,7 +138,7 @@ impl Identity {
     #[must_use]
     pub const fn belongs_to_a_view(&self) -> bool {
         let is_peer = matches!((self.from, self.to), (Node::Replica(_), Node::Replica(_)));
-        is_peer && !matches!(self.kind, Kind::Recovery | Kind::Request)
+        is_peer && !matches!(self.kind, Kind::Recovery | Kind::Request | Kind::NewEpoch | Kind::GetEpoch)
     }
 
     /// A digest of everything but the repetition.
@@ -181,19 +193,25 @@ fn payload_number<S: Service>(payload: &Payload<S>) -> u64 {
         Payload::GetCheckpoint(get) => get.op_number.0 << 16 | get.part as u64,
         Payload::CheckpointPart(part) => part.op_number.0 << 16 | part.part as u64,
         Payload::Request(request) => request_number(request).1,
+        Payload::StartEpoch(start) | Payload::NewEpoch(start) => start.epoch.0,
+        Payload::EpochStarted(started) => started.epoch.0,
+        Payload::GetEpoch => 0,
     }
 }
 
 fn request_number<O>(request: &Request<O>) -> (u64, u64) {
-    match request.body {
-        RequestBody::Register => (0, request.address.0),
-        RequestBody::Operation { client, number, .. } => (client.0, number.0),
+    match request.body.of_session() {
+        None => (0, request.address.0),
+        Some((client, number)) => (client.0, number.0),
     }
 }
 
 fn reply_number<R>(body: &ReplyBody<R>) -> u64 {
     match body {
-        ReplyBody::Executed { number, .. } => number.0,
+        ReplyBody::Executed { number, .. }
+        | ReplyBody::Epoch { number, .. }
+        | ReplyBody::Refused { number, .. } => number.0,
+        ReplyBody::NewEpoch(start) => start.epoch.0,
         ReplyBody::Registered { client } | ReplyBody::Evicted { client } => client.0,
         ReplyBody::NotPrimary | ReplyBody::TryLater => 0,
     }

@@ -18,6 +18,7 @@ pub enum Purpose {
     ClientFault,
     Heal,
     Lingering,
+    Reconfiguration,
     /// Where a guided sweep goes on from, and how.
     Guidance,
     /// The key of the links' delays and losses.
@@ -43,6 +44,7 @@ impl Purpose {
             Self::Timer => 9,
             Self::Lingering => 10,
             Self::Guidance => 11,
+            Self::Reconfiguration => 12,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }

@@ -248,7 +248,9 @@ fn reconcile(setup: &mut Setup) {
     {
         crash.targets.push(CrashTarget::Random);
     }
-    let sessions_needed = u32::from(setup.clients) + 1;
+    // An administrator needs somebody to make a member of.
+    setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
+    let sessions_needed = u32::from(setup.client_slots()) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }
 

@@ -19,6 +19,9 @@ pub struct Setup {
     pub workload: String,
     /// Replicas in the group: 1 to 9.
     pub replicas: u8,
+    /// Nodes that are no members at first, and may become some: 0 to 9. Without any there is no administrator.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub spares: u8,
     /// Clients at work at a time: 1 to 64.
     pub clients: u16,
     /// Delays and what befalls single messages.
@@ -62,6 +65,31 @@ pub struct Network {
     pub outlast_per_million: u32,
     /// How many messages fit into one direction of a link; more are dropped.
     pub link_capacity: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_none(spares: &u8) -> bool {
+    *spares == 0
+}
+
+impl Setup {
+    /// How many replicas there can be: the first group and the spares.
+    #[must_use]
+    pub const fn nodes(&self) -> u8 {
+        self.replicas + self.spares
+    }
+
+    /// How many clients have a slot: those at work, and the administrator if there is one.
+    #[must_use]
+    pub const fn client_slots(&self) -> u16 {
+        self.clients + self.administrator().is_some() as u16
+    }
+
+    /// The slot of the administrator, who asks for reconfigurations: after those of the clients.
+    #[must_use]
+    pub const fn administrator(&self) -> Option<u16> {
+        if self.spares > 0 { Some(self.clients) } else { None }
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -139,6 +167,17 @@ pub struct Faults {
     /// A cut that stays when everything else stops, and in spite of which there must be progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lingering: Option<LingeringFaults>,
+    /// An administrator who asks for other groups. Off where there are no spares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconfiguration: Option<ReconfigurationFaults>,
+}
+
+/// How the administrator works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconfigurationFaults {
+    /// The mean time between two deeds of the administrator, in microseconds.
+    pub interval_mean_us: u64,
 }
 
 /// How partitions strike.

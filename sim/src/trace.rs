@@ -324,8 +324,8 @@ impl Reader<'_> {
     /// Refuses nodes that the setup does not have.
     fn known(&self, setup: &Setup, mut nodes: impl Iterator<Item = Node>) -> Result<(), TraceError> {
         let is_unknown = |node: &Node| match node {
-            Node::Replica(replica) => replica.0 >= setup.replicas,
-            Node::Client(slot) => *slot >= setup.clients,
+            Node::Replica(replica) => replica.0 >= setup.nodes(),
+            Node::Client(slot) => *slot >= setup.client_slots(),
         };
         nodes.find(is_unknown).map_or(Ok(()), |node| {
             let Setup { replicas, clients, .. } = setup;

@@ -3,6 +3,7 @@
 //! A *step* is one event dispatched: a delivery, a deadline, an action of a client, a fault. The world is
 //! a value; cloned, it goes on from the same point in two ways.
 
+mod administrator;
 mod clients;
 mod faults;
 mod guide;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use nodes::Delivery;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Configuration, Duration, Member, Options, Replica, ReplicaId, Rules, View};
+use vr::{Configuration, Duration, Epoch, EpochStart, Member, Options, Replica, ReplicaId, Rules, View};
 
 use crate::check::Violation;
 use crate::check::liveness::Liveness;
@@ -92,6 +93,9 @@ pub struct World<W: Workload, R: Rules + Clone> {
     phase: Phase,
     budget_exceeded: bool,
     healed_at_step: Option<u64>,
+    /// The groups that the administrator has asked for, and that may still come to be; each with the epoch that
+    /// it was to follow.
+    ordered: Vec<(Epoch, Configuration)>,
     /// Who is acting: a panic while somebody does is theirs.
     acting: Option<Node>,
     /// How many strikes of chance are left out.
@@ -104,10 +108,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub fn new(setup: Arc<Setup>, rules: R, script: Option<Arc<Script<W::Operation>>>, record: bool) -> Self {
         let mut environment = Environment::new(&setup, script, record);
         let mut clocks = random::stream(setup.seed, Purpose::Clock);
-        let replicas = (0..setup.replicas)
+        let replicas = (0..setup.nodes())
             .map(|replica| new_replica(&setup, ReplicaId(replica), &rules, &mut clocks))
             .collect();
-        let clients = (0..setup.clients)
+        let clients = (0..setup.client_slots())
             .map(|slot| {
                 let clock = draw_clock(&setup, &mut clocks);
                 ClientSlot::new(&setup, slot, clock, rules.clone(), &mut environment)
@@ -124,6 +128,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             phase: Phase::Faults,
             budget_exceeded: false,
             healed_at_step: None,
+            ordered: Vec::new(),
             acting: None,
             skips: 0,
         };
@@ -315,8 +320,13 @@ fn new_replica<W: Workload, R: Rules + Clone>(
 ) -> ReplicaSlot<W, R> {
     let clock = draw_clock(setup, clocks);
     let mut jitter = random::stream(setup.seed, Purpose::Jitter(Node::Replica(id).number()));
-    let member = member(setup, id, jitter.random());
-    let replica = Replica::new(clock.read(0), member, rules.clone(), W::service());
+    let first = EpochStart::first(Configuration::new(setup.replicas.into()).expect("a validated group size"));
+    let member = member(setup, id, first, jitter.random());
+    let replica = if first.members.contains(id) {
+        Replica::new(clock.read(0), member, rules.clone(), W::service())
+    } else {
+        Replica::standby(member, rules.clone(), W::service())
+    };
     assert_eq!(replica.id(), id, "the replica's own name");
     ReplicaSlot {
         replica: Some(replica),
@@ -336,11 +346,11 @@ fn draw_clock(setup: &Setup, random: &mut ChaCha8Rng) -> Clock {
     Clock::new(around_zero(clock.offset_max_us), around_zero(clock.drift_max_ppm.into()))
 }
 
-fn member(setup: &Setup, id: ReplicaId, entropy: u64) -> Member {
+fn member(setup: &Setup, id: ReplicaId, epoch: EpochStart, entropy: u64) -> Member {
     let protocol = &setup.protocol;
     Member {
         id,
-        group: Configuration::new(setup.replicas.into()).expect("a validated group size"),
+        epoch,
         options: Options {
             heartbeat_interval: Duration::from_micros(protocol.heartbeat_us),
             primary_timeout: Duration::from_micros(protocol.primary_timeout_us),

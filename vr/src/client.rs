@@ -226,6 +226,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
             }
             ReplyBody::Epoch { client, number, op_number, epoch } if self.is_answer(client, number) => {
+                self.learn_group_asked_for(epoch);
                 self.answered(view);
                 Some(ClientEvent::Epoch { number: self.number, op_number, epoch })
             }
@@ -248,6 +249,17 @@ impl<O: Clone, R: Rules> Client<O, R> {
             }
             // Nothing to act on: after TryLater, the retry comes at its time.
             _ => None,
+        }
+    }
+
+    /// Whoever has asked for a group knows it.
+    fn learn_group_asked_for(&mut self, epoch: Epoch) {
+        let asked = self.outstanding.as_ref().map(|request| &request.body);
+        if let Some(RequestBody::Reconfiguration(asked)) = asked
+            && epoch == asked.epoch.next()
+            && epoch > self.view.epoch()
+        {
+            (self.group, self.view) = (asked.members, View::of(epoch, 0));
         }
     }
 

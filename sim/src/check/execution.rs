@@ -71,10 +71,8 @@ pub(super) fn observe<W: Workload>(
         view,
         created: execution.entry.view,
         address: request.address,
-        request: match request.body {
-            RequestBody::Register => None,
-            RequestBody::Operation { client, number, .. } => Some((client, number)),
-        },
+        request: request.body.of_session(),
+        reconfigures: matches!(request.body, RequestBody::Reconfiguration(_)),
         executed: matches!(execution.outcome, Outcome::Executed(_)),
         outcome: outcome_digest(&execution.outcome),
         state: W::digest(execution.service),
@@ -96,6 +94,8 @@ fn outcome_digest<R: Hash>(outcome: &Outcome<'_, R>) -> u64 {
         }
         Outcome::Duplicate => digest::mix(3, 0),
         Outcome::Evicted => digest::mix(4, 0),
+        Outcome::Reconfigured(start) => digest::mix(5, digest::of(start)),
+        Outcome::EpochChecked(epoch) => digest::mix(6, epoch.0),
     }
 }
 
@@ -192,7 +192,8 @@ impl Execution {
 pub fn table_digest<R: Hash>(sessions: &[Session<R>]) -> u64 {
     sessions.iter().fold(0, |digest, session| {
         let numbers = digest::mix(digest::mix(digest, session.client.0), session.executed.0);
-        digest::mix(digest::mix(numbers, session.last_used.0), digest::of(&session.response))
+        let answer = digest::mix(digest::mix(numbers, session.last_used.0), digest::of(&session.response));
+        session.epoch.map_or(answer, |epoch| digest::mix(answer, epoch.0))
     })
 }
 

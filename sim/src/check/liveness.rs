@@ -1,4 +1,4 @@
-//! Progress after the faults have stopped: L1 to L6, and L9 where one of them has stayed.
+//! Progress after the faults have stopped: L1 to L7, and L9 where one of them has stayed.
 //!
 //! A core of replicas, large enough to make progress, is up and connected; the rest stays as it was. All
 //! that is claimed is claimed of the core: what is outside may stay behind for ever.
@@ -28,6 +28,25 @@ pub struct Seen {
     pub fetching: bool,
 }
 
+/// What remains to be done of a reconfiguration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Whether the administrator waits for an answer.
+    pub administrator: bool,
+    /// Members without the log up to the start of their epoch.
+    pub transitioning: Vec<u16>,
+    /// Replicas that are no members of the latest epoch and have not stopped.
+    pub replaced: Vec<u16>,
+}
+
+impl Unfinished {
+    /// Whether nothing remains.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        !self.administrator && self.transitioning.is_empty() && self.replaced.is_empty()
+    }
+}
+
 /// The time after the faults.
 #[derive(Clone, Debug)]
 pub struct Liveness {
@@ -51,14 +70,14 @@ impl Liveness {
     #[must_use]
     pub fn new(setup: &Setup, now: u64, views_before: usize, in_spite: bool) -> Self {
         let longest = longest_timeout(setup);
-        let bound = longest * (u64::from(setup.replicas) + 3) * 2;
+        let bound = longest * (u64::from(setup.nodes()) + 3) * 2;
         let interval = longest * 2;
         Self {
             deadline: now + bound,
             views_before,
             // Each replica may have to double its timeouts up to the limit before they suffice, every time at
             // the cost of a view; then it may be anybody's turn.
-            views_allowed: usize::from(setup.replicas) * (1 + setup.protocol.backoff_limit as usize) + 6,
+            views_allowed: usize::from(setup.nodes()) * (1 + setup.protocol.backoff_limit as usize) + 6,
             in_spite,
             interval,
             look_at: now + interval,
@@ -97,7 +116,15 @@ impl Liveness {
     }
 
     /// Looks at the core at `now`; `waiting` are the clients without an answer.
-    pub fn look(&mut self, now: u64, core: &[Seen], waiting: &[u16], views: usize, findings: &mut Findings) {
+    pub fn look(
+        &mut self,
+        now: u64,
+        core: &[Seen],
+        waiting: &[u16],
+        unfinished: &Unfinished,
+        views: usize,
+        findings: &mut Findings,
+    ) {
         let changes = views - self.views_before;
         if changes > self.views_allowed {
             let witness = format!("{changes} views have started since the faults stopped");
@@ -108,7 +135,26 @@ impl Liveness {
             self.standstill(core, waiting, findings);
         }
         if now >= self.deadline {
+            self.reconfigured(core, unfinished, findings);
             self.overdue(core, waiting, findings);
+        }
+    }
+
+    /// L7: every reconfiguration comes to its end.
+    fn reconfigured(&self, core: &[Seen], unfinished: &Unfinished, findings: &mut Findings) {
+        let Unfinished { administrator, transitioning, replaced } = unfinished;
+        let state = describe(core);
+        if !transitioning.is_empty() {
+            let witness = format!("{} is a member without the log of its epoch: {state}", names('r', transitioning));
+            findings.add(Property::L7, "new member without the state", witness);
+        }
+        if !replaced.is_empty() {
+            let witness = format!("{} is replaced, and has not stopped: {state}", names('r', replaced));
+            findings.add(Property::L7, "replaced member goes on", witness);
+        }
+        if *administrator {
+            let witness = format!("the administrator got no answer: {state}");
+            findings.add(Property::L7, "administrator without answer", witness);
         }
     }
 
@@ -163,7 +209,7 @@ impl Liveness {
 
 /// L5, while faults strike: each crash costs one view at most, and nothing else costs any.
 pub fn steady(replica: ReplicaId, view: View, crashes: u64, findings: &mut Findings) {
-    if view.0 > crashes {
+    if view.number() > crashes {
         let witness = format!("{replica} is in view {view}, after {crashes} crashes and nothing worse");
         findings.add(Property::L5, "more view changes than crashes", witness);
     }

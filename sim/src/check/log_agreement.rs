@@ -19,7 +19,7 @@ pub(super) fn appended<O: Hash>(
     entry: &Entry<O>,
     findings: &mut Findings,
 ) {
-    let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO });
+    let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO, reconfigures: false });
     if op_number.0 != member.log.len() as u64 + 1 {
         let end = member.log.len();
         let witness = format!("{replica} appended op {op_number} to a log that ends at {end}");
@@ -35,7 +35,11 @@ pub(super) fn appended<O: Hash>(
             .add(Property::S6, "view order", witness)
             .between([Fact::appended(replica, op_number.previous()), Fact::appended(replica, op_number)]);
     }
-    member.log.push(Link { chain: chained(last.chain, entry), view: entry.view });
+    member.log.push(Link {
+        chain: chained(last.chain, entry),
+        view: entry.view,
+        reconfigures: matches!(entry.request.body, RequestBody::Reconfiguration(_)),
+    });
     member.changed = true;
 }
 
@@ -47,6 +51,10 @@ pub(super) fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
         RequestBody::Operation { client, number, operation } => {
             let request = digest::mix(digest::mix(before, client.0), number.0);
             digest::mix(request, digest::of(operation))
+        }
+        RequestBody::Reconfiguration(asked) => digest::mix(before, digest::of(asked)),
+        RequestBody::CheckEpoch { client, number, epoch } => {
+            digest::mix(digest::mix(digest::mix(before, client.0), number.0), epoch.0)
         }
     }
 }
@@ -109,6 +117,11 @@ struct ViewLog {
 }
 
 impl ViewLogs {
+    /// An epoch begins with the log up to `after`, whose digest is `chain`: so does its first view.
+    pub(super) fn begin(&mut self, view: View, after: OpNumber, chain: u64) {
+        self.logs.entry(view).or_insert_with(|| ViewLog { base: after.0 as usize, chains: vec![chain] });
+    }
+
     /// S9: the log of a normal replica is a part of the log that the view's primary built.
     #[inline]
     pub(super) fn part_of_primary(

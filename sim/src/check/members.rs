@@ -2,7 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use vr::{Incarnation, OpNumber, ReplicaId, Role, View};
+use vr::{Configuration, Epoch, EpochStart, Incarnation, OpNumber, ReplicaId, Role, View};
 
 /// One entry of a log, as far as checks care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Link {
     pub chain: u64,
     /// The view in which the entry was created.
     pub view: View,
+    /// Whether it is a Reconfiguration.
+    pub reconfigures: bool,
 }
 
 /// What a replica held when it lost its memory.
@@ -33,6 +35,8 @@ pub struct Member {
     pub view: View,
     /// The latest view that it was normal in, in this incarnation.
     pub normal_view: View,
+    /// The latest epoch that it was ever normal in: it had the log up to that epoch's start.
+    pub reached: Option<Epoch>,
     /// Its log.
     pub log: Vec<Link>,
     /// Whether the log has changed since it was last looked at.
@@ -93,10 +97,15 @@ impl Member {
     /// Takes note of the replica's role; true if a recovery has just come to its end.
     pub(super) fn takes_role(&mut self, role: Role, view: View) -> bool {
         let recovered = self.lost.is_some() && matches!(role, Role::Primary | Role::Backup);
+        if role == Role::Standby {
+            // Nobody counts on a node that is no member.
+            self.lost = None;
+        }
         self.role = Some(role);
         self.view = view;
         if self.is_normal() {
             self.normal_view = view;
+            self.reached = self.reached.max(Some(view.epoch()));
         }
         recovered
     }
@@ -114,39 +123,114 @@ pub fn chain_at(log: &[Link], op_number: OpNumber) -> Option<u64> {
 
 /// All replicas.
 #[derive(Clone, Debug)]
-pub struct Members(Vec<Member>);
+pub struct Members {
+    replicas: Vec<Member>,
+    /// How each epoch started.
+    epochs: Vec<EpochStart>,
+}
 
 impl Members {
-    pub(super) fn new(replicas: usize) -> Self {
+    /// `replicas` nodes, of which the first ones are the first group.
+    pub(super) fn new(replicas: usize, first: Configuration) -> Self {
         let mut members = vec![Member::default(); replicas];
         for (index, member) in members.iter_mut().enumerate() {
-            member.role = Some(if index == 0 { Role::Primary } else { Role::Backup });
+            let role = if index == 0 { Role::Primary } else { Role::Backup };
+            let is_member = index < first.size();
+            member.role = Some(if is_member { role } else { Role::Standby });
+            member.reached = is_member.then_some(Epoch::ZERO);
             member.changed = true;
         }
-        Self(members)
+        Self { replicas: members, epochs: vec![EpochStart::first(first)] }
     }
+
+    // ---- Epochs ----------------------------------------------------------------------------------
+
+    /// How the epoch started, if anybody has come to it.
+    #[must_use]
+    pub fn epoch(&self, epoch: Epoch) -> Option<EpochStart> {
+        self.epochs.get(epoch.0 as usize).copied()
+    }
+
+    /// The latest epoch that anybody has come to.
+    #[must_use]
+    pub fn latest_epoch(&self) -> Epoch {
+        self.latest().epoch
+    }
+
+    fn latest(&self) -> &EpochStart {
+        self.epochs.last().expect("there is always the first")
+    }
+
+    /// The members of the latest epoch.
+    #[must_use]
+    pub fn group(&self) -> Configuration {
+        self.latest().members
+    }
+
+    /// The members of an epoch; those of the latest one if nobody has come to it.
+    #[inline]
+    #[must_use]
+    pub fn group_of(&self, epoch: Epoch) -> Configuration {
+        self.epochs.get(epoch.0 as usize).unwrap_or_else(|| self.latest()).members
+    }
+
+    pub(super) fn begin(&mut self, start: EpochStart) {
+        self.epochs.push(start);
+    }
+
+    /// The members of an epoch.
+    pub fn in_group(&self, group: Configuration) -> impl Iterator<Item = &Member> {
+        group.members().filter_map(|id| self.replicas.get(id.index()))
+    }
+
+    /// The groups on whose state others rest: that of the latest epoch, and those from the last one on of which a
+    /// quorum has come to have it.
+    pub fn living_groups(&self) -> impl Iterator<Item = Configuration> {
+        let last = self.epochs.iter().rev().find(|start| self.has_state(start)).map_or(0, |start| start.epoch.0 as usize);
+        self.epochs[last..].iter().map(|start| start.members)
+    }
+
+    /// Whether a quorum of a later epoch's members has come to have its state.
+    #[must_use]
+    pub(super) fn has_state_later(&self, epoch: Epoch) -> bool {
+        self.epochs.iter().filter(|start| start.epoch > epoch).any(|start| self.has_state(start))
+    }
+
+    fn has_state(&self, start: &EpochStart) -> bool {
+        let reached = |member: &&Member| member.reached.is_some_and(|reached| reached >= start.epoch);
+        self.in_group(start.members).filter(reached).count() >= start.members.quorum()
+    }
+
+    /// How many of these are without their memory.
+    #[must_use]
+    pub fn amnesiacs_in(&self, group: Configuration) -> usize {
+        self.in_group(group).filter(|member| member.is_amnesiac()).count()
+    }
+
+    /// Whether the group can stand that this replica loses its memory.
+    #[must_use]
+    pub fn can_spare(&self, group: Configuration, replica: ReplicaId) -> bool {
+        let one_more = group.contains(replica) && !self[replica].is_amnesiac();
+        self.amnesiacs_in(group) + usize::from(one_more) <= group.failures_tolerated()
+    }
+
+    // ---- Replicas --------------------------------------------------------------------------------
 
     /// All replicas, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.0.iter()
+        self.replicas.iter()
     }
 
-    /// How many are without their memory.
-    #[must_use]
-    pub fn amnesiacs(&self) -> usize {
-        self.iter().filter(|member| member.is_amnesiac()).count()
-    }
-
-    /// How many a group of this size needs to agree.
+    /// How many the present group needs to agree.
     #[must_use]
     pub fn quorum(&self) -> usize {
-        self.0.len() - self.failures_tolerated()
+        self.group().quorum()
     }
 
-    /// How many may be without their memory at a time.
+    /// How many of the present group may be without their memory at a time.
     #[must_use]
     pub fn failures_tolerated(&self) -> usize {
-        (self.0.len() - 1) / 2
+        self.group().failures_tolerated()
     }
 }
 
@@ -155,13 +239,13 @@ impl Index<ReplicaId> for Members {
 
     #[inline]
     fn index(&self, replica: ReplicaId) -> &Member {
-        &self.0[replica.index()]
+        &self.replicas[replica.index()]
     }
 }
 
 impl IndexMut<ReplicaId> for Members {
     #[inline]
     fn index_mut(&mut self, replica: ReplicaId) -> &mut Member {
-        &mut self.0[replica.index()]
+        &mut self.replicas[replica.index()]
     }
 }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use vr::{ClientAddress, ClientId, OpNumber, ReplicaId, Reply, ReplyBody};
 
 use super::execution::response_digest;
-use super::ghost::Ghost;
+use super::ghost::{Committed, Ghost};
 use super::{Fact, Findings, Property};
 
 /// S12, at the sender: the reply tells of a committed execution, and what it answered.
@@ -41,7 +41,18 @@ pub(super) fn sent<R: Hash>(
                 findings.add(Property::S12, "not evicted", witness);
             }
         }
-        ReplyBody::NotPrimary | ReplyBody::TryLater => {}
+        ReplyBody::Epoch { client, number, op_number, .. } => {
+            let is_so = |operation: &Committed| {
+                operation.request == Some((*client, *number)) && operation.address == to
+            };
+            if !ghost.get(*op_number).is_some_and(is_so) {
+                let witness = format!(
+                    "{replica} answered request {number} of an administrator from op {op_number}, where it is not committed"
+                );
+                findings.add(Property::S12, "answered before it is committed", witness);
+            }
+        }
+        ReplyBody::NotPrimary | ReplyBody::TryLater | ReplyBody::Refused { .. } | ReplyBody::NewEpoch(_) => {}
     }
 }
 

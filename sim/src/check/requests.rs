@@ -70,7 +70,11 @@ impl Requests {
         seen: &Committed,
         findings: &mut Findings,
     ) {
-        let RequestBody::Operation { client, number, operation } = &execution.entry.request.body else {
+        let body = &execution.entry.request.body;
+        if let RequestBody::Reconfiguration(_) | RequestBody::CheckEpoch { .. } = body {
+            return self.committed_for_administrator(execution, seen, findings);
+        }
+        let RequestBody::Operation { client, number, operation } = body else {
             if !self.made.contains_key(&seen.address) {
                 let witness = format!("op {} registers a client that there is not", seen.op_number);
                 findings.add(Property::S28, "registration never asked for", witness);
@@ -91,7 +95,34 @@ impl Requests {
                     .add(Property::S11, "twice in the log", witness)
                     .between([Fact::committed(first), Fact::committed(op_number)]);
             }
-            Outcome::Evicted | Outcome::Registered(_) => {}
+            Outcome::Evicted
+            | Outcome::Registered(_)
+            | Outcome::Reconfigured(_)
+            | Outcome::EpochChecked(_) => {}
+        }
+    }
+
+    /// S28 and S11, of what an administrator asks for. (Not S13: what was refused is skipped.)
+    fn committed_for_administrator<S: Service>(
+        &mut self,
+        execution: &Execution<'_, S>,
+        seen: &Committed,
+        findings: &mut Findings,
+    ) {
+        let (op_number, Some((client, number))) = (seen.op_number, seen.request) else { return };
+        if self.made.get(&seen.address).is_none_or(|&(last, _)| number.0 > last) {
+            let witness = format!("op {op_number} is request {number} of an administrator that has not made it");
+            findings.add(Property::S28, "request never made", witness);
+        }
+        let (last, at) = self.executed.get(&client).copied().unwrap_or_default();
+        if matches!(execution.outcome, Outcome::Duplicate) || number <= last {
+            let witness = format!("op {op_number} is request {number} of session {client}, as was op {at}");
+            findings
+                .add(Property::S11, "executed twice", witness)
+                .between([Fact::committed(at), Fact::committed(op_number)]);
+        }
+        if !matches!(execution.outcome, Outcome::Evicted) {
+            self.executed.insert(client, (number, op_number));
         }
     }
 

@@ -34,16 +34,21 @@ impl Step {
 fn struck(effect: &Effect) -> Option<Node> {
     let Effect::Fault(action) = effect else { return None };
     match action {
-        Action::Crash { replica, .. } | Action::Kill { replica } | Action::Restart { replica } => {
-            Some(Node::Replica(vr::ReplicaId(*replica)))
-        }
+        Action::Crash { replica, .. }
+        | Action::Kill { replica }
+        | Action::Restart { replica }
+        | Action::WarmUp { replica } => Some(Node::Replica(vr::ReplicaId(*replica))),
         Action::Pause { node, .. }
         | Action::FireEarly { node }
         | Action::FireLate { node, .. }
         | Action::Halt { node }
         | Action::Resume { node } => Some(*node),
         Action::CrashClient { slot } => Some(Node::Client(*slot)),
-        Action::Cut { .. } | Action::Clog { .. } | Action::Sever { .. } | Action::Mend { .. } => None,
+        Action::Cut { .. }
+        | Action::Clog { .. }
+        | Action::Sever { .. }
+        | Action::Mend { .. }
+        | Action::Reconfigure { .. } => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use vr::{Incarnation, Log, Nonce, Outcome, Payload, Replica, ReplyBody, RequestBody, Rules, Service};
+use vr::{EpochStart, Incarnation, Log, Nonce, Outcome, Payload, Reconfiguration, Replica, ReplyBody, RequestBody, Rules, Service};
 
 use crate::chronicle::ReplicaState;
 use crate::packet::Packet;
@@ -71,7 +71,16 @@ fn payload<S: Service>(payload: &Payload<S>, fields: &mut Fields) {
             fields.push(("piece", format!("{} of {}", part.part + 1, part.parts)));
         }
         Payload::Request(request) => fields.push(("request", body(&request.body))),
+        Payload::StartEpoch(start) | Payload::NewEpoch(start) => epoch(start, fields),
+        Payload::EpochStarted(started) => fields.push(("epoch", started.epoch.to_string())),
+        Payload::GetEpoch => {}
     }
+}
+
+fn epoch(start: &EpochStart, fields: &mut Fields) {
+    fields.push(("epoch", start.epoch.to_string()));
+    fields.push(("members", start.members.to_string()));
+    fields.push(("after op", start.after.to_string()));
 }
 
 fn nonce(nonce: Nonce, fields: &mut Fields) {
@@ -97,6 +106,12 @@ pub(crate) fn body<O: Debug>(body: &RequestBody<O>) -> String {
         RequestBody::Operation { client, number, operation } => {
             format!("{operation:?} (session {client}, request {number})")
         }
+        RequestBody::Reconfiguration(Reconfiguration { client, number, epoch, previous, members }) => {
+            format!("end epoch {epoch}: {previous} becomes {members} (session {client}, request {number})")
+        }
+        RequestBody::CheckEpoch { client, number, epoch } => {
+            format!("check epoch {epoch} (session {client}, request {number})")
+        }
     }
 }
 
@@ -106,6 +121,11 @@ fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
         ReplyBody::Executed { number, op_number, response, .. } => {
             format!("request {number} was op {op_number}: {response:?}")
         }
+        ReplyBody::Epoch { number, op_number, epoch, .. } => {
+            format!("request {number} was op {op_number}: epoch {epoch}")
+        }
+        ReplyBody::Refused { number, reason, .. } => format!("request {number} is refused: {reason}"),
+        ReplyBody::NewEpoch(start) => format!("the group of epoch {} is {}", start.epoch, start.members),
         ReplyBody::NotPrimary => "not the primary".to_owned(),
         ReplyBody::TryLater => "try later".to_owned(),
         ReplyBody::Evicted { client } => format!("session {client} is gone"),
@@ -115,8 +135,9 @@ fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
 /// The number of a client's request; none for a registration.
 pub(crate) const fn number<O>(body: &RequestBody<O>) -> Option<u64> {
     match body {
-        RequestBody::Register => None,
         RequestBody::Operation { number, .. } => Some(number.0),
+        // What administrators ask for is no call of the clients' history.
+        _ => None,
     }
 }
 
@@ -126,6 +147,8 @@ pub(crate) fn outcome<R: Debug>(outcome: &Outcome<'_, R>) -> String {
         Outcome::Registered(registration) => format!("session {}", registration.client),
         Outcome::Executed(response) => format!("{response:?}"),
         Outcome::Duplicate => "executed before".to_owned(),
+        Outcome::Reconfigured(start) => format!("epoch {} begins: {}", start.epoch, start.members),
+        Outcome::EpochChecked(epoch) => format!("in epoch {epoch}"),
         Outcome::Evicted => "its session is gone".to_owned(),
     }
 }

@@ -77,6 +77,9 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         Effect::Mended(links) => (None, format!("mended: {} links", links.len())),
         Effect::Healed(core) => (None, format!("the faults stop; the core is {core:?}")),
         Effect::StaysCut(links) => (None, format!("but {} links stay cut", links.len())),
+        Effect::EpochBegins { replica, epoch, members } => {
+            (Some(Node::Replica(*replica)), format!("  comes to epoch {epoch} with the members {members}"))
+        }
         Effect::RoleChanged { replica, role, view } => {
             (Some(Node::Replica(*replica)), format!("  is now {role:?} of view {view}"))
         }
@@ -119,6 +122,11 @@ pub fn action_in_words(action: &Action) -> String {
         Action::Restart { replica } => format!("r{replica} starts again"),
         Action::Halt { node } => format!("{node} stands still"),
         Action::Resume { node } => format!("{node} goes on"),
+        Action::Reconfigure { members } => {
+            let names: Vec<_> = members.iter().map(|id| format!("r{id}")).collect();
+            format!("the administrator asks for the group {}", names.join(", "))
+        }
+        Action::WarmUp { replica } => format!("r{replica} is told to fetch the state"),
     }
 }
 

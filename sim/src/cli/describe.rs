@@ -91,8 +91,8 @@ fn delay(network: &Network) -> String {
 
 /// The families that are on, each with how it strikes, then those that are off.
 fn faults(faults: &Faults) -> Vec<Vec<String>> {
-    let Faults { partition, clog, crash, pause, clock, client, lingering } = faults;
-    let families = [
+    let Faults { partition, clog, crash, pause, clock, client, lingering, reconfiguration } = faults;
+    let mut families = vec![
         ("partition", partition.as_ref().map(partitions)),
         ("clog", clog.as_ref().map(clogs)),
         ("crash", crash.as_ref().map(crashes)),
@@ -101,6 +101,10 @@ fn faults(faults: &Faults) -> Vec<Vec<String>> {
         ("client", client.as_ref().map(clients)),
         ("lingering", lingering.as_ref().map(stays)),
     ];
+    if let Some(faults) = reconfiguration {
+        let every = format!("every {}", micros(faults.interval_mean_us));
+        families.push(("reconfiguration", Some(vec![every])));
+    }
     let off: Vec<&str> = families.iter().filter(|(_, how)| how.is_none()).map(|&(name, _)| name).collect();
     let on = families.iter().filter_map(|(name, how)| {
         let (first, rest) = how.as_deref()?.split_first()?;

@@ -44,6 +44,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "four-replicas"
     "seven-replicas"
     "beyond-the-budget"
+    "reconfigurations"
 };
 
 /// The same of every story.

@@ -37,6 +37,8 @@ pub struct Schema {
     pub workload: Option<Name>,
     /// Replicas in the group: 1 to 9.
     pub replicas: Option<Number>,
+    /// Nodes that are no members at first, and may become some: 0 to 9.
+    pub spares: Option<Number>,
     /// Clients at work at a time: 1 to 64.
     pub clients: Option<Number>,
     /// Delays and what befalls single messages.
@@ -159,6 +161,19 @@ pub struct Faults {
     /// A cut that stays when everything else stops, and in spite of which there must be progress. It is off,
     /// too, where no replica can be spared when the faults stop.
     pub lingering: Option<LingeringFaults>,
+    /// An administrator who asks for other groups. It is off, too, where there are no spares.
+    pub reconfiguration: Option<ReconfigurationFaults>,
+}
+
+/// How the administrator works.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconfigurationFaults {
+    /// In how many seeds the family is on: 0 to 100, 100 by default.
+    #[serde(default = "always")]
+    pub on_percent: u64,
+    /// The mean time between two deeds of the administrator, in microseconds: at least 1.
+    pub interval_mean_us: Option<Number>,
 }
 
 /// A fault family that strikes now and then and lasts a while: clogs and pauses.
@@ -259,8 +274,9 @@ impl Schema {
     pub(super) fn draw(&self, scenario: &str, seed: u64) -> Result<setup::Setup, Refusal> {
         let draws = &Draws::new(seed);
         let replicas = draws.number("replicas", &self.replicas, 1..=9)?;
+        let spares: u8 = draws.number("spares", &self.spares, 0..=9)?;
         let clients = draws.number("clients", &self.clients, 1..=64)?;
-        self.told_of(Cast { replicas, clients })
+        self.told_of(Cast { replicas: replicas + spares, clients })
             .map_err(|misspoken| Refusal::new("story", misspoken.to_string()))?;
         Ok(setup::Setup {
             scenario: scenario.to_owned(),
@@ -268,6 +284,7 @@ impl Schema {
             steps: draws.number("steps", &self.steps, 1..=1_000_000_000)?,
             workload: draws.name("workload", &self.workload)?,
             replicas,
+            spares,
             clients,
             network: self.network.draw(draws)?,
             traffic: self.traffic.draw(draws)?,
@@ -284,7 +301,8 @@ impl Schema {
         let (replicas, clients) = (least(&self.replicas), least(&self.clients));
         // What is out of range is refused by its name, later.
         let (replicas, clients) = (replicas.min(u8::MAX.into()) as u8, clients.min(u16::MAX.into()) as u16);
-        self.told_of(Cast { replicas, clients })
+        let spares = least(&self.spares).min(9) as u8;
+        self.told_of(Cast { replicas: replicas.saturating_add(spares), clients })
     }
 
     fn told_of(&self, cast: Cast) -> Result<(), Misspoken> {
@@ -497,7 +515,7 @@ impl Protocol {
 impl Faults {
     /// Whether any family is named.
     const fn strike(&self) -> bool {
-        let Self { partition, clog, crash, pause, clock, client, lingering } = self;
+        let Self { partition, clog, crash, pause, clock, client, lingering, reconfiguration } = self;
         partition.is_some()
             || clog.is_some()
             || crash.is_some()
@@ -505,6 +523,7 @@ impl Faults {
             || clock.is_some()
             || client.is_some()
             || lingering.is_some()
+            || reconfiguration.is_some()
     }
 
     fn draw(&self, draws: &Draws) -> Result<setup::Faults, Refusal> {
@@ -516,6 +535,7 @@ impl Faults {
             clock: family(&self.clock, draws, ClockFaults::draw)?,
             client: family(&self.client, draws, ClientFaults::draw)?,
             lingering: family(&self.lingering, draws, LingeringFaults::draw)?,
+            reconfiguration: family(&self.reconfiguration, draws, ReconfigurationFaults::draw)?,
         })
     }
 }
@@ -605,6 +625,15 @@ impl LingeringFaults {
         let shapes = draws.selection("faults.lingering.shapes", &self.shapes)?;
         let is_on = draws.is_on("faults.lingering.on_percent", self.on_percent)?;
         Ok((is_on, setup::LingeringFaults { shapes }))
+    }
+}
+
+impl ReconfigurationFaults {
+    fn draw(&self, draws: &Draws) -> Result<(bool, setup::ReconfigurationFaults), Refusal> {
+        let field = "faults.reconfiguration.interval_mean_us";
+        let interval_mean_us = draws.number(field, &self.interval_mean_us, 1..=LONGEST)?;
+        let is_on = draws.is_on("faults.reconfiguration.on_percent", self.on_percent)?;
+        Ok((is_on, setup::ReconfigurationFaults { interval_mean_us }))
     }
 }
 

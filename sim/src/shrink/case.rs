@@ -105,10 +105,18 @@ impl Case {
     /// first.
     pub(super) fn rotated(&self, by: u8) -> Self {
         let size = self.setup.replicas;
+        if by == 0 {
+            return self.clone();
+        }
         self.renamed(|node| match node {
             Node::Replica(ReplicaId(id)) => Some(Node::Replica(ReplicaId((id + size - by) % size))),
             Node::Client(_) => Some(node),
         })
+    }
+
+    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins.
+    pub(super) fn rotations(&self) -> std::ops::Range<u8> {
+        0..if self.setup.spares > 0 { 1 } else { self.setup.replicas }
     }
 
     /// The same without a client: the others move up.
@@ -145,7 +153,11 @@ impl Case {
                 | Action::Mend { links: cut } => *cut = links(cut)?,
                 Action::Crash { replica: id, .. }
                 | Action::Kill { replica: id }
-                | Action::Restart { replica: id } => *id = replica(*id)?,
+                | Action::Restart { replica: id }
+                | Action::WarmUp { replica: id } => *id = replica(*id)?,
+                Action::Reconfigure { members } => {
+                    *members = members.iter().filter_map(|&id| replica(id)).collect();
+                }
                 Action::Pause { node, .. }
                 | Action::FireEarly { node }
                 | Action::FireLate { node, .. }
@@ -285,7 +297,9 @@ pub(super) fn lasts_mut(action: &mut Action) -> Option<&mut u64> {
         | Action::Kill { .. }
         | Action::Restart { .. }
         | Action::Halt { .. }
-        | Action::Resume { .. } => None,
+        | Action::Resume { .. }
+        | Action::Reconfigure { .. }
+        | Action::WarmUp { .. } => None,
     }
 }
 

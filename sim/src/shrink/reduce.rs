@@ -204,7 +204,7 @@ impl Shrinker<'_, '_> {
                 return;
             }
             let late = best.since(from, lead);
-            let rotations = (0..best.setup.replicas).map(|by| late.rotated(by));
+            let rotations = best.rotations().map(|by| late.rotated(by));
             if self.attempt_any(rotations.flat_map(|late| [late.with_steady_delays(), late])) {
                 return;
             }
@@ -221,7 +221,8 @@ impl Shrinker<'_, '_> {
 
     /// Two less, or one less, until no more can be spared.
     fn fewer_replicas(&mut self) {
-        loop {
+        // Reconfigurations name them.
+        while self.best.setup.spares == 0 {
             let size = self.best.setup.replicas;
             let two = (0..size).flat_map(|one| (0..one).map(move |other| vec![other, one]));
             let two = two.filter(|_| size > 2);

@@ -1,6 +1,6 @@
 //! The phrases that stories are made of.
 
-use vr::Role;
+use vr::{Role, View};
 
 use crate::chronicle::listing::{action_in_words, nothing_gets};
 use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step};
@@ -97,6 +97,9 @@ fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
         Role::Backup => format!("{node} times out in view {view}"),
         Role::ViewChange => format!("{node} still waits for view {view} to start"),
         Role::Recovering => format!("{node} still waits for answers to its recovery"),
+        Role::Transitioning => format!("{node} still waits for the log up to the start of its epoch"),
+        Role::Leaving => format!("{node} still waits for the new group to have the state"),
+        Role::Stopped | Role::Standby => format!("{node} is at its timer"),
     }
 }
 
@@ -180,6 +183,7 @@ fn followed(effect: &Effect) -> Option<String> {
                 and(&votes)
             )
         }
+        Effect::EpochBegins { epoch, members, .. } => format!("comes to epoch {epoch}, with {members}"),
         Effect::RoleChanged { role, view, .. } => becomes(*role, *view),
         Effect::Ignored { reason, .. } => format!("ignores it: {}", in_words(reason)),
         Effect::Registers { client } => format!("{client} asks for a session"),
@@ -198,6 +202,10 @@ fn becomes(role: Role, view: u64) -> String {
         Role::Backup => format!("is backup in view {view}"),
         Role::ViewChange => format!("changes to view {view}"),
         Role::Recovering => "is recovering".to_owned(),
+        Role::Transitioning => format!("is a member of epoch {}, without its log", View(view).epoch()),
+        Role::Leaving => format!("is replaced in epoch {}, and keeps the state", View(view).epoch()),
+        Role::Stopped => "has stopped".to_owned(),
+        Role::Standby => "stands by".to_owned(),
     }
 }
 
@@ -320,6 +328,10 @@ fn struck(chronicle: &Chronicle, step: &Step) -> String {
             Role::Backup => format!("{node} was backup in view {view}"),
             Role::ViewChange => format!("{node} was changing to view {view}"),
             Role::Recovering => format!("{node} was recovering"),
+            Role::Transitioning => format!("{node} was waiting for the log of epoch {}", View(view).epoch()),
+            Role::Leaving => format!("{node} was replaced"),
+            Role::Stopped => format!("{node} had stopped"),
+            Role::Standby => format!("{node} was no member"),
         })
     };
     let states: Vec<String> = step.touches(chronicle).into_iter().filter_map(state).collect();
@@ -356,6 +368,9 @@ fn name(message: &Sent) -> String {
             format!("GetCheckpoint({}, from piece {})", field("checkpoint"), field("from piece"))
         }
         Kind::CheckpointPart => format!("CheckpointPart({}, {})", field("checkpoint"), field("piece")),
+        Kind::StartEpoch | Kind::NewEpoch => format!("{kind:?}({}, {})", field("epoch"), field("members")),
+        Kind::EpochStarted => format!("EpochStarted({})", field("epoch")),
+        Kind::GetEpoch => "GetEpoch".to_owned(),
         Kind::Request => format!("Request({})", field("request")),
         Kind::Reply => format!("Reply({})", field("reply")),
     }

@@ -260,7 +260,7 @@ impl<'a> Source<'a> {
     /// What a run has for a page.
     #[must_use]
     pub fn new(head: &Head, report: &'a Report, chronicle: &'a Chronicle) -> Self {
-        let replicas = usize::from(head.setup.replicas);
+        let replicas = usize::from(head.setup.nodes());
         let facts = report.violation().map(|violation| facts::of(chronicle, violation)).unwrap_or_default();
         let mut targets: Vec<usize> = facts.iter().map(|found| found.index).collect();
         if report.violation().is_some_and(|violation| is_about_everybody(violation.property)) {
@@ -323,7 +323,7 @@ impl Builder<'_> {
     fn model(mut self, is_whole: bool) -> Model {
         let source = self.source;
         let chronicle = source.chronicle;
-        let clients = usize::from(source.report.setup.clients);
+        let clients = usize::from(source.report.setup.client_slots());
         let replica = |index| Node::Replica(ReplicaId(index as u8)).to_string();
         let nodes = (0..source.replicas).map(replica).chain((0..clients).map(|slot| format!("c{slot}")));
         let (numbers, messages) = self.messages();
@@ -677,6 +677,10 @@ fn state(state: &ReplicaState) -> State {
         Role::Backup => 1,
         Role::ViewChange => 2,
         Role::Recovering => 3,
+        Role::Transitioning => 4,
+        Role::Leaving => 5,
+        Role::Stopped => 6,
+        Role::Standby => 7,
     };
     let fetching = u8::from(state.is_fetching);
     let ReplicaState { view, last_normal_view, op_number, commit_number, incarnation, .. } = *state;

@@ -94,6 +94,21 @@ struct Drawing<'a> {
     svg: String,
 }
 
+/// How roles look, by their numbers: primary, backup, view change, recovering, then those of who is about to be a
+/// member, or is none any more, or not yet.
+const ROLE_STYLES: [&str; 8] =
+    ["primary", "backup", "change", "recovering", "recovering", "change", "recovering", "recovering"];
+const ROLE_PATTERNS: [Option<&str>; 8] = [
+    None,
+    None,
+    Some("hatch"),
+    Some("dots"),
+    Some("dots"),
+    Some("hatch"),
+    Some("dots"),
+    Some("dots"),
+];
+
 /// A stretch in which a replica's role and view stay the same; no role where it is down.
 struct Stretch {
     from: Option<usize>,
@@ -296,9 +311,9 @@ impl<'a> Drawing<'a> {
                 continue;
             };
             let place = format!("x=\"{left:.1}\" y=\"{from}\" width=\"{STRIP}\" height=\"{height}\"");
-            let role_style = ["primary", "backup", "change", "recovering"][usize::from(role)];
+            let role_style = ROLE_STYLES[usize::from(role)];
             self.put(format!("<rect class=\"state {role_style} {}\" {place}/>", stretch.colour()));
-            if let Some(pattern) = [None, None, Some("hatch"), Some("dots")][usize::from(role)] {
+            if let Some(pattern) = ROLE_PATTERNS[usize::from(role)] {
                 self.put(format!("<rect fill=\"url(#{pattern})\" {place}/>"));
             }
         }
@@ -607,6 +622,10 @@ impl Stretch {
             Some(0) => format!("★ view {view}"),
             Some(1) => format!("view {view}"),
             Some(2) => format!("→ view {view}"),
+            Some(4) => "without the log".to_owned(),
+            Some(5) => "replaced".to_owned(),
+            Some(6) => "stopped".to_owned(),
+            Some(7) => "no member".to_owned(),
             Some(_) => "recovering".to_owned(),
             None => "✕ down".to_owned(),
         }
@@ -620,6 +639,7 @@ const fn group(kind: Kind) -> &'static str {
         Kind::StartViewChange | Kind::DoViewChange | Kind::StartView => "change",
         Kind::Recovery | Kind::RecoveryResponse => "recovery",
         Kind::GetState | Kind::NewState | Kind::GetCheckpoint | Kind::CheckpointPart => "transfer",
+        Kind::StartEpoch | Kind::EpochStarted | Kind::NewEpoch | Kind::GetEpoch => "change",
         Kind::Request | Kind::Reply => "client",
     }
 }

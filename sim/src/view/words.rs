@@ -62,6 +62,11 @@ pub fn arrival(message: &Sent) -> String {
         Kind::RecoveryResponse => {
             format!("{to} hears that {from} is in view {view}, and gets its log to op {}", field("log to op"))
         }
+        Kind::StartEpoch | Kind::NewEpoch => {
+            format!("{to} hears from {from} that epoch {number} has begun, with {}", field("members"))
+        }
+        Kind::EpochStarted => format!("{to} hears that {from} has the state of epoch {number}"),
+        Kind::GetEpoch => format!("{to} is asked by {from} which epoch it is"),
         Kind::GetState => format!("{to} is asked by {from} for what comes after op {number}"),
         Kind::GetCheckpoint => format!("{to} is asked by {from} for checkpoint {}", field("checkpoint")),
         Kind::CheckpointPart => {
@@ -104,6 +109,9 @@ fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
 #[must_use]
 pub fn turns(step: &Step) -> Vec<String> {
     let turn = |effect: &Effect| match effect {
+        Effect::EpochBegins { replica, epoch, members } => {
+            Some(format!("{replica} comes to epoch {epoch} with the members {members}"))
+        }
         Effect::RoleChanged { replica, role, view } => Some(role_changed(*replica, *role, *view)),
         _ => None,
     };
@@ -210,6 +218,12 @@ fn role_changed(replica: ReplicaId, role: Role, view: u64) -> String {
         Role::Backup => format!("{replica} is now a backup in view {view}"),
         Role::ViewChange => format!("{replica} leaves its view and waits for view {view}"),
         Role::Recovering => format!("{replica} is now recovering"),
+        Role::Transitioning => {
+            format!("{replica} is now a member of epoch {}, without its log", vr::View(view).epoch())
+        }
+        Role::Leaving => format!("{replica} is replaced, and keeps the state for the new group"),
+        Role::Stopped => format!("{replica} has stopped"),
+        Role::Standby => format!("{replica} stands by"),
     }
 }
 
@@ -243,6 +257,11 @@ pub fn fault(action: &Action) -> String {
         Action::Restart { replica } => format!("r{replica} starts again"),
         Action::Halt { node } => format!("{node} stands still"),
         Action::Resume { node } => format!("{node} goes on"),
+        Action::Reconfigure { members } => {
+            let names: Vec<_> = members.iter().map(|id| format!("r{id}")).collect();
+            format!("the administrator asks for the group {}", names.join(", "))
+        }
+        Action::WarmUp { replica } => format!("r{replica} is told to fetch the state"),
     }
 }
 
@@ -307,6 +326,9 @@ fn saying(message: &Sent) -> String {
         Kind::StartView => format!("announces view {view} and its log"),
         Kind::Recovery => "asks for the state".to_owned(),
         Kind::RecoveryResponse => format!("answers that it is in view {view}"),
+        Kind::StartEpoch | Kind::NewEpoch => format!("says that epoch {number} has begun"),
+        Kind::EpochStarted => format!("says that it has the state of epoch {number}"),
+        Kind::GetEpoch => "asks which epoch it is".to_owned(),
         Kind::GetState => format!("asks for what comes after op {number}"),
         Kind::NewState => format!("sends what comes after op {number}"),
         Kind::GetCheckpoint => format!("asks for checkpoint {}", number >> 16),

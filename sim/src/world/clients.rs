@@ -32,6 +32,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// The client registers, or makes the request that it has decided on.
     pub(super) fn client_goes_on(&mut self, slot: u16) {
+        if self.setup.administrator() == Some(slot) {
+            return self.administrator_goes_on(slot);
+        }
         let client = &mut self.clients[slot as usize];
         let now = client.clock.read(self.environment.now);
         if client.client.id().is_none() {
@@ -109,6 +112,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 }
                 self.client_decides(slot);
             }
+            Some(ClientEvent::Epoch { number, op_number, epoch }) => {
+                self.environment.checks.answered_administrator(slot, number, op_number, epoch);
+                self.epoch_is_known(slot, epoch);
+            }
+            Some(ClientEvent::Refused { .. }) => self.errand_is_over(slot),
             Some(ClientEvent::Evicted) => {
                 self.environment.marks.moment(Moment::ClientEvicted);
                 self.start_client_over(slot);
@@ -118,6 +126,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// The client decides what to ask for next, and asks at once or later.
     pub(super) fn client_decides(&mut self, slot: u16) {
+        if self.setup.administrator() == Some(slot) {
+            return self.administrator_goes_on(slot);
+        }
         let client = &mut self.clients[slot as usize];
         if client.is_done() {
             return;

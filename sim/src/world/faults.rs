@@ -17,9 +17,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn scene(&self) -> Scene {
         let role = |slot: &ReplicaSlot<W, R>| slot.replica.as_ref().map(Replica::role);
         let views = self.replicas.iter().filter_map(|slot| Some(slot.replica.as_ref()?.view()));
+        let view = views.max().unwrap_or(View::ZERO);
         Scene {
             roles: self.replicas.iter().map(role).collect(),
-            view: views.max().unwrap_or(View::ZERO),
+            view,
+            group: self.environment.checks.members.group_of(view.epoch()),
+            administrator_waits: self.administrator_waits(),
             clients: self.setup.clients,
         }
     }
@@ -122,6 +125,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::Restart { replica } => self.start_again(ReplicaId(replica)),
             Action::Halt { node } => *self.paused_until_mut(node) = UNTIL_RESUMED,
             Action::Resume { node } => self.resume(node),
+            Action::Reconfigure { members } => self.order(&members),
+            Action::WarmUp { replica } => {
+                self.replica_acts(Node::Replica(ReplicaId(replica)), |replica, now, port| {
+                    replica.warm_up(now, port);
+                });
+                self.schedule_replica_timer(replica.into());
+            }
         }
     }
 
@@ -148,6 +158,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::Resume { node } => self.paused_until(*node) != UNTIL_RESUMED,
             Action::Restart { replica } => self.replicas[usize::from(*replica)].replica.is_some(),
             Action::Mend { links } => !links.iter().any(|&link| self.environment.network.is_cut(link)),
+            Action::Reconfigure { members } => !self.may_order(members),
+            Action::WarmUp { replica } => !self.may_warm_up(ReplicaId(*replica)),
             Action::FireEarly { node } => {
                 self.deadline(*node) == Instant::NEVER || self.paused_until(*node) > self.environment.now
             }
@@ -189,8 +201,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if self.replicas[id.index()].replica.is_none() {
             return false;
         }
-        let amnesiacs = members.amnesiacs() + usize::from(!members[id].is_amnesiac());
-        if amnesiacs <= members.failures_tolerated() {
+        if self.needed_groups().all(|group| members.can_spare(group, id)) {
             return true;
         }
         if self.setup.faults.crash.as_ref().is_some_and(|crash| crash.beyond_budget) {
@@ -253,7 +264,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if self.environment.now - slot.crashed_at < self.setup.protocol.primary_timeout_us * 1_000 {
             self.environment.marks.moment(Moment::QuickRestart);
         }
-        let member = member(&self.setup, id, slot.jitter.random());
+        let member = member(&self.setup, id, self.environment.directory, slot.jitter.random());
         let now = slot.clock.read(self.environment.now);
         self.acting = Some(node);
         let mut port = ReplicaPort { replica: id, environment: &mut self.environment };

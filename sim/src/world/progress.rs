@@ -4,7 +4,7 @@ use vr::{Replica, ReplicaId, Role, Rules, View};
 
 use super::{Phase, ReplicaSlot, Stable, World};
 use crate::check::Property;
-use crate::check::liveness::{Liveness, Seen};
+use crate::check::liveness::{Liveness, Seen, Unfinished};
 use crate::chronicle::Effect;
 use crate::decisions::Healed;
 use crate::environment::Event;
@@ -32,8 +32,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let members = &self.environment.checks.members;
-        let ids = || (0..self.setup.replicas).map(ReplicaId);
-        let (holders, amnesiacs): (Vec<_>, Vec<_>) = ids().partition(|&id| !members[id].is_amnesiac());
+        let group = members.group();
+        let (holders, amnesiacs): (Vec<_>, Vec<_>) = group.members().partition(|&id| !members[id].is_amnesiac());
         let quorum = members.quorum();
         self.healed_at_step = Some(self.environment.steps);
         self.environment.network.heal();
@@ -48,7 +48,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let (core, cut) = match self.scripted_end(quorum, &holders) {
             Some(end) => end,
             None => {
-                let core = self.choose_core(quorum, &able, &amnesiacs, lingering.is_some());
+                let mut core = self.choose_core(quorum, &able, &amnesiacs, lingering.is_some());
+                if self.setup.spares > 0 {
+                    // Whoever was a member may be needed, and whoever is none may become one.
+                    core = (0..self.setup.nodes()).map(ReplicaId).collect();
+                }
                 (core, self.what_stays_cut(lingering))
             }
         };
@@ -97,7 +101,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// A fault that stays, if the scenario wants one and the group can stand it.
     fn choose_lingering(&self, quorum: usize, holders: &[ReplicaId]) -> Option<Lingering> {
-        let faults = self.setup.faults.lingering.as_ref().filter(|_| self.environment.script.is_none())?;
+        let may_linger = self.environment.script.is_none() && self.setup.spares == 0;
+        let faults = self.setup.faults.lingering.as_ref().filter(|_| may_linger)?;
         let replicas: Vec<ReplicaId> = (0..self.setup.replicas).map(ReplicaId).collect();
         let is_up = |id: &&ReplicaId| self.replicas[id.index()].replica.is_some();
         let healthy: Vec<ReplicaId> = holders.iter().filter(is_up).copied().collect();
@@ -118,7 +123,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if core.iter().filter(remembers).count() >= quorum || holders.len() < quorum {
             return Some((core, healed.cut.clone()));
         }
-        Some(((0..self.setup.replicas).map(ReplicaId).collect(), Vec::new()))
+        Some(((0..self.setup.nodes()).map(ReplicaId).collect(), Vec::new()))
     }
 
     fn what_stays_cut(&mut self, lingering: Option<Lingering>) -> Links {
@@ -161,8 +166,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// Cuts off who is not in the core, unless it is there as a fault that stays.
     pub(super) fn isolate_the_rest(&mut self, core: &[ReplicaId], cut: &[(Node, Node)]) {
-        let replicas = (0..self.setup.replicas).map(|id| Node::Replica(ReplicaId(id)));
-        let nodes: Vec<Node> = replicas.chain((0..self.setup.clients).map(Node::Client)).collect();
+        let replicas = (0..self.setup.nodes()).map(|id| Node::Replica(ReplicaId(id)));
+        let nodes: Vec<Node> = replicas.chain((0..self.setup.client_slots()).map(Node::Client)).collect();
         let stays = |node: &Node| cut.iter().any(|(_, to)| to == node);
         let outside = |node: &Node| matches!(node, Node::Replica(id) if !core.contains(id)) && !stays(node);
         let links: Vec<(Node, Node)> = nodes
@@ -200,23 +205,46 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
+    /// What remains to be done of reconfigurations.
+    fn unfinished(&self) -> Unfinished {
+        let members = &self.environment.checks.members;
+        let group = members.group();
+        let having = |roles: fn(Role) -> bool, is_member: bool| -> Vec<u16> {
+            let ids = (0..self.setup.nodes()).map(ReplicaId).filter(|&id| group.contains(id) == is_member);
+            ids.filter(|&id| members[id].role.is_some_and(roles)).map(|id| id.0.into()).collect()
+        };
+        Unfinished {
+            administrator: self.administrator_waits(),
+            transitioning: having(|role| role == Role::Transitioning, true),
+            replaced: having(|role| !matches!(role, Role::Stopped | Role::Standby), false),
+        }
+    }
+
     pub(super) fn look(&mut self) {
         let now = self.environment.now;
+        let unfinished = if self.setup.spares > 0 && self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
+            self.unfinished()
+        } else {
+            Unfinished::default()
+        };
         match &mut self.phase {
             Phase::Progress { core, cut, liveness, stable } => {
                 if !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
                     return;
                 }
+                let group = self.environment.checks.members.group();
+                let members = core.iter().filter(|&&id| group.contains(id));
                 let mut seen: Vec<Seen> =
-                    core.iter().map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
+                    members.map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
                 exempt_deaf(&mut seen, cut);
                 let waiting: Vec<u16> = self
                     .clients
                     .iter()
+                    .take(self.setup.clients.into())
                     .filter(|client| !client.is_done())
                     .map(|client| client.slot)
                     .collect();
-                let settled = (waiting.is_empty() && Liveness::converged(&seen)).then(|| seen[0].view);
+                let settled = (waiting.is_empty() && unfinished.is_nothing() && Liveness::converged(&seen)).then(|| seen[0].view);
                 *stable = settled.map(|view| match *stable {
                     Some(stable) if stable.view == view => stable,
                     _ => Stable { since: now, view },
@@ -229,7 +257,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 }
                 let checks = &mut self.environment.checks;
                 let views = checks.views_started();
-                liveness.look(now, &seen, &waiting, views, &mut checks.findings);
+                liveness.look(now, &seen, &waiting, &unfinished, views, &mut checks.findings);
                 if now >= liveness.bound() {
                     // Where what is wrong is not to be reported, waiting longer shows nothing else.
                     self.phase = Phase::Over;

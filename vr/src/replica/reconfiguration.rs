@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::state_transfer::Transfer;
 use super::view_change::Proposals;
 use super::{Phase, Replica};
-use crate::epoch::{EpochStart, Reconfiguration};
+use crate::epoch::{EpochStart, Reconfiguration, Refusal};
 use crate::log::Log;
 use crate::message::{EpochStarted, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
@@ -107,6 +107,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         });
         if let Some(reason) = reason {
             outbox.refused(reason);
+            if reason == Refusal::OtherEpoch {
+                self.redirect(request.address, outbox);
+            }
             self.reply(request.address, ReplyBody::Refused { client, number, reason }, outbox);
         }
         reason.is_some()
