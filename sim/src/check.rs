@@ -418,11 +418,12 @@ impl Checks {
         self.views.monotonic(&self.members[replica], replica, role, view, findings);
         self.views.started(&self.members, replica, &self.ghost, findings);
         self.views.keeps_votes(replica, role, view, findings);
+        let has_stopped = role == vr::Role::Stopped && self.members[replica].role != Some(role);
         let recovered = self.members[replica].takes_role(role, view);
         if recovered {
             recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);
         }
-        if role == vr::Role::Stopped {
+        if has_stopped {
             epochs::may_stop(&self.members, replica, view, &self.ghost, findings);
         }
         self.views.one_primary(&self.members[replica], replica, findings);

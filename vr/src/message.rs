@@ -293,6 +293,9 @@ pub struct NewState<O> {
     /// Whether this is more of the log that the sender has voted with. It is not normal in the message's view,
     /// and this is no log of that view.
     pub for_vote: bool,
+    /// Whether this is what the views of the epoch start from, and not the log of the message's view: the sender is
+    /// not normal there. All of it is committed.
+    pub is_history: bool,
     /// The sender's commit-number.
     pub commit_number: CommitNumber,
 }

@@ -81,7 +81,7 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
             (Some(Node::Replica(*replica)), format!("  comes to epoch {epoch} with the members {members}"))
         }
         Effect::RoleChanged { replica, role, view } => {
-            (Some(Node::Replica(*replica)), format!("  is now {role:?} of view {view}"))
+            (Some(Node::Replica(*replica)), format!("  is now {role:?} of view {}", vr::View(*view)))
         }
         Effect::Registers { client } => (Some(*client), "registers".to_owned()),
         Effect::Requests { client, operation, .. } => (Some(*client), format!("requests {operation}")),

@@ -91,7 +91,7 @@ fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
     let Some(before) = state_before(chronicle, step, node) else {
         return format!("{node} has waited long enough");
     };
-    let view = before.view;
+    let view = View(before.view);
     match before.role {
         Role::Primary => format!("{node}, primary of view {view}, is at its timer"),
         Role::Backup => format!("{node} times out in view {view}"),
@@ -197,13 +197,14 @@ fn followed(effect: &Effect) -> Option<String> {
 }
 
 fn becomes(role: Role, view: u64) -> String {
+    let view = View(view);
     match role {
         Role::Primary => format!("is primary of view {view}"),
         Role::Backup => format!("is backup in view {view}"),
         Role::ViewChange => format!("changes to view {view}"),
         Role::Recovering => "is recovering".to_owned(),
-        Role::Transitioning => format!("is a member of epoch {}, without its log", View(view).epoch()),
-        Role::Leaving => format!("is replaced in epoch {}, and keeps the state", View(view).epoch()),
+        Role::Transitioning => format!("is a member of epoch {}, without its log", view.epoch()),
+        Role::Leaving => format!("is replaced in epoch {}, and keeps the state", view.epoch()),
         Role::Stopped => "has stopped".to_owned(),
         Role::Standby => "stands by".to_owned(),
     }
@@ -323,12 +324,13 @@ fn struck(chronicle: &Chronicle, step: &Step) -> String {
     }
     let state = |node: Node| {
         let ReplicaState { role, view, .. } = state_before(chronicle, step, node)?;
+        let view = View(view);
         Some(match role {
             Role::Primary => format!("{node} was primary of view {view}"),
             Role::Backup => format!("{node} was backup in view {view}"),
             Role::ViewChange => format!("{node} was changing to view {view}"),
             Role::Recovering => format!("{node} was recovering"),
-            Role::Transitioning => format!("{node} was waiting for the log of epoch {}", View(view).epoch()),
+            Role::Transitioning => format!("{node} was waiting for the log of epoch {}", view.epoch()),
             Role::Leaving => format!("{node} was replaced"),
             Role::Stopped => format!("{node} had stopped"),
             Role::Standby => format!("{node} was no member"),
@@ -344,7 +346,7 @@ fn name(message: &Sent) -> String {
     let field = |name: &str| {
         message.fields.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value.as_str())
     };
-    let (kind, view) = (identity.kind, identity.view);
+    let (kind, view) = (identity.kind, View(identity.view));
     match kind {
         Kind::Prepare | Kind::PrepareOk => format!("{kind:?}(view {view}, op {})", field("op-number")),
         Kind::Commit => format!("Commit(view {view}, up to op {})", field("commit")),

@@ -213,13 +213,14 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
 }
 
 fn role_changed(replica: ReplicaId, role: Role, view: u64) -> String {
+    let view = vr::View(view);
     match role {
         Role::Primary => format!("{replica} is now primary of view {view}"),
         Role::Backup => format!("{replica} is now a backup in view {view}"),
         Role::ViewChange => format!("{replica} leaves its view and waits for view {view}"),
         Role::Recovering => format!("{replica} is now recovering"),
         Role::Transitioning => {
-            format!("{replica} is now a member of epoch {}, without its log", vr::View(view).epoch())
+            format!("{replica} is now a member of epoch {}, without its log", view.epoch())
         }
         Role::Leaving => format!("{replica} is replaced, and keeps the state for the new group"),
         Role::Stopped => format!("{replica} has stopped"),

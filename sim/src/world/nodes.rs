@@ -147,6 +147,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Role::Backup if self.replicas[id.index()].was_primary_of.take().is_some() => {
                 self.environment.marks.moment(Moment::OldPrimaryCaughtUp);
             }
+            Role::Stopped => self.environment.marks.moment(Moment::ReplicaStopped),
             _ => {}
         }
         self.look_around();

@@ -184,7 +184,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.rules.waits_for_log_after_checkpoint() && self.waits_for_later_view() {
             let (after, view) = (self.checkpoints.arrived(), self.transfer.map(|transfer| transfer.view));
             let (entries, commit_number) = (Arc::new([]), after.as_commit_number());
-            let state = NewState { after, entries, for_vote: false, commit_number };
+            let state = NewState { after, entries, for_vote: false, is_history: false, commit_number };
             return self.become_normal_with(now, view.expect("it waits for one"), &state, true, outbox);
         }
         self.start_view_if_possible(now, outbox);

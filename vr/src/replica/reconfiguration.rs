@@ -19,7 +19,7 @@ use super::view_change::Proposals;
 use super::{Phase, Replica};
 use crate::epoch::{EpochStart, Reconfiguration, Refusal};
 use crate::log::Log;
-use crate::message::{EpochStarted, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody};
+use crate::message::{EpochStarted, GetState, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::{Asked, Rules};
 use crate::service::Service;
@@ -87,9 +87,20 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
-    /// Whether this replica has been replaced, and has what the new group needs.
-    pub(super) fn serves_new_group(&self) -> bool {
-        matches!(self.phase, Phase::Leaving(_)) && self.has_epoch_start()
+    /// Whether this replica, which is not normal, can send what members of the epoch start from: it has been replaced,
+    /// or is changing views. Others may have none but it to ask, and the view change none but them to vote.
+    pub(super) fn serves_history(&self, get: GetState) -> bool {
+        let is_able = match self.phase {
+            Phase::Leaving(_) => true,
+            Phase::ViewChange(_) => self.epoch() > Epoch::ZERO,
+            _ => false,
+        };
+        is_able && get.view == View::of(self.epoch(), 0) && self.has_epoch_start() && self.commit_number.covers(get.after)
+    }
+
+    /// Whether what the views of the epoch start from is of use here.
+    pub(super) fn needs_history(&self) -> bool {
+        matches!(self.phase, Phase::Transitioning) || self.is_outside()
     }
 
     // ---- Requests of administrators --------------------------------------------------------------
@@ -165,6 +176,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 let mut start = asked.start(op_number, entry.view);
                 start.epoch = self.rules.epoch_after(asked.epoch, self.view.epoch());
                 self.executed_epoch = Some(start);
+                if matches!(self.phase, Phase::Primary(_)) && entry.view != self.view {
+                    outbox.took(RarePath::EpochEndedByLaterView);
+                }
                 Outcome::Reconfigured(start)
             }
             _ => Outcome::EpochChecked(reached),

@@ -149,7 +149,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
         let for_own_vote = self.has_voted_for(from, get.view);
-        let can_answer = self.is_normal() || self.serves_new_group();
+        let can_answer = self.is_normal() || self.serves_history(get);
         if !self.rules.answers_get_state(can_answer, self.view, get.view, for_own_vote) {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
@@ -159,9 +159,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.log.last() <= get.after && !self.rules.answers_without_entries() {
             return;
         }
-        let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone()).collect();
-        let for_vote = for_own_vote;
-        let state = NewState { after: get.after, entries, for_vote, commit_number: self.commit_number };
+        let is_history = !self.is_normal() && !for_own_vote;
+        let end = if is_history { self.epoch_start().after.max(get.after) } else { self.log.last() };
+        let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone());
+        let entries = entries.take((end.0 - get.after.0.min(end.0)) as usize).collect();
+        let (for_vote, after) = (for_own_vote, get.after);
+        let commit_number = if is_history { end.as_commit_number() } else { self.commit_number };
+        let state = NewState { after, entries, for_vote, is_history, commit_number };
         self.send(from, Payload::NewState(Box::new(state)), outbox);
     }
 
@@ -175,6 +179,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     ) {
         if state.for_vote {
             return self.complete_vote(now, from, view, state, outbox);
+        }
+        if state.is_history && !self.needs_history() {
+            return outbox.ignored(Ignored::LateNewState);
         }
         if view == self.view && matches!(self.phase, Phase::Backup(_)) {
             return self.fill_gap(state, outbox);
@@ -203,6 +210,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.took(RarePath::CheckpointIntoLaterView);
         }
         outbox.took(RarePath::CaughtUpWithLaterView);
+        // Only the epoch's first view has the log that all of its views start from.
+        let view = if state.is_history { self.view } else { view };
         self.become_normal_with(now, view, state, from_checkpoint, outbox);
     }
 
