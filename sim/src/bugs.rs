@@ -10,13 +10,14 @@ pub mod controls;
 pub mod liveness;
 pub mod normal_case;
 pub mod patches;
+pub mod reconfiguration;
 pub mod recovery;
 pub mod state_transfer;
 pub mod view_change;
 
 use vr::{
-    Admission, CommitNumber, Configuration, HeldState, Incarnation, LogSummary, MessageKind, Nonce, OpNumber,
-    RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
+    Admission, Asked, CommitNumber, Configuration, Epoch, HeldState, Incarnation, LogSummary, MessageKind, Nonce, OpNumber,
+    RecoveryAnswer, Refusal, ReplicaId, RequestNumber, Rules, Standard, View,
 };
 
 use crate::check::Property;
@@ -107,7 +108,7 @@ impl std::fmt::Debug for Bug {
 
 /// All planted bugs.
 pub fn planted() -> impl Iterator<Item = &'static Bug> {
-    let families: [&'static [Bug]; 7] = [
+    let families: [&'static [Bug]; 8] = [
         normal_case::BUGS,
         view_change::BUGS,
         recovery::BUGS,
@@ -115,6 +116,7 @@ pub fn planted() -> impl Iterator<Item = &'static Bug> {
         checkpoints::BUGS,
         clients::BUGS,
         liveness::BUGS,
+        reconfiguration::BUGS,
     ];
     families.into_iter().flatten()
 }
@@ -219,6 +221,22 @@ pass_on! {
     fn waits_for_log_after_checkpoint() -> bool;
     fn commit_number_after_checkpoint(op_number: OpNumber) -> CommitNumber;
     fn entries_in_checkpoint(after: OpNumber, op_number: OpNumber) -> usize;
+    fn restores_sessions(is_joining: bool) -> bool;
+    fn hears_epoch(kind: MessageKind, message: Epoch, own: Epoch) -> bool;
+    fn quorum_group(current: Configuration, previous: Configuration) -> Configuration;
+    fn refusal(asked: Asked) -> Option<Refusal>;
+    fn reconfiguration_admission(admission: Admission) -> Admission;
+    fn takes_requests_at_epoch_end(is_own: bool) -> bool;
+    fn epoch_ends_when_prepared() -> bool;
+    fn epoch_after(ended: Epoch, own: Epoch) -> Epoch;
+    fn first_view(epoch: Epoch, left: View) -> View;
+    fn takes_part_while_transitioning(kind: MessageKind) -> bool;
+    fn holds_epoch_start(held: Option<View>, created: View) -> bool;
+    fn history_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;
+    fn announces_epoch(has_log: bool) -> bool;
+    fn epoch_quorum(group: Configuration, previous: Configuration) -> usize;
+    fn tells_epoch() -> bool;
+    fn recovers_at_epoch_end() -> bool;
 }
 
 /// Declares rules with some of their answers replaced.

@@ -95,7 +95,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Phase::ViewChange(_) => self.epoch() > Epoch::ZERO,
             _ => false,
         };
-        is_able && get.view == View::of(self.epoch(), 0) && self.has_epoch_start() && self.commit_number.covers(get.after)
+        // Whichever view of the epoch was asked for: who has heard of one that is over now is helped by its start.
+        is_able && self.has_epoch_start() && self.commit_number.covers(get.after)
     }
 
     /// Whether what the views of the epoch start from is of use here.
@@ -361,6 +362,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn follow(&mut self, view: View, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         if self.transfer.is_none_or(|transfer| view < transfer.view) {
             return outbox.ignored(Ignored::LateNewState);
+        }
+        if !state.last().as_commit_number().covers(self.commit_number.op_number()) {
+            // An answer to an earlier question.
+            return outbox.ignored(Ignored::ShortNewState);
         }
         if state.after > self.commit_number.op_number() && !self.checkpoint_bridges(state.after, state.last()) {
             return outbox.ignored(Ignored::NewStateWithGap);

@@ -149,8 +149,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
         let for_own_vote = self.has_voted_for(from, get.view);
-        let can_answer = self.is_normal() || self.serves_history(get);
-        if !self.rules.answers_get_state(can_answer, self.view, get.view, for_own_vote) {
+        let is_history = !for_own_vote && self.serves_history(get);
+        let is_able = self.rules.answers_get_state(self.is_normal(), self.view, get.view, for_own_vote);
+        if !is_able && !is_history {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
         if get.after < self.log.start() {
@@ -159,7 +160,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.log.last() <= get.after && !self.rules.answers_without_entries() {
             return;
         }
-        let is_history = !self.is_normal() && !for_own_vote;
         let end = if is_history { self.epoch_start().after.max(get.after) } else { self.log.last() };
         let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone());
         let entries = entries.take((end.0 - get.after.0.min(end.0)) as usize).collect();
@@ -194,7 +194,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let later = self.transfer.filter(|_| self.waits_for_later_view());
         let wanted = later.map(|transfer| transfer.view);
-        if !self.rules.accepts_new_state(view, self.view, wanted, self.is_normal()) {
+        let is_wanted = self.rules.accepts_new_state(view, self.view, wanted, self.is_normal());
+        if !is_wanted && !state.is_history {
             return outbox.ignored(Ignored::LateNewState);
         }
         // An answer to what was asked about this replica's own view would leave its unconfirmed end alone.
