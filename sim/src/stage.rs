@@ -44,6 +44,8 @@
 //! | `lose DoViewChange from r2 to r1` | what is kept of these never arrives |
 //! | `release DoViewChange from r2 to r1` | what is kept of these sets out, and from here on they travel freely |
 //! | `heal` | partitions end, all messages travel freely, and what is kept sets out |
+//! | `reconfigure to r1, r2 and r3` | the administrator asks for this group |
+//! | `warm up r3` | a node that is no member is told to fetch the state ahead of time |
 //! | `wait 100 ms` | time passes |
 //!
 //! Which messages: `everything`, or kinds by their names in the paper; from and to `r0`, `r0 and c1`, or
@@ -57,7 +59,11 @@
 //!
 //! | condition | meaning |
 //! |---|---|
-//! | `r1 is primary`, `r1 and r2 are normal in view 2`, `every replica is backup` | the status: `normal`, `primary`, `backup`, `recovering`, `changing views`, `fetching state` or `down` |
+//! | `r1 is primary`, `r1 and r2 are normal in view 2`, `every replica is backup` | the status: `normal`, `primary`, `backup`, `recovering`, `changing views`, `fetching state`, `no member`, `stopped` or `down` |
+//! | `r0 has stopped` | it was replaced, and is needed no more |
+//! | `r1, r2 and r3 hold the same state` | these are normal, in one view, with the same log and the same state |
+//! | `r1 and r2 have epoch 1` | they are in that epoch |
+//! | `the reconfiguration is complete` | the administrator was told that the new group works |
 //! | `a new primary is normal` | some replica is normal primary of a view later than any before this step |
 //! | `r1 has op-number 3`, `r1 has commit-number 3 or more` | where its log ends; up to where it has executed |
 //! | `every replica holds the same state` | all are normal, in one view, with the same log and the same state |
@@ -118,6 +124,10 @@ pub enum Step {
     Lose(Which),
     /// What is kept sets out, and its kind travels freely.
     Release(Which),
+    /// The administrator asks for this group.
+    Reconfigure(Vec<ReplicaId>),
+    /// Nodes that are no members fetch the state ahead of time.
+    WarmUp(Vec<ReplicaId>),
     /// Everything that was done to the network ends.
     Heal,
     /// So much time passes, in nanoseconds.
@@ -147,8 +157,12 @@ pub enum Condition {
     NewPrimary,
     /// The replicas have this number.
     Has(Vec<ReplicaId>, Position),
-    /// All replicas are normal, in one view, with the same log and the same state.
-    SameState,
+    /// These replicas are normal, in one view, with the same log and the same state.
+    SameState(Vec<ReplicaId>),
+    /// The replicas are in this epoch.
+    InEpoch(Vec<ReplicaId>, u64),
+    /// The administrator has nothing left to ask for.
+    Reconfigured,
     /// The clients have sessions.
     Registered(Vec<u16>),
     /// The clients have all their answers.
@@ -175,6 +189,8 @@ pub enum Status {
     Recovering,
     ChangingViews,
     FetchingState,
+    NoMember,
+    Stopped,
     Down,
 }
 

@@ -257,7 +257,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::NotFromAMember);
         }
         let is_awaited = self.transfer.is_some() && kind.is_state();
-        if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) && !is_awaited {
+        let is_news = view.epoch() > self.view.epoch();
+        if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) && !is_awaited && !is_news {
             return outbox.ignored(Ignored::Recovering);
         }
         self.make_room_for(from);

@@ -82,7 +82,13 @@ impl Messages {
         }
         self.last = Some((kind, message.view));
         self.other_than_recovery |=
-            !matches!(kind, MessageKind::Recovery | MessageKind::GetState | MessageKind::GetCheckpoint);
+            !matches!(
+                kind,
+                MessageKind::Recovery
+                    | MessageKind::GetState
+                    | MessageKind::GetCheckpoint
+                    | MessageKind::GetEpoch
+            );
         self.asked_for_state |= matches!(kind, MessageKind::GetState | MessageKind::GetCheckpoint);
     }
 

@@ -19,16 +19,18 @@ const SECOND: u64 = 1_000_000_000;
 const ASKS_MAX: u64 = 100_000;
 
 const BEGINNINGS: &str = "expected a client (c0, …), crash, restart, pause, resume, time out, partition, hold, \
-                          drop, copy, deliver, lose, release, heal, wait, until or expect";
+                          drop, copy, deliver, lose, release, heal, reconfigure, warm up, wait, until or expect";
 const CONDITIONS: &str = "expected a replica (r0, …), a client (c0, …), `every replica`, `every client`, \
                           `a new primary is normal` or a kind of message";
-const STATUSES: [(&str, Status); 7] = [
+const STATUSES: [(&str, Status); 9] = [
     ("normal", Status::Normal),
     ("primary", Status::Primary),
     ("backup", Status::Backup),
     ("recovering", Status::Recovering),
     ("changing views", Status::ChangingViews),
     ("fetching state", Status::FetchingState),
+    ("no member", Status::NoMember),
+    ("stopped", Status::Stopped),
     ("down", Status::Down),
 ];
 
@@ -201,6 +203,8 @@ impl<'a> Words<'a> {
             _ if self.takes("lose") => Step::Lose(self.messages()?),
             _ if self.takes("release") => Step::Release(self.messages()?),
             _ if self.takes("heal") => Step::Heal,
+            _ if self.takes("reconfigure to") => Step::Reconfigure(self.list(Self::replica)?),
+            _ if self.takes("warm up") => Step::WarmUp(self.list(Self::replica)?),
             _ if self.takes("wait") => Step::Wait(self.duration()?),
             _ if self.takes("until") => Step::Until(self.condition()?, self.bound()?),
             _ if self.takes("expect") => Step::Expect(self.condition()?),
@@ -299,6 +303,9 @@ impl<'a> Words<'a> {
         if self.takes("a new primary is normal") {
             return Ok(Condition::NewPrimary);
         }
+        if self.takes("the reconfiguration is complete") {
+            return Ok(Condition::Reconfigured);
+        }
         if self.takes("every replica") {
             let all = self.cast.replicas().collect();
             return self.about_replicas(all, true);
@@ -325,8 +332,14 @@ impl<'a> Words<'a> {
     }
 
     fn about_replicas(&mut self, replicas: Vec<ReplicaId>, are_all: bool) -> Result<Condition, Refused> {
-        if are_all && self.takes("holds the same state") {
-            return Ok(Condition::SameState);
+        if (are_all && self.takes("holds the same state")) || (!are_all && self.takes("hold the same state")) {
+            return Ok(Condition::SameState(replicas));
+        }
+        if self.takes("has stopped") || self.takes("have stopped") {
+            return Ok(Condition::Is(replicas, Status::Stopped, None));
+        }
+        if self.takes("has epoch") || self.takes("have epoch") {
+            return Ok(Condition::InEpoch(replicas, self.number(0..=u64::from(u16::MAX))?));
         }
         if let [replica] = replicas[..]
             && self.takes("redirected")

@@ -18,12 +18,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// The groups that must keep their state: the present one, those before it whose successor does not have the
-    /// state yet, and those that may come to be.
+    /// state yet, and those that may come to be. And that of the directory: whoever starts asks there, and until the
+    /// administrator knows that another group works, nobody else can be asked.
     pub(super) fn needed_groups(&self) -> impl Iterator<Item = Configuration> {
         let members = &self.environment.checks.members;
         let latest = members.latest_epoch();
         let ordered = self.ordered.iter().filter(move |(epoch, _)| *epoch >= latest).map(|(_, group)| *group);
-        members.living_groups().chain(ordered)
+        members.living_groups().chain(ordered).chain([self.environment.directory.members])
     }
 
     /// Whether such a group can be asked for: somebody must be there to ask, and enough members to start it.

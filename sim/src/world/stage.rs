@@ -2,7 +2,7 @@
 
 use vr::{OpNumber, Replica, ReplicaId, Role, Rules, View};
 
-use super::{ReplicaSlot, World};
+use super::World;
 use crate::check::Property;
 use crate::chronicle::{Cause, Effect};
 use crate::faults::Action;
@@ -133,6 +133,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.environment.let_go(which);
                 Ok(())
             }
+            Step::Reconfigure(ids) => {
+                let members: Vec<u8> = ids.iter().map(|id| id.0).collect();
+                self.try_to(Action::Reconfigure { members: members.into() })
+            }
+            Step::WarmUp(ids) => self.each(ids, |id| Action::WarmUp { replica: id.0 }),
             Step::Heal => self.mend_everything(),
             _ => unreachable!("steps that wait are no deeds"),
         }
@@ -212,7 +217,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 })
             }
             Condition::Has(ids, position) => ids.iter().all(|&id| self.has(id, *position)),
-            Condition::SameState => self.hold_the_same_state(),
+            Condition::SameState(ids) => self.hold_the_same_state(ids),
+            Condition::InEpoch(ids, epoch) => {
+                ids.iter().all(|&id| self.replica(id).is_some_and(|replica| replica.epoch().0 == *epoch))
+            }
+            Condition::Reconfigured => !self.administrator_waits(),
             Condition::Registered(clients) => clients.iter().all(|slot| client(slot).id().is_some()),
             Condition::Answered(clients) => clients.iter().all(|&slot| self.is_free(slot)),
             Condition::Waits(slot) => client(slot).is_waiting(),
@@ -234,6 +243,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Status::Recovering => replica.role() == Role::Recovering,
             Status::ChangingViews => replica.role() == Role::ViewChange,
             Status::FetchingState => replica.is_fetching(),
+            Status::NoMember => replica.role() == Role::Standby,
+            Status::Stopped => replica.role() == Role::Stopped,
             Status::Down => false,
         };
         has_it && view.is_none_or(|view| replica.view() == View(view))
@@ -245,15 +256,16 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         number == position.number || (position.or_more && number > position.number)
     }
 
-    fn hold_the_same_state(&self) -> bool {
+    fn hold_the_same_state(&self, ids: &[ReplicaId]) -> bool {
         let members = &self.environment.checks.members;
-        let state = |(slot, member): (&ReplicaSlot<W, R>, &crate::check::members::Member)| {
-            let replica = slot.replica.as_ref().filter(|_| member.is_normal())?;
+        let state = |&id: &ReplicaId| {
+            let member = &members[id];
+            let replica = self.replica(id).filter(|_| member.is_normal())?;
             let last = replica.op_number();
             let log = member.chain(OpNumber(last.0));
             Some((replica.view(), last, log, replica.commit_number(), W::digest(replica.service())))
         };
-        let mut states = self.replicas.iter().zip(members.iter()).map(state);
+        let mut states = ids.iter().map(state);
         let first = states.next().flatten();
         first.is_some() && states.all(|other| other == first)
     }

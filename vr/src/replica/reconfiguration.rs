@@ -96,7 +96,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             _ => false,
         };
         // Whichever view of the epoch was asked for: who has heard of one that is over now is helped by its start.
-        is_able && self.has_epoch_start() && self.commit_number.covers(get.after)
+        is_able && self.has_epoch_start() && get.after <= self.epoch_start.after
     }
 
     /// Whether what the views of the epoch start from is of use here.
@@ -438,10 +438,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             }
             _ if is_later => {
                 outbox.ignored(Ignored::LaterEpoch);
-                // Who waits for an answer asks in any case.
-                if !self.is_recovering() {
-                    self.send(from, Payload::GetEpoch, outbox);
-                }
+                self.send(from, Payload::GetEpoch, outbox);
             }
             Payload::StartEpoch(_) => self.on_start_epoch(from, outbox),
             Payload::EpochStarted(_) => self.on_epoch_started(from, outbox),

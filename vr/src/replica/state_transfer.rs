@@ -160,7 +160,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.log.last() <= get.after && !self.rules.answers_without_entries() {
             return;
         }
-        let end = if is_history { self.epoch_start().after.max(get.after) } else { self.log.last() };
+        let end = if is_history { self.epoch_start().after } else { self.log.last() };
         let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone());
         let entries = entries.take((end.0 - get.after.0.min(end.0)) as usize).collect();
         let (for_vote, after) = (for_own_vote, get.after);
