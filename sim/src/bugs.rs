@@ -16,8 +16,8 @@ pub mod state_transfer;
 pub mod view_change;
 
 use vr::{
-    Admission, Asked, CommitNumber, Configuration, Epoch, HeldState, Incarnation, LogSummary, MessageKind, Nonce, OpNumber,
-    RecoveryAnswer, Refusal, ReplicaId, RequestNumber, Rules, Standard, View,
+    Admission, Asked, CommitNumber, Configuration, Epoch, HeldState, Incarnation, LogSummary, MessageKind,
+    Nonce, OpNumber, RecoveryAnswer, Refusal, ReplicaId, RequestNumber, Rules, Standard, View,
 };
 
 use crate::check::Property;

@@ -465,7 +465,13 @@ impl Checks {
     }
 
     /// An administrator takes a reply for the answer to its request.
-    pub fn answered_administrator(&mut self, slot: u16, number: RequestNumber, op_number: OpNumber, epoch: Epoch) {
+    pub fn answered_administrator(
+        &mut self,
+        slot: u16,
+        number: RequestNumber,
+        op_number: OpNumber,
+        epoch: Epoch,
+    ) {
         self.epochs.answered(&self.members, number, op_number, epoch, &mut self.findings);
         self.requests.answered(slot, op_number, &mut self.findings);
     }

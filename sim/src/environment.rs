@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Configuration, Entry, EpochStart, Execution, Ignored, Message, OpNumber, Outbox, Outcome,
-    RarePath, Refusal, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Configuration, Entry, EpochStart, Execution, Ignored, Message,
+    OpNumber, Outbox, Outcome, RarePath, Refusal, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;

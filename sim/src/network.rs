@@ -250,7 +250,8 @@ impl Network {
     /// is primary again.
     fn views_outlasted(&self, bits: u64, identity: &Identity) -> u64 {
         let round = self.replicas as u64;
-        let is_for_primary = identity.to == Node::Replica(ReplicaId((View(identity.view).number() % round) as u8));
+        let is_for_primary =
+            identity.to == Node::Replica(ReplicaId((View(identity.view).number() % round) as u8));
         let choice = digest::mix(bits, 3);
         if is_for_primary && choice.is_multiple_of(2) { round } else { 1 + (choice >> 1) % (round + 1) }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use vr::services::key_value_store::{KeyValueStore, Operation, Response};
 use vr::{
-    Client, ClientAddress, ClientOptions, ClientOutbox, Configuration, EpochStart, Incarnation, Instant, Member, Message,
-    Options, Outbox, Payload, Replica, ReplicaId, Reply, Request, Standard,
+    Client, ClientAddress, ClientOptions, ClientOutbox, Configuration, EpochStart, Incarnation, Instant,
+    Member, Message, Options, Outbox, Payload, Replica, ReplicaId, Reply, Request, Standard,
 };
 
 type Service = KeyValueStore<u64, u64>;
@@ -115,7 +115,12 @@ impl Group {
 
 fn member(id: u8) -> Member {
     let group = Configuration::new(REPLICAS.into()).expect("a group of three");
-    Member { id: ReplicaId(id), epoch: EpochStart::first(group), options: Options::default(), entropy: u64::from(id) + 1 }
+    Member {
+        id: ReplicaId(id),
+        epoch: EpochStart::first(group),
+        options: Options::default(),
+        entropy: u64::from(id) + 1,
+    }
 }
 
 /// The memory of this process in MiB, where the system says.

@@ -42,6 +42,10 @@ impl<O: Clone, R: Rules> Client<O, R> {
         epoch: Epoch,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Result<RequestNumber, NotReady> {
-        self.request_in_session(now, outbox, |client, number| RequestBody::CheckEpoch { client, number, epoch })
+        self.request_in_session(now, outbox, |client, number| RequestBody::CheckEpoch {
+            client,
+            number,
+            epoch,
+        })
     }
 }

@@ -8,7 +8,9 @@ use crate::entropy::Entropy;
 use crate::epoch::{EpochStart, Refusal};
 use crate::message::{Reply, ReplyBody, Request, RequestBody};
 use crate::rules::{Rules, Standard};
-use crate::types::{ClientAddress, ClientId, Duration, Epoch, Instant, OpNumber, ReplicaId, RequestNumber, View};
+use crate::types::{
+    ClientAddress, ClientId, Duration, Epoch, Instant, OpNumber, ReplicaId, RequestNumber, View,
+};
 
 /// Timing of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +171,11 @@ impl<O: Clone, R: Rules> Client<O, R> {
         operation: O,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Result<RequestNumber, NotReady> {
-        self.request_in_session(now, outbox, |client, number| RequestBody::Operation { client, number, operation })
+        self.request_in_session(now, outbox, |client, number| RequestBody::Operation {
+            client,
+            number,
+            operation,
+        })
     }
 
     /// Makes the next request of the session: the one that `body` says it is.
@@ -219,9 +225,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 self.session = Session::Open(client);
                 Some(ClientEvent::Registered(client))
             }
-            ReplyBody::Executed { client, number, op_number, response }
-                if self.is_answer(client, number) =>
-            {
+            ReplyBody::Executed { client, number, op_number, response } if self.is_answer(client, number) => {
                 self.answered(view);
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
             }

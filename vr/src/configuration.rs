@@ -45,7 +45,9 @@ impl fmt::Display for InvalidMembers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nobody => write!(formatter, "a group without members: expected at least one"),
-            Self::Twice(node) => write!(formatter, "a group that names {node} twice: expected distinct nodes"),
+            Self::Twice(node) => {
+                write!(formatter, "a group that names {node} twice: expected distinct nodes")
+            }
             Self::OutOfRange(node) => {
                 write!(formatter, "a group with {node}: expected nodes from r0 to r{}", MAX_REPLICAS - 1)
             }
@@ -134,7 +136,8 @@ impl Configuration {
     /// The member that comes after `node` in their order; the first one after the last.
     #[must_use]
     pub const fn member_after(self, node: ReplicaId) -> ReplicaId {
-        let later = if node.0 as usize + 1 < MAX_REPLICAS { self.members & (u64::MAX << (node.0 + 1)) } else { 0 };
+        let later =
+            if node.0 as usize + 1 < MAX_REPLICAS { self.members & (u64::MAX << (node.0 + 1)) } else { 0 };
         let from = if later == 0 { self.members } else { later };
         ReplicaId(from.trailing_zeros() as u8)
     }

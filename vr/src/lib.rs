@@ -27,9 +27,9 @@ pub use configuration::{
 pub use epoch::{EpochStart, MIN_MEMBERS, Reconfiguration, Refusal};
 pub use log::{Entry, Log};
 pub use message::{
-    CheckpointPart, Commit, DoViewChange, EpochStarted, GetCheckpoint, GetState, Message, MessageKind, NewState, Nonce,
-    Payload, Prepare, PrepareOk, Recovery, RecoveryResponse, Reply, ReplyBody, Request, RequestBody,
-    StartView, StartViewChange,
+    CheckpointPart, Commit, DoViewChange, EpochStarted, GetCheckpoint, GetState, Message, MessageKind,
+    NewState, Nonce, Payload, Prepare, PrepareOk, Recovery, RecoveryResponse, Reply, ReplyBody, Request,
+    RequestBody, StartView, StartViewChange,
 };
 pub use outbox::{Execution, Ignored, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};

@@ -26,7 +26,9 @@ use crate::message::{Message, MessageKind, Payload, Reply, ReplyBody, Request};
 use crate::outbox::{Ignored, Outbox, Role};
 use crate::rules::{HeldState, Rules, Standard};
 use crate::service::Service;
-use crate::types::{ClientAddress, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View};
+use crate::types::{
+    ClientAddress, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View,
+};
 
 use checkpoint::Checkpoints;
 use normal::{Backup, Primary};

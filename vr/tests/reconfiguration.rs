@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vr::{
-    ClientAddress, ClientId, Configuration, Epoch, EpochStart, Ignored, Incarnation, Instant, Member, Message,
-    MessageKind, Options, Outbox, RarePath, Reconfiguration, Refusal, Replica, ReplicaId, Reply, ReplyBody,
-    Request, RequestBody, RequestNumber, Role, Service, Standard, View,
+    ClientAddress, ClientId, Configuration, Epoch, EpochStart, Ignored, Incarnation, Instant, Member,
+    Message, MessageKind, Options, Outbox, RarePath, Reconfiguration, Refusal, Replica, ReplicaId, Reply,
+    ReplyBody, Request, RequestBody, RequestNumber, Role, Service, Standard, View,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -233,7 +233,12 @@ impl Nodes {
             assert_eq!(replica.commit_number().op_number(), replica.op_number(), "{id}");
         }
         let epochs: BTreeSet<u64> = self.network.epochs.iter().map(|(epoch, ..)| *epoch).collect();
-        assert_eq!(epochs.len(), self.network.epochs.len(), "one start of each epoch: {:?}", self.network.epochs);
+        assert_eq!(
+            epochs.len(),
+            self.network.epochs.len(),
+            "one start of each epoch: {:?}",
+            self.network.epochs
+        );
     }
 
     fn took(&self, path: RarePath) -> bool {
@@ -262,8 +267,7 @@ fn the_first_member_makes_room_for_three_new_ones() {
     // A request from before is not executed again, whoever is asked: the answer has even been forgotten.
     assert_eq!(nodes.ask(1, &request), None);
     // Whoever asks the old group is told of the new one.
-    let request =
-        nodes.body(|number| RequestBody::Operation { client: ClientId(1), number, operation: 1 });
+    let request = nodes.body(|number| RequestBody::Operation { client: ClientId(1), number, operation: 1 });
     assert!(matches!(nodes.ask(0, &request), Some(ReplyBody::NewEpoch(start)) if start.epoch == Epoch(1)));
 }
 
@@ -310,8 +314,7 @@ fn what_must_be_refused_is_refused_with_its_reason() {
     assert_eq!(refused(0, &[0, 1, 2], &[2, 1, 0]), Some(Refusal::NothingNew));
     assert_eq!(refused(0, &[0, 1, 2], &[0, 1, 3]), None);
     assert_eq!(refused(0, &[0, 1, 2], &[0, 1, 4]), Some(Refusal::UnderWay));
-    let request =
-        nodes.body(|number| RequestBody::Operation { client: ClientId(1), number, operation: 1 });
+    let request = nodes.body(|number| RequestBody::Operation { client: ClientId(1), number, operation: 1 });
     assert_eq!(nodes.ask(0, &request), Some(ReplyBody::TryLater), "nothing comes after a Reconfiguration");
     nodes.run(200);
     let request = nodes.reconfiguration(1, &[0, 1, 3], &[0, 1, 2]);
@@ -327,7 +330,8 @@ fn what_must_be_refused_is_refused_with_its_reason() {
 fn several_in_a_row_and_back_again() {
     let mut nodes = Nodes::new(7);
     let mut state = 0;
-    let groups: [&[u8]; 6] = [&[0, 1, 2], &[1, 2, 3, 4, 5], &[4, 5, 6], &[0, 1, 2, 6], &[0, 3, 4], &[0, 1, 2]];
+    let groups: [&[u8]; 6] =
+        [&[0, 1, 2], &[1, 2, 3, 4, 5], &[4, 5, 6], &[0, 1, 2, 6], &[0, 3, 4], &[0, 1, 2]];
     for (epoch, pair) in groups.windows(2).enumerate() {
         nodes.reconfigure(pair[0][0], epoch as u64, pair[0], pair[1]);
         state += 1;

@@ -8,9 +8,9 @@ use vr::MessageKind::{
     StartViewChange,
 };
 use vr::{
-    ClientAddress, ClientId, Configuration, EpochStart, Ignored, Incarnation, Instant, Member, Message, MessageKind,
-    Options, Outbox, RarePath, Replica, ReplicaId, Reply, Request, RequestBody, RequestNumber, Role, Rules,
-    Service, Standard, View,
+    ClientAddress, ClientId, Configuration, EpochStart, Ignored, Incarnation, Instant, Member, Message,
+    MessageKind, Options, Outbox, RarePath, Replica, ReplicaId, Reply, Request, RequestBody, RequestNumber,
+    Role, Rules, Service, Standard, View,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -173,7 +173,12 @@ impl<R: Rules + Copy> Group<R> {
 }
 
 fn member(group: Configuration, id: ReplicaId) -> Member {
-    Member { id, epoch: EpochStart::first(group), options: Options::default(), entropy: u64::from(id.0) * 77 + 5 }
+    Member {
+        id,
+        epoch: EpochStart::first(group),
+        options: Options::default(),
+        entropy: u64::from(id.0) * 77 + 5,
+    }
 }
 
 fn near(_: u8, _: u8) -> u64 {

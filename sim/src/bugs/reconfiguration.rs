@@ -1,14 +1,14 @@
 //! Bugs of reconfiguration.
 
 use vr::{
-    Admission, Asked, CommitNumber, Configuration, Epoch, LogSummary, MessageKind, OpNumber, Refusal, ReplicaId,
-    RequestNumber, Standard, View,
+    Admission, Asked, CommitNumber, Configuration, Epoch, LogSummary, MessageKind, OpNumber, Refusal,
+    ReplicaId, RequestNumber, Standard, View,
 };
 
 use super::{Bug, Silence, wrong};
 use crate::check::Property::{
-    L1, L2, L3, L4, L5, L6, L7, Panic, S1, S2, S3, S4, S5, S7, S8, S9, S10, S11, S12, S13, S17, S18, S19, S20, S21,
-    S22, S27, S4b, S23,
+    L1, L2, L3, L4, L5, L6, L7, Panic, S1, S2, S3, S4, S4b, S5, S7, S8, S9, S10, S11, S12, S13, S17, S18,
+    S19, S20, S21, S22, S23, S27,
 };
 use crate::packet::Kind;
 
@@ -149,17 +149,59 @@ pub const BUGS: &[Bug] = &[
         10_000,
         &[S18, S17],
     ),
-    bug("M-E3", "an epoch begins in the old view", &ViewKept, 1_000, &[S3, S17, S9, S2, S4b, S8, S19, S20, Panic]),
-    bug("M-E4", "last normal views compared without epochs", &EpochNotCompared, 100_000, &[S20, S2, S1, S8, S9, S5, S7, Panic]),
-    bug("M-E5", "a member without the log votes", &VotesWithoutLog, 10_000, &[S20, S2, S4b, S9, S8, S19, S23, Panic]),
-    bug("M-E6", "the old group's quorum in the new epoch", &OldQuorum, 10_000, &[S8, S2, S3, S9, S19, S4b]),
+    bug(
+        "M-E3",
+        "an epoch begins in the old view",
+        &ViewKept,
+        1_000,
+        &[L6, S3, S17, S9, S2, S4b, S8, S19, S20, Panic],
+    ),
+    bug(
+        "M-E4",
+        "last normal views compared without epochs",
+        &EpochNotCompared,
+        100_000,
+        &[S20, S2, S1, S8, S9, S5, S7, Panic],
+    ),
+    bug(
+        "M-E5",
+        "a member without the log votes",
+        &VotesWithoutLog,
+        10_000,
+        &[S27, S20, S2, S4b, S9, S8, S19, S23, Panic],
+    ),
+    bug(
+        "M-E6",
+        "the old group's quorum in the new epoch",
+        &OldQuorum,
+        10_000,
+        &[L3, S8, S2, S3, S9, S19, S4b],
+    ),
     bug("M-E7a", "replaced members stop at f copies", &StopsAtOldFailures, 1_000, &[S27, S2, L7]),
     bug("M-E7b", "EpochStarted counted twice", &StartedCountedTwice, 1_000, &[S27, S2, L7]),
     bug("M-E7c", "EpochStarted without the log", &StartedWithoutLog, 1_000, &[S27, S2, L7]),
-    bug("M-E9", "an untrusted log is taken for the epoch's", &UntrustedLog, 100_000, &[S9, S1, S2, S10, S5, S7, S8, Panic]),
-    bug("M-E10", "no client table for who joins", &JoinsWithoutSessions, 10_000, &[S21, S11, S10, S12, S13, S22]),
-    bug("M-E11", "a recovery mixes epochs", &EpochsMixed, 100_000, &[S19, S17, S9, S3, S4, S8, S2, S4b, S20, Panic]),
-    bug("M-E12", "epochs are not told of", &EpochNotTold, 1_000, &[L7, L2, L1, L3, L6]),
+    bug(
+        "M-E9",
+        "an untrusted log is taken for the epoch's",
+        &UntrustedLog,
+        100_000,
+        &[S18, S9, S1, S2, S10, S5, S7, S8, Panic],
+    ),
+    bug(
+        "M-E10",
+        "no client table for who joins",
+        &JoinsWithoutSessions,
+        10_000,
+        &[S21, S11, S10, S12, S13, S22],
+    ),
+    bug(
+        "M-E11",
+        "a recovery mixes epochs",
+        &EpochsMixed,
+        100_000,
+        &[L1, L2, L3, L6, L7, S19, S17, S9, S3, S4, S8, S2, S4b, S20, Panic],
+    ),
+    bug("M-E12", "epochs are not told of", &EpochNotTold, 1_000, &[L7, L2, L1, L3, L4, L6]),
     Bug::silent(
         "M-E13",
         "StartEpoch is not sent again",
@@ -168,8 +210,20 @@ pub const BUGS: &[Bug] = &[
         &[L7, L1, L2, L3, L4, L5, L6],
     )
     .in_scenario("reconfigurations"),
-    bug("M-E14", "a duplicate Reconfiguration is executed", &DuplicateExecuted, 10_000, &[S17, S11, S18, S12]),
-    bug("M-E15", "history ends epochs", &HistoryEndsEpochs, 10_000, &[S17, S18, Panic]),
+    bug(
+        "M-E14",
+        "a duplicate Reconfiguration is executed",
+        &DuplicateExecuted,
+        10_000,
+        &[L7, S17, S11, S18, S12],
+    ),
+    bug("M-E15", "history ends epochs", &HistoryEndsEpochs, 10_000, &[S10, S17, S18, Panic]),
     bug("M-E16", "two Reconfigurations at once", &TwoAtOnce, 40_000, &[S17, S18]),
-    bug("M-E17", "a recovery at the end of an epoch", &RecoversAtTheEnd, 100_000, &[S19, S20, S2, S8, S1, S4b, S9]),
+    bug(
+        "M-E17",
+        "a recovery at the end of an epoch",
+        &RecoversAtTheEnd,
+        100_000,
+        &[S19, S20, S2, S8, S1, S4b, S9],
+    ),
 ];

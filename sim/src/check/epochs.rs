@@ -33,7 +33,8 @@ impl Epochs {
             && seen.op_number > next.after
         {
             let (op_number, end) = (seen.op_number, next.after);
-            let witness = format!("op {op_number} is committed in epoch {epoch}, which has ended at op {end}");
+            let witness =
+                format!("op {op_number} is committed in epoch {epoch}, which has ended at op {end}");
             findings
                 .add(Property::S18, "committed after the end of its epoch", witness)
                 .between([Fact::committed(end), Fact::committed(op_number)]);
@@ -77,7 +78,8 @@ impl Epochs {
             }
             None => {
                 let latest = members.latest_epoch();
-                let witness = format!("{replica} comes to epoch {epoch}, but nobody has come further than {latest}");
+                let witness =
+                    format!("{replica} comes to epoch {epoch}, but nobody has come further than {latest}");
                 findings.add(Property::S17, "epoch left out", witness);
                 false
             }
@@ -93,7 +95,8 @@ impl Epochs {
         epoch: Epoch,
         findings: &mut Findings,
     ) {
-        let known = members.epoch(epoch).or_else(|| self.ends.values().find(|start| start.epoch == epoch).copied());
+        let known =
+            members.epoch(epoch).or_else(|| self.ends.values().find(|start| start.epoch == epoch).copied());
         if known.is_none_or(|start| start.after > op_number) {
             let witness = format!(
                 "an administrator is told from op {op_number} that its request {number} has led to epoch {epoch}, which it has not"
@@ -115,10 +118,13 @@ pub(super) fn nothing_after_the_end(
     let Some(last) = member.log.last().filter(|last| last.reconfigures) else { return };
     let end = op_number.previous();
     // One that came too late, or whose session is gone, was executed and has ended nothing.
-    let is_void = ghost.get(end).is_some_and(|committed| committed.chain == last.chain) && !epochs.ends.contains_key(&end);
+    let is_void = ghost.get(end).is_some_and(|committed| committed.chain == last.chain)
+        && !epochs.ends.contains_key(&end);
     if view.epoch() == last.view.epoch() && !is_void {
         let epoch = view.epoch();
-        let witness = format!("{replica} appended op {op_number} of epoch {epoch} behind the Reconfiguration at op {end}");
+        let witness = format!(
+            "{replica} appended op {op_number} of epoch {epoch} behind the Reconfiguration at op {end}"
+        );
         findings
             .add(Property::S18, "appended behind a Reconfiguration", witness)
             .between([Fact::appended(replica, end), Fact::appended(replica, op_number)]);
@@ -143,9 +149,9 @@ pub(super) fn may_stop(
     let quorum = start.members.quorum();
     if holders < quorum && !members.has_state_later(start.epoch) {
         let (epoch, group) = (start.epoch, start.members);
-        let witness = format!("{replica} stops in epoch {epoch}, while {holders} of {group} have its log: a quorum is {quorum}");
-        findings
-            .add(Property::S27, "stopped too early", witness)
-            .between([Fact::committed(start.after)]);
+        let witness = format!(
+            "{replica} stops in epoch {epoch}, while {holders} of {group} have its log: a quorum is {quorum}"
+        );
+        findings.add(Property::S27, "stopped too early", witness).between([Fact::committed(start.after)]);
     }
 }

@@ -145,7 +145,8 @@ impl Liveness {
         let Unfinished { administrator, transitioning, replaced } = unfinished;
         let state = describe(core);
         if !transitioning.is_empty() {
-            let witness = format!("{} is a member without the log of its epoch: {state}", names('r', transitioning));
+            let witness =
+                format!("{} is a member without the log of its epoch: {state}", names('r', transitioning));
             findings.add(Property::L7, "new member without the state", witness);
         }
         if !replaced.is_empty() {

@@ -186,7 +186,12 @@ impl Members {
     /// The groups on whose state others rest: that of the latest epoch, and those from the last one on of which a
     /// quorum has come to have it.
     pub fn living_groups(&self) -> impl Iterator<Item = Configuration> {
-        let last = self.epochs.iter().rev().find(|start| self.has_state(start)).map_or(0, |start| start.epoch.0 as usize);
+        let last = self
+            .epochs
+            .iter()
+            .rev()
+            .find(|start| self.has_state(start))
+            .map_or(0, |start| start.epoch.0 as usize);
         self.epochs[last..].iter().map(|start| start.members)
     }
 

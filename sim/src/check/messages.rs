@@ -81,14 +81,13 @@ impl Messages {
             self.earlier_view.get_or_insert((kind, message.view, member.view));
         }
         self.last = Some((kind, message.view));
-        self.other_than_recovery |=
-            !matches!(
-                kind,
-                MessageKind::Recovery
-                    | MessageKind::GetState
-                    | MessageKind::GetCheckpoint
-                    | MessageKind::GetEpoch
-            );
+        self.other_than_recovery |= !matches!(
+            kind,
+            MessageKind::Recovery
+                | MessageKind::GetState
+                | MessageKind::GetCheckpoint
+                | MessageKind::GetEpoch
+        );
         self.asked_for_state |= matches!(kind, MessageKind::GetState | MessageKind::GetCheckpoint);
     }
 

@@ -111,7 +111,8 @@ impl Requests {
     ) {
         let (op_number, Some((client, number))) = (seen.op_number, seen.request) else { return };
         if self.made.get(&seen.address).is_none_or(|&(last, _)| number.0 > last) {
-            let witness = format!("op {op_number} is request {number} of an administrator that has not made it");
+            let witness =
+                format!("op {op_number} is request {number} of an administrator that has not made it");
             findings.add(Property::S28, "request never made", witness);
         }
         let (last, at) = self.executed.get(&client).copied().unwrap_or_default();

@@ -9,7 +9,7 @@ use vr::{
     Request, RequestBody, RequestNumber, Role, View, ViewStart,
 };
 
-use super::liveness::{self, Liveness, Seen};
+use super::liveness::{self, Liveness, Seen, Unfinished};
 use super::{Checks, Property};
 use crate::scenario::{Overrides, Scenario};
 use crate::setup::Setup;
@@ -62,7 +62,7 @@ fn execute(checks: &mut Checks, replica: ReplicaId, op_number: u64, entry: &Entr
     let registered = Registration { client: ClientId(op_number), evicted: None };
     let outcome = match entry.request.body {
         RequestBody::Register => Outcome::Registered(registered),
-        RequestBody::Operation { .. } => Outcome::Executed(&response),
+        _ => Outcome::Executed(&response),
     };
     execute_with(checks, replica, op_number, entry, outcome);
 }
@@ -405,7 +405,7 @@ fn overdue(core: &[Seen], waiting: &[u16]) -> Option<Property> {
     let mut checks = checks();
     let mut liveness = Liveness::new(&setup(), 0, 0, false);
     let bound = liveness.bound();
-    liveness.look(bound, core, waiting, 0, &mut checks.findings);
+    liveness.look(bound, core, waiting, &Unfinished::default(), 0, &mut checks.findings);
     found(&checks)
 }
 
@@ -443,9 +443,9 @@ fn the_core_agrees_only_if_it_agrees_on_everything() {
 fn l5_views_that_go_on_changing() {
     let mut checks = checks();
     let mut liveness = Liveness::new(&setup(), 0, 10, false);
-    liveness.look(1, &[seen(0)], &[], 14, &mut checks.findings);
+    liveness.look(1, &[seen(0)], &[], &Unfinished::default(), 14, &mut checks.findings);
     assert_eq!(found(&checks), None);
-    liveness.look(2, &[seen(0)], &[], 40, &mut checks.findings);
+    liveness.look(2, &[seen(0)], &[], &Unfinished::default(), 40, &mut checks.findings);
     assert_eq!(found(&checks), Some(Property::L5));
 }
 
@@ -462,7 +462,7 @@ fn l5_a_view_change_without_a_crash() {
 fn l9_where_a_fault_has_stayed() {
     let mut checks = checks();
     let mut liveness = Liveness::new(&setup(), 0, 0, true);
-    liveness.look(liveness.bound(), &[seen(0)], &[3], 0, &mut checks.findings);
+    liveness.look(liveness.bound(), &[seen(0)], &[3], &Unfinished::default(), 0, &mut checks.findings);
     assert_eq!(found(&checks), Some(Property::L9));
 }
 
@@ -473,8 +473,16 @@ fn l6_a_standstill_with_somebody_waiting() {
         let mut liveness = Liveness::new(&setup(), 0, 0, false);
         // Looks far apart, all before the deadline, show the same.
         let bound = liveness.bound();
-        (1..64)
-            .for_each(|part| liveness.look(bound * part / 64, &[seen(0)], waiting, 0, &mut checks.findings));
+        (1..64).for_each(|part| {
+            liveness.look(
+                bound * part / 64,
+                &[seen(0)],
+                waiting,
+                &Unfinished::default(),
+                0,
+                &mut checks.findings,
+            )
+        });
         found(&checks)
     };
     assert_eq!(look(&[1]), Some(Property::L6));

@@ -2,7 +2,10 @@
 
 use std::fmt::Debug;
 
-use vr::{EpochStart, Incarnation, Log, Nonce, Outcome, Payload, Reconfiguration, Replica, ReplyBody, RequestBody, Rules, Service};
+use vr::{
+    EpochStart, Incarnation, Log, Nonce, Outcome, Payload, Reconfiguration, Replica, ReplyBody, RequestBody,
+    Rules, Service,
+};
 
 use crate::chronicle::ReplicaState;
 use crate::packet::Packet;

@@ -100,7 +100,9 @@ mod tests {
     use vr::{Role, View};
 
     fn drawn(shape: PartitionShape, size: usize) -> Links {
-        let scene = Scene { roles: vec![Some(Role::Backup); size], view: View(1), clients: 2 };
+        let group = vr::Configuration::new(size).expect("a valid size");
+        let roles = vec![Some(Role::Backup); size];
+        let scene = Scene { roles, view: View(1), group, administrator_waits: false, clients: 2 };
         links(&mut stream(3, Purpose::Partition), shape, &scene)
     }
 

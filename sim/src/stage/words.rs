@@ -332,7 +332,8 @@ impl<'a> Words<'a> {
     }
 
     fn about_replicas(&mut self, replicas: Vec<ReplicaId>, are_all: bool) -> Result<Condition, Refused> {
-        if (are_all && self.takes("holds the same state")) || (!are_all && self.takes("hold the same state")) {
+        if (are_all && self.takes("holds the same state")) || (!are_all && self.takes("hold the same state"))
+        {
             return Ok(Condition::SameState(replicas));
         }
         if self.takes("has stopped") || self.takes("have stopped") {

@@ -98,16 +98,8 @@ struct Drawing<'a> {
 /// member, or is none any more, or not yet.
 const ROLE_STYLES: [&str; 8] =
     ["primary", "backup", "change", "recovering", "recovering", "change", "recovering", "recovering"];
-const ROLE_PATTERNS: [Option<&str>; 8] = [
-    None,
-    None,
-    Some("hatch"),
-    Some("dots"),
-    Some("dots"),
-    Some("hatch"),
-    Some("dots"),
-    Some("dots"),
-];
+const ROLE_PATTERNS: [Option<&str>; 8] =
+    [None, None, Some("hatch"), Some("dots"), Some("dots"), Some("hatch"), Some("dots"), Some("dots")];
 
 /// A stretch in which a replica's role and view stay the same; no role where it is down.
 struct Stretch {

@@ -50,7 +50,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let latest = self.environment.checks.members.latest_epoch();
         self.ordered.retain(|(epoch, _)| *epoch >= latest);
         self.ordered.push((latest, group));
-        let was_waiting = self.clients[usize::from(slot)].errand.replace(Errand::Reconfigure(group)).is_some();
+        let was_waiting =
+            self.clients[usize::from(slot)].errand.replace(Errand::Reconfigure(group)).is_some();
         if was_waiting {
             self.environment.marks.moment(Moment::AdministratorReplaced);
             return self.start_client_over(slot);

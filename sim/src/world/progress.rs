@@ -33,7 +33,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         let members = &self.environment.checks.members;
         let group = members.group();
-        let (holders, amnesiacs): (Vec<_>, Vec<_>) = group.members().partition(|&id| !members[id].is_amnesiac());
+        let (holders, amnesiacs): (Vec<_>, Vec<_>) =
+            group.members().partition(|&id| !members[id].is_amnesiac());
         let quorum = members.quorum();
         self.healed_at_step = Some(self.environment.steps);
         self.environment.network.heal();
@@ -244,7 +245,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                     .filter(|client| !client.is_done())
                     .map(|client| client.slot)
                     .collect();
-                let settled = (waiting.is_empty() && unfinished.is_nothing() && Liveness::converged(&seen)).then(|| seen[0].view);
+                let settled = (waiting.is_empty() && unfinished.is_nothing() && Liveness::converged(&seen))
+                    .then(|| seen[0].view);
                 *stable = settled.map(|view| match *stable {
                     Some(stable) if stable.view == view => stable,
                     _ => Stable { since: now, view },

@@ -86,7 +86,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Some(op_number) = self.rules.checkpoint_due(self.commit_number, interval) else { return };
         let sessions =
             if self.rules.checkpoint_holds_sessions() { self.client_table.sessions() } else { &[] };
-        let checkpoint = Arc::new(Checkpoint::take(op_number, sessions.into(), self.executed_epoch, &self.service));
+        let checkpoint =
+            Arc::new(Checkpoint::take(op_number, sessions.into(), self.executed_epoch, &self.service));
         outbox.checkpoint_taken(&checkpoint);
         let previous = self.checkpoints.latest.replace(checkpoint);
         self.checkpoints.previous = previous.filter(|previous| previous.op_number() < op_number);

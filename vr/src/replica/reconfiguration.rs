@@ -19,7 +19,9 @@ use super::view_change::Proposals;
 use super::{Phase, Replica};
 use crate::epoch::{EpochStart, Reconfiguration, Refusal};
 use crate::log::Log;
-use crate::message::{EpochStarted, GetState, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody};
+use crate::message::{
+    EpochStarted, GetState, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody,
+};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::{Asked, Rules};
 use crate::service::Service;
@@ -115,7 +117,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             size: members.size(),
             is_same: members == self.group,
             is_ending: self.is_epoch_ending(),
-            has_started: self.epoch() == Epoch::ZERO || self.commit_number.op_number() > self.epoch_start.after,
+            has_started: self.epoch() == Epoch::ZERO
+                || self.commit_number.op_number() > self.epoch_start.after,
         });
         if let Some(reason) = reason {
             outbox.refused(reason);
@@ -129,8 +132,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Whether a request has to wait: the epoch is about to end, or the one that it asks about has not come.
     pub(super) fn waits_for_epoch(&self, request: &Request<S::Operation>) -> bool {
-        if let RequestBody::CheckEpoch { epoch, .. } | RequestBody::Reconfiguration(Reconfiguration { epoch, .. }) =
-            request.body
+        if let RequestBody::CheckEpoch { epoch, .. }
+        | RequestBody::Reconfiguration(Reconfiguration { epoch, .. }) = request.body
             && epoch > self.epoch()
         {
             return true;
@@ -286,7 +289,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     fn take_part_in_epoch(&mut self, now: Instant, from: Option<ReplicaId>, outbox: &mut impl Outbox<S>) {
         let after = self.epoch_start.after;
-        let has_log = self.has_epoch_start() || self.rules.epoch_ends_when_prepared() && self.log.last() >= after;
+        let has_log =
+            self.has_epoch_start() || self.rules.epoch_ends_when_prepared() && self.log.last() >= after;
         if self.is_member() {
             if matches!(self.phase, Phase::Leaving(_) | Phase::Stopped) {
                 outbox.took(RarePath::MemberAgain);
@@ -367,7 +371,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // An answer to an earlier question.
             return outbox.ignored(Ignored::ShortNewState);
         }
-        if state.after > self.commit_number.op_number() && !self.checkpoint_bridges(state.after, state.last()) {
+        if state.after > self.commit_number.op_number() && !self.checkpoint_bridges(state.after, state.last())
+        {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if state.after > self.commit_number.op_number() {

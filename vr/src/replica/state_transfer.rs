@@ -280,7 +280,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Makes the log the entries of `state` that come after the checkpoint.
-    pub(super) fn replace_by_checkpoint(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+    pub(super) fn replace_by_checkpoint(
+        &mut self,
+        state: &NewState<S::Operation>,
+        outbox: &mut impl Outbox<S>,
+    ) {
         let op_number = self.checkpoints.arrived();
         self.install_checkpoint(outbox);
         for entry in state.entries.iter().skip(self.rules.entries_in_checkpoint(state.after, op_number)) {

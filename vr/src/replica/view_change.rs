@@ -106,7 +106,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn enter_proposed_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        if self.proposals.count(now, self.proposals_window(now)) >= self.rules.proposal_quorum(self.quorum_group()) {
+        if self.proposals.count(now, self.proposals_window(now))
+            >= self.rules.proposal_quorum(self.quorum_group())
+        {
             self.enter_view_change(now, self.rules.proposed_view(self.view), outbox);
         }
     }
