@@ -273,8 +273,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Makes the log `log[..=after]` followed by the entries of `state`, touching only what differs.
     fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
-        let mut common = state.after;
-        let mut entries = state.entries.iter();
+        // An answer to an earlier question may begin where a checkpoint has taken the place of the log since.
+        let mut common = state.after.max(self.log.start());
+        let compacted = (common.0 - state.after.0) as usize;
+        let mut entries = state.entries.get(compacted..).unwrap_or_default().iter();
         while let (Some(held), Some(sent)) = (self.log.get(common.next()), entries.as_slice().first()) {
             if held.view != sent.view {
                 break;
