@@ -371,7 +371,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // An answer to an earlier question.
             return outbox.ignored(Ignored::ShortNewState);
         }
-        if state.after > self.commit_number.op_number() && !self.checkpoint_bridges(state.after, state.last())
+        if state.after > self.commit_number.op_number()
+            && !self.checkpoint_bridges(view, state.after, state.last())
         {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
