@@ -15,8 +15,8 @@ pub mod state_transfer;
 pub mod view_change;
 
 use vr::{
-    Admission, CommitNumber, Configuration, HeldState, Incarnation, LogSummary, MessageKind, Nonce, OpNumber,
-    RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
+    Admission, CommitNumber, Configuration, Duration, HeldState, Incarnation, Instant, LogSummary,
+    MessageKind, Nonce, OpNumber, RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
 };
 
 use crate::check::Property;
@@ -168,7 +168,18 @@ pass_on! {
     fn primary(group: Configuration, view: View) -> ReplicaId;
     fn accepts_in_view(message: View, own: View) -> bool;
     fn prepare_follows(prepared: OpNumber, last: OpNumber) -> bool;
-    fn acknowledged(prepared: OpNumber, last: OpNumber) -> OpNumber;
+    fn held_of_batch(first: OpNumber, end: OpNumber, last: OpNumber) -> u64;
+    fn acknowledged(first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber;
+    fn done_with(committed: CommitNumber, end: OpNumber) -> OpNumber;
+    fn read_quorum(group: Configuration) -> usize;
+    fn answers_read(has_lease: bool, is_confirmed: bool) -> bool;
+    fn reads_what_is_inherited(committed: CommitNumber, inherited: OpNumber) -> bool;
+    fn lease_begins(sent: Instant, answered: Instant) -> Instant;
+    fn lease_counted(promised: Duration, drift_ppm: u32) -> Duration;
+    fn may_vote(now: Instant, promised_until: Instant) -> bool;
+    fn forgotten_promise_ends(now: Instant, lease: Duration) -> Instant;
+    fn answers_causal_read(committed: CommitNumber, after: OpNumber) -> bool;
+    fn version_read(committed: CommitNumber, last: OpNumber) -> OpNumber;
     fn counts_acknowledgement(message: View, own: View) -> bool;
     fn acknowledged_at_view_start(before: OpNumber) -> OpNumber;
     fn learned_commit(announced: CommitNumber, last: OpNumber) -> CommitNumber;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, OpNumber, Outbox, Outcome,
-    RarePath, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, Observation, OpNumber,
+    Outbox, Outcome, RarePath, Read, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -127,6 +127,9 @@ pub struct Environment<W: Workload> {
     pub history: Vec<Call<W::Operation, W::Response>>,
     /// Who made each call of the history: the process and the request's number.
     pub callers: Vec<(ClientAddress, u64)>,
+    /// The linearizable reads of the history that were answered without the log, each with its version: the
+    /// op-number after which the state was looked at.
+    pub versions: Vec<(OpNumber, usize)>,
     /// The number of the next event of the history.
     pub history_clock: u64,
     /// What is recorded, if the run is.
@@ -177,6 +180,7 @@ impl<W: Workload> Environment<W> {
             lives: vec![0; usize::from(setup.replicas) + usize::from(setup.clients)],
             history: Vec::new(),
             callers: Vec::new(),
+            versions: Vec::new(),
             history_clock: 0,
             record: record.then(Box::default),
             recording: None,
@@ -512,6 +516,20 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         }
     }
 
+    fn observed(&mut self, observation: Observation<'_, W::Service>) {
+        let state = W::digest(observation.service);
+        self.environment.checks.observed(self.replica, &observation, state);
+        let (number, op_number) = (observation.read.number.0, observation.op_number.0);
+        self.environment.digest = digest::mix(self.environment.digest, op_number ^ state);
+        let (replica, basis) = (self.replica, observation.basis);
+        self.environment.tell(|| Effect::AnswersRead {
+            replica,
+            number,
+            op_number,
+            basis: format!("{basis:?}"),
+        });
+    }
+
     fn view_starts(&mut self, start: &ViewStart<'_>) {
         self.environment.checks.view_starts(self.replica, start);
         let replica = self.replica;
@@ -552,6 +570,11 @@ impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
     fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
         let (from, to) = (Node::Client(self.slot), Node::Replica(to));
         self.environment.transmit(from, to, Packet::Request(request));
+    }
+
+    fn send_read(&mut self, to: ReplicaId, read: Arc<Read<W::Operation>>) {
+        let (from, to) = (Node::Client(self.slot), Node::Replica(to));
+        self.environment.transmit(from, to, Packet::Read(read));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::configuration::Configuration;
 use crate::entropy::Entropy;
-use crate::message::{Reply, ReplyBody, Request, RequestBody};
+use crate::message::{Freshness, Read, Reply, ReplyBody, Request, RequestBody};
 use crate::rules::{Rules, Standard};
 use crate::types::{ClientAddress, ClientId, Duration, Instant, OpNumber, ReplicaId, RequestNumber, View};
 
@@ -29,6 +29,15 @@ impl Default for ClientOptions {
 pub trait ClientOutbox<O> {
     /// Send `request` to a replica. It may be lost, delayed, repeated, overtaken.
     fn send(&mut self, to: ReplicaId, request: Arc<Request<O>>);
+
+    /// Send `read` to a replica, likewise.
+    ///
+    /// # Panics
+    /// Unless it is implemented: who calls [`Client::read`] has to.
+    fn send_read(&mut self, to: ReplicaId, read: Arc<Read<O>>) {
+        let _ = (to, read);
+        unimplemented!("this outbox sends no reads");
+    }
 }
 
 /// What a client learns from a reply.
@@ -43,6 +52,13 @@ pub enum ClientEvent<R> {
         /// Where in the log it was executed.
         op_number: OpNumber,
         /// Its result.
+        response: R,
+    },
+    /// The outstanding read was answered.
+    Observed {
+        /// After which op-number the state was looked at.
+        op_number: OpNumber,
+        /// What was seen.
         response: R,
     },
     /// The session is gone. Whether the outstanding request was executed is unknown; to go on, open a
@@ -88,10 +104,43 @@ pub struct Client<O, R: Rules = Standard> {
     view: View,
     session: Session,
     number: RequestNumber,
-    outstanding: Option<Arc<Request<O>>>,
+    /// The last read. Reads are counted apart: they leave no gap in the numbers that the log sees.
+    read_number: RequestNumber,
+    /// The latest op-number that an answer spoke of: what this client has seen or caused.
+    seen: OpNumber,
+    outstanding: Option<Outstanding<O>>,
     retry_at: Instant,
     retries: u32,
     entropy: Entropy,
+}
+
+/// What waits for its answer.
+#[derive(Clone, Debug)]
+enum Outstanding<O> {
+    Request(Arc<Request<O>>),
+    Read(Arc<Read<O>>),
+}
+
+impl<O> Outstanding<O> {
+    fn send(&self, to: ReplicaId, outbox: &mut impl ClientOutbox<O>) {
+        match self {
+            Self::Request(request) => outbox.send(to, Arc::clone(request)),
+            Self::Read(read) => outbox.send_read(to, Arc::clone(read)),
+        }
+    }
+}
+
+/// How a client wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// What every operation saw and did that was answered to anybody before. The primary answers.
+    Linearizable,
+    /// At least what this client has seen and done. The replica answers that the client turns to, which may know
+    /// of nothing newer.
+    Causal {
+        /// Whom to ask first. If no answer comes, all are asked.
+        from: ReplicaId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +169,8 @@ impl<O: Clone, R: Rules> Client<O, R> {
             view: View::ZERO,
             session: Session::None,
             number: RequestNumber::ZERO,
+            read_number: RequestNumber::ZERO,
+            seen: OpNumber::ZERO,
             outstanding: None,
             retry_at: Instant::NEVER,
             retries: 0,
@@ -131,7 +182,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
     /// evicted stays so.
     pub fn register(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
         if self.session == Session::None && self.outstanding.is_none() {
-            self.submit(now, RequestBody::Register, outbox);
+            self.submit_request(now, RequestBody::Register, outbox);
         }
     }
 
@@ -145,23 +196,69 @@ impl<O: Clone, R: Rules> Client<O, R> {
         operation: O,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Result<RequestNumber, NotReady> {
-        let client = match self.session {
-            Session::None => return Err(NotReady::NotRegistered),
-            Session::Evicted => return Err(NotReady::Evicted),
-            Session::Open(client) => client,
-        };
-        if self.outstanding.is_some() {
-            return Err(NotReady::Outstanding(self.number));
-        }
-        self.number = self.number.next();
-        self.submit(now, RequestBody::Operation { client, number: self.number, operation }, outbox);
+        let client = self.ready()?;
+        self.request_as(client, now, operation, outbox);
         Ok(self.number)
     }
 
-    fn submit(&mut self, now: Instant, body: RequestBody<O>, outbox: &mut impl ClientOutbox<O>) {
+    /// Asks for an operation that changes nothing, without the log: see
+    /// [`Service::observe`](crate::Service::observe). One that may change something is requested like any other.
+    ///
+    /// # Errors
+    /// [`NotReady`] while no session is open or the last request is not answered.
+    pub fn read(
+        &mut self,
+        now: Instant,
+        operation: O,
+        consistency: Consistency,
+        outbox: &mut impl ClientOutbox<O>,
+    ) -> Result<(), NotReady> {
+        self.ready()?;
+        self.read_number = self.read_number.next();
+        let (to, freshness) = match consistency {
+            Consistency::Linearizable => (self.primary(), Freshness::Linearizable),
+            Consistency::Causal { from } => (from, Freshness::Causal(self.seen)),
+        };
+        let read = Read { address: self.address, number: self.read_number, operation, freshness };
+        self.submit(now, Outstanding::Read(Arc::new(read)), to, outbox);
+        Ok(())
+    }
+
+    /// The session, if something can be asked in it now.
+    fn ready(&self) -> Result<ClientId, NotReady> {
+        match self.session {
+            Session::None => Err(NotReady::NotRegistered),
+            Session::Evicted => Err(NotReady::Evicted),
+            Session::Open(_) if self.outstanding.is_some() => Err(NotReady::Outstanding(self.number)),
+            Session::Open(client) => Ok(client),
+        }
+    }
+
+    fn request_as(
+        &mut self,
+        client: ClientId,
+        now: Instant,
+        operation: O,
+        outbox: &mut impl ClientOutbox<O>,
+    ) {
+        self.number = self.number.next();
+        self.submit_request(now, RequestBody::Operation { client, number: self.number, operation }, outbox);
+    }
+
+    fn submit_request(&mut self, now: Instant, body: RequestBody<O>, outbox: &mut impl ClientOutbox<O>) {
         let request = Arc::new(Request { address: self.address, body });
-        outbox.send(self.primary(), Arc::clone(&request));
-        self.outstanding = Some(request);
+        self.submit(now, Outstanding::Request(request), self.primary(), outbox);
+    }
+
+    fn submit(
+        &mut self,
+        now: Instant,
+        question: Outstanding<O>,
+        to: ReplicaId,
+        outbox: &mut impl ClientOutbox<O>,
+    ) {
+        question.send(to, outbox);
+        self.outstanding = Some(question);
         self.retries = 0;
         self.wait(now);
     }
@@ -183,14 +280,16 @@ impl<O: Clone, R: Rules> Client<O, R> {
             ReplyBody::Registered { client } if self.session == Session::None => {
                 self.answered(view);
                 self.session = Session::Open(client);
+                self.seen = OpNumber(client.0);
                 Some(ClientEvent::Registered(client))
             }
             ReplyBody::Executed { client, number, op_number, response }
                 if self.session == Session::Open(client)
-                    && self.outstanding.is_some()
+                    && matches!(self.outstanding, Some(Outstanding::Request(_)))
                     && self.rules.reply_is_for(number, self.number) =>
             {
                 self.answered(view);
+                self.seen = self.seen.max(op_number);
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
             }
             ReplyBody::Evicted { client } if self.session == Session::Open(client) => {
@@ -198,12 +297,34 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 self.session = Session::Evicted;
                 Some(ClientEvent::Evicted)
             }
+            ReplyBody::Observed { number, op_number, response } if self.is_reading(number) => {
+                // A backup may answer that is far behind: no reason to turn back to an earlier view.
+                self.answered(view.max(self.view));
+                self.seen = self.seen.max(op_number);
+                Some(ClientEvent::Observed { op_number, response })
+            }
+            ReplyBody::NotARead { number } if self.is_reading(number) => {
+                self.read_through_log(now, outbox);
+                None
+            }
             ReplyBody::NotPrimary => {
                 self.redirect(now, view, outbox);
                 None
             }
             // Nothing to act on: after TryLater, the retry comes at its time.
             _ => None,
+        }
+    }
+
+    fn is_reading(&self, number: RequestNumber) -> bool {
+        matches!(self.outstanding, Some(Outstanding::Read(_))) && number == self.read_number
+    }
+
+    /// What was to be read may change the state: it is requested instead.
+    fn read_through_log(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
+        let Session::Open(client) = self.session else { return };
+        if let Some(Outstanding::Read(read)) = self.outstanding.take() {
+            self.request_as(client, now, read.operation.clone(), outbox);
         }
     }
 
@@ -221,8 +342,8 @@ impl<O: Clone, R: Rules> Client<O, R> {
             return;
         }
         self.view = view;
-        if let Some(request) = &self.outstanding {
-            outbox.send(self.primary(), Arc::clone(request));
+        if let Some(question) = &self.outstanding {
+            question.send(self.primary(), outbox);
             self.wait(now);
         }
     }
@@ -232,9 +353,9 @@ impl<O: Clone, R: Rules> Client<O, R> {
         if now < self.retry_at {
             return;
         }
-        let Some(request) = &self.outstanding else { return };
+        let Some(question) = &self.outstanding else { return };
         for replica in self.group.members() {
-            outbox.send(replica, Arc::clone(request));
+            question.send(replica, outbox);
         }
         self.retries += 1;
         self.wait(now);
@@ -261,7 +382,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
-    /// Whether a request is waiting for its answer.
+    /// Whether a request or a read is waiting for its answer.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.outstanding.is_some()

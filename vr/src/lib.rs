@@ -7,6 +7,7 @@ mod client;
 mod client_table;
 mod configuration;
 mod entropy;
+mod lease;
 mod log;
 mod message;
 mod outbox;
@@ -17,16 +18,16 @@ pub mod services;
 mod types;
 
 pub use checkpoint::{Checkpoint, Content};
-pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, NotReady};
+pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, Consistency, NotReady};
 pub use client_table::{ClientTable, Registration, Session};
 pub use configuration::{Configuration, InvalidGroupSize, InvalidOptions, MAX_REPLICAS, Options};
 pub use log::{Entry, Log};
 pub use message::{
-    CheckpointPart, Commit, DoViewChange, GetCheckpoint, GetState, Message, MessageKind, NewState, Nonce,
-    Payload, Prepare, PrepareOk, Recovery, RecoveryResponse, Reply, ReplyBody, Request, RequestBody,
-    StartView, StartViewChange,
+    Batch, CheckpointPart, Commit, CommitOk, DoViewChange, Freshness, GetCheckpoint, GetState, Message,
+    MessageKind, NewState, Nonce, Payload, Prepare, PrepareOk, Pulse, Read, Recovery, RecoveryResponse, Reply,
+    ReplyBody, Request, RequestBody, StartView, StartViewChange,
 };
-pub use outbox::{Execution, Ignored, Outbox, Outcome, RarePath, Role, ViewStart};
+pub use outbox::{Basis, Execution, Ignored, Observation, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};
 pub use rules::{Admission, HeldState, LogSummary, RecoveryAnswer, Rules, Standard};
 pub use service::Service;

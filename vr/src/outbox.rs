@@ -3,7 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::client_table::Registration;
 use crate::log::Entry;
-use crate::message::{Message, Reply};
+use crate::message::{Message, Read, Reply};
 use crate::service::Service;
 use crate::types::{ClientAddress, CommitNumber, Incarnation, OpNumber, ReplicaId, View};
 
@@ -29,6 +29,11 @@ pub trait Outbox<S: Service> {
     /// A committed entry was executed.
     fn executed(&mut self, execution: Execution<'_, S>) {
         let _ = execution;
+    }
+
+    /// A read was answered.
+    fn observed(&mut self, observation: Observation<'_, S>) {
+        let _ = observation;
     }
 
     /// A checkpoint was taken of what is executed. A program that keeps state on disk might keep it there.
@@ -92,6 +97,30 @@ pub struct Execution<'a, S: Service> {
     pub outcome: Outcome<'a, S::Response>,
     /// The service afterwards.
     pub service: &'a S,
+}
+
+/// One answer to a read.
+#[derive(Debug)]
+pub struct Observation<'a, S: Service> {
+    /// The read.
+    pub read: &'a Read<S::Operation>,
+    /// After which op-number it looked at the state, as the answer says.
+    pub op_number: OpNumber,
+    /// By what right it was answered.
+    pub basis: Basis,
+    /// The service that was looked at.
+    pub service: &'a S,
+}
+
+/// By what right a replica answers a read without the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// Enough backups have promised the primary to vote for no other view until later than now.
+    Lease,
+    /// Enough backups were in the primary's view after the read had come.
+    Confirmation,
+    /// The read asks for no more than this replica has executed.
+    Causality,
 }
 
 /// What came of executing an entry.
@@ -175,8 +204,10 @@ pub enum Ignored {
     NoCheckpoint,
     /// A request that was superseded by a later one of its session.
     SupersededRequest,
-    /// A request that is already in the log.
+    /// A request that is already in the log, or in the queue.
     RequestInFlight,
+    /// A read that is already waiting.
+    ReadWaiting,
 }
 }
 
@@ -249,5 +280,31 @@ pub enum RarePath {
     StartViewTooShort,
     /// A recovery had its answers, and fetched the log that they told of.
     LogFetchedForRecovery,
+    /// A request waited, as the pipeline had no room.
+    RequestQueued,
+    /// Several requests were prepared together.
+    SeveralInABatch,
+    /// A backup held the beginning of a batch already, but not all of it.
+    BatchHeldInPart,
+    /// What was committed ends in the middle of a batch.
+    BatchCommittedInPart,
+    /// A view change came while requests waited for room in the pipeline.
+    QueueDropped,
+    /// The primary answered a read on its lease.
+    ReadByLease,
+    /// A primary with leases had none for a read, and had its view confirmed.
+    ReadWithoutLease,
+    /// The primary answered a read after its view was confirmed.
+    ReadByConfirmation,
+    /// A read waited for what a new primary has inherited.
+    ReadWaitsForInherited,
+    /// A replica held its DoViewChange back: it had promised the primary to.
+    VoteHeldBack,
+    /// A replica answered a causal read at once.
+    CausalRead,
+    /// A causal read waited for what it asks for.
+    CausalReadWaited,
+    /// A read was turned away because too many wait.
+    TooManyReads,
 }
 }

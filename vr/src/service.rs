@@ -18,6 +18,13 @@ pub trait Service {
     /// Executes one committed operation.
     fn execute(&mut self, operation: &Self::Operation) -> Self::Response;
 
+    /// What `operation` would answer now, if it is one that never changes anything, whatever the state is.
+    /// `None` for all others. Such an operation can be asked as a read, which needs no place in the log.
+    fn observe(&self, operation: &Self::Operation) -> Option<Self::Response> {
+        let _ = operation;
+        None
+    }
+
     /// The whole state, in pieces: a function of the operations executed so far and nothing else, in the same
     /// order at every replica. Called at every checkpoint (see `Options::checkpoint_interval`), so it should
     /// share what it can rather than copy.

@@ -41,6 +41,8 @@ pub(super) fn sent<R: Hash>(
                 findings.add(Property::S12, "not evicted", witness);
             }
         }
+        // What was read is looked at when the replica tells of it.
+        ReplyBody::Observed { .. } | ReplyBody::NotARead { .. } => {}
         ReplyBody::NotPrimary | ReplyBody::TryLater => {}
     }
 }

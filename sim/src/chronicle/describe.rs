@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use vr::{Incarnation, Log, Nonce, Outcome, Payload, Replica, ReplyBody, RequestBody, Rules, Service};
+use vr::{Freshness, Incarnation, Log, Nonce, Outcome, Payload, Replica, ReplyBody, RequestBody, Rules, Service};
 
 use crate::chronicle::ReplicaState;
 use crate::packet::Packet;
@@ -18,6 +18,13 @@ pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
             fields
         }
         Packet::Request(request) => vec![("request", body(&request.body))],
+        Packet::Read(read) => {
+            let freshness = match read.freshness {
+                Freshness::Linearizable => "the latest".to_owned(),
+                Freshness::Causal(after) => format!("after op {after}"),
+            };
+            vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
+        }
         Packet::Reply(_, reply) => {
             vec![("view", reply.view.to_string()), ("reply", answer(&reply.body))]
         }
@@ -28,11 +35,22 @@ fn payload<S: Service>(payload: &Payload<S>, fields: &mut Fields) {
     match payload {
         Payload::Prepare(prepare) => {
             fields.push(("op-number", prepare.op_number.to_string()));
-            fields.push(("request", body(&prepare.entry.request.body)));
+            for entry in prepare.batch.entries() {
+                fields.push(("request", body(&entry.request.body)));
+            }
             fields.push(("commit", prepare.commit_number.to_string()));
         }
         Payload::PrepareOk(ok) => fields.push(("op-number", ok.op_number.to_string())),
-        Payload::Commit(commit) => fields.push(("commit", commit.commit_number.to_string())),
+        Payload::Commit(commit) => {
+            fields.push(("commit", commit.commit_number.to_string()));
+            if let Some(pulse) = commit.pulse {
+                fields.push(("round", pulse.round.to_string()));
+            }
+        }
+        Payload::CommitOk(ok) => {
+            fields.push(("round", ok.pulse.round.to_string()));
+            fields.push(("promise", format!("{} ns", ok.promise.0)));
+        }
         Payload::StartViewChange(start) => fields.push(("new view", start.view.to_string())),
         Payload::DoViewChange(vote) => {
             fields.push(("last normal view", vote.last_normal_view.to_string()));
@@ -106,6 +124,10 @@ fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
         ReplyBody::Executed { number, op_number, response, .. } => {
             format!("request {number} was op {op_number}: {response:?}")
         }
+        ReplyBody::Observed { number, op_number, response } => {
+            format!("read {number}, after op {op_number}: {response:?}")
+        }
+        ReplyBody::NotARead { number } => format!("read {number} is none"),
         ReplyBody::NotPrimary => "not the primary".to_owned(),
         ReplyBody::TryLater => "try later".to_owned(),
         ReplyBody::Evicted { client } => format!("session {client} is gone"),

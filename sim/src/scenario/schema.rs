@@ -117,6 +117,8 @@ pub struct Traffic {
     pub idle_mean_us: Option<Number>,
     pub patience_us: Option<Number>,
     pub keys: Option<Number>,
+    pub fast_read_percent: Option<Number>,
+    pub causal_read_percent: Option<Number>,
 }
 
 /// Timing and bounds of the protocol: see `vr::Options` and `vr::ClientOptions`. All but the back-off and
@@ -138,6 +140,9 @@ pub struct Protocol {
     pub checkpoint_interval: Option<Number>,
     pub log_margin: Option<Number>,
     pub suffix_margin: Option<Number>,
+    pub batch_max: Option<Number>,
+    pub lease_us: Option<Number>,
+    pub clock_drift_ppm: Option<Number>,
 }
 
 /// The fault families that are not about single messages; all off where not named, unless it is a swarm.
@@ -226,6 +231,9 @@ pub struct ClockFaults {
     pub timer_interval_mean_us: Option<Number>,
     /// The mean time by which a timer is late, in microseconds: 0 to an hour.
     pub late_mean_us: Option<Number>,
+    /// Whether clocks may be wrong by more than leases allow for; false by default. Stale reads must then be expected.
+    #[serde(default)]
+    pub beyond_bound: bool,
 }
 
 /// How clients crash.
@@ -440,6 +448,11 @@ impl Mishap {
     }
 }
 
+/// A number that is zero where it is left out.
+fn percent(draws: &Draws, field: &str, number: &Option<Number>) -> Result<u64, Refusal> {
+    number.as_ref().map_or(Ok(0), |_| draws.number(field, number, 0..=100))
+}
+
 impl Traffic {
     fn draw(&self, draws: &Draws) -> Result<setup::Traffic, Refusal> {
         Ok(setup::Traffic {
@@ -448,6 +461,8 @@ impl Traffic {
             idle_mean_us: draws.number("traffic.idle_mean_us", &self.idle_mean_us, 0..=LONGEST)?,
             patience_us: draws.number("traffic.patience_us", &self.patience_us, 0..=LONGEST)?,
             keys: draws.number("traffic.keys", &self.keys, 1..=1_000_000_000)?,
+            fast_read_percent: percent(draws, "traffic.fast_read_percent", &self.fast_read_percent)?,
+            causal_read_percent: percent(draws, "traffic.causal_read_percent", &self.causal_read_percent)?,
         })
     }
 }
@@ -456,6 +471,10 @@ impl Protocol {
     fn draw(&self, draws: &Draws) -> Result<setup::Protocol, Refusal> {
         let time = |field, number| draws.number(field, number, 1..=LONGEST);
         let operations = |field, number| draws.number(field, number, 0..=MILLION);
+        // What is left out is off, and moves no draw of anything else.
+        let optional = |field, number: &Option<Number>, range, off: u64| {
+            number.as_ref().map_or(Ok(off), |_| draws.number(field, number, range))
+        };
         Ok(setup::Protocol {
             heartbeat_us: time("protocol.heartbeat_us", &self.heartbeat_us)?,
             primary_timeout_us: time("protocol.primary_timeout_us", &self.primary_timeout_us)?,
@@ -469,6 +488,14 @@ impl Protocol {
             checkpoint_interval: operations("protocol.checkpoint_interval", &self.checkpoint_interval)?,
             log_margin: operations("protocol.log_margin", &self.log_margin)?,
             suffix_margin: operations("protocol.suffix_margin", &self.suffix_margin)?,
+            batch_max: optional("protocol.batch_max", &self.batch_max, 1..=1_000, 1)? as u32,
+            lease_us: optional("protocol.lease_us", &self.lease_us, 0..=LONGEST, 0)?,
+            clock_drift_ppm: optional(
+                "protocol.clock_drift_ppm",
+                &self.clock_drift_ppm,
+                0..=MILLION - 1,
+                0,
+            )? as u32,
         })
     }
 
@@ -595,6 +622,7 @@ impl ClockFaults {
                 &self.timer_interval_mean_us,
             )?,
             late_mean_us: time("faults.clock.late_mean_us", &self.late_mean_us)?,
+            beyond_bound: self.beyond_bound,
         };
         Ok((draws.is_on("faults.clock.on_percent", self.on_percent)?, faults))
     }

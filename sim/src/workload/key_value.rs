@@ -205,6 +205,13 @@ impl Service for Store {
         }
     }
 
+    fn observe(&self, operation: &Operation) -> Option<Response> {
+        match *operation {
+            Operation::Get { key } => Some(Response::Found(self.get(key))),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<Self::SnapshotPart> {
         let mut lists: Vec<_> = self.lists.iter().map(|(&key, &list)| (key, list)).collect();
         lists.sort_unstable_by_key(|&(key, _)| key);

@@ -52,6 +52,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Packet::Request(request) => {
                 self.replica_acts(to, |replica, now, port| replica.on_request(now, request, port));
             }
+            Packet::Read(read) => {
+                self.replica_acts(to, |replica, now, port| replica.on_read(now, read, port));
+            }
             Packet::Reply(address, reply) => self.client_hears(slot_of(address).0, reply),
         }
         self.end_step();
