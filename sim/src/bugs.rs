@@ -10,6 +10,7 @@ pub mod controls;
 pub mod liveness;
 pub mod normal_case;
 pub mod patches;
+pub mod reads;
 pub mod recovery;
 pub mod state_transfer;
 pub mod view_change;
@@ -107,13 +108,14 @@ impl std::fmt::Debug for Bug {
 
 /// All planted bugs.
 pub fn planted() -> impl Iterator<Item = &'static Bug> {
-    let families: [&'static [Bug]; 7] = [
+    let families: [&'static [Bug]; 8] = [
         normal_case::BUGS,
         view_change::BUGS,
         recovery::BUGS,
         state_transfer::BUGS,
         checkpoints::BUGS,
         clients::BUGS,
+        reads::BUGS,
         liveness::BUGS,
     ];
     families.into_iter().flatten()
@@ -174,6 +176,7 @@ pass_on! {
     fn read_quorum(group: Configuration) -> usize;
     fn answers_read(has_lease: bool, is_confirmed: bool) -> bool;
     fn reads_what_is_inherited(committed: CommitNumber, inherited: OpNumber) -> bool;
+    fn lease_clock(now: Instant) -> Instant;
     fn lease_begins(sent: Instant, answered: Instant) -> Instant;
     fn lease_counted(promised: Duration, drift_ppm: u32) -> Duration;
     fn may_vote(now: Instant, promised_until: Instant) -> bool;

@@ -144,6 +144,12 @@ pub trait Rules {
         committed.covers(inherited)
     }
 
+    /// What a primary measures its leases by: the clock that comes with every input, which never goes back. A
+    /// clock of the wall, which is put right now and then, would make a lease longer.
+    fn lease_clock(&self, now: Instant) -> Instant {
+        now
+    }
+
     /// From when, by the primary's clock, a backup's promise is counted: from the sending of what it heard. The
     /// promise began somewhere between this and the receipt of the backup's answer.
     fn lease_begins(&self, sent: Instant, answered: Instant) -> Instant {

@@ -344,6 +344,7 @@ impl Schema {
         self.check_story_workload()?;
         self.check_budget(self.replicas.as_ref().map_or(0, Number::highest))?;
         self.check_expectation()?;
+        self.check_reads()?;
         self.check_sessions()?;
         self.network.check_sum()?;
         self.protocol.check_order()
@@ -361,6 +362,28 @@ impl Schema {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses more reads than operations that could be read, and clocks on which leases cannot rely.
+    fn check_reads(&self) -> Result<(), Refusal> {
+        let most = |number: &Option<Number>| number.as_ref().map_or(0, Number::highest);
+        let traffic = &self.traffic;
+        let reads = most(&traffic.fast_read_percent) + most(&traffic.causal_read_percent);
+        if reads > 100 {
+            let problem = format!("up to {reads} reads of 100 together with traffic.fast_read_percent");
+            return Err(Refusal::new("traffic.causal_read_percent", problem));
+        }
+        let allowed = self.protocol.clock_drift_ppm.as_ref().map_or(0, Number::lowest);
+        let Some(clock) = &self.faults.clock else { return Ok(()) };
+        let drift = most(&clock.drift_max_ppm);
+        if most(&self.protocol.lease_us) > 0 && drift > allowed && !clock.beyond_bound {
+            let problem = format!(
+                "{drift} is more than protocol.clock_drift_ppm, {allowed}, on which leases rely: \
+                 less is needed, or \"beyond_bound\": true"
+            );
+            return Err(Refusal::new("faults.clock.drift_max_ppm", problem));
+        }
+        Ok(())
     }
 
     fn check_expectation(&self) -> Result<(), Refusal> {
@@ -507,6 +530,10 @@ impl Protocol {
             (heartbeat, ("protocol.primary_timeout_us", &self.primary_timeout_us)),
             (resend, ("protocol.view_change_timeout_us", &self.view_change_timeout_us)),
             (resend, ("protocol.abdication_us", &self.abdication_us)),
+            (
+                ("protocol.lease_us", &self.lease_us),
+                ("protocol.view_change_timeout_us", &self.view_change_timeout_us),
+            ),
         ];
         for ((field, shorter), (other, longer)) in orders {
             let shorter = shorter.as_ref().map_or(0, Number::highest);

@@ -115,7 +115,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Whether enough backups keep a promise to this primary.
     fn has_lease(&self, now: Instant) -> bool {
         let Phase::Primary(primary) = &self.phase else { return false };
-        primary.reading.leases.held(now) >= self.rules.read_quorum(self.group)
+        primary.reading.leases.held(self.rules.lease_clock(now)) >= self.rules.read_quorum(self.group)
     }
 
     /// The last round that enough backups have answered.
@@ -169,12 +169,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Tells all that the primary is alive, and asks for their word if a lease or a read needs it.
     pub(super) fn send_heartbeat(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         let (interval, has_leases) = (self.options.heartbeat_interval, self.options.lease > Duration(0));
+        let sent = self.rules.lease_clock(now);
         let Phase::Primary(primary) = &mut self.phase else { return };
         primary.heartbeat_sent(now, interval);
         let reading = &mut primary.reading;
         let pulse = (has_leases || !reading.waiting.is_empty()).then(|| {
             reading.round += 1;
-            Pulse { round: reading.round, sent: now }
+            Pulse { round: reading.round, sent }
         });
         self.broadcast(&Payload::Commit(Commit { commit_number: self.commit_number, pulse }), outbox);
     }
@@ -190,7 +191,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if view != self.view {
             return outbox.ignored(Ignored::OlderView);
         }
-        let begins = self.rules.lease_begins(ok.pulse.sent, now);
+        let begins = self.rules.lease_begins(ok.pulse.sent, self.rules.lease_clock(now));
         let until = begins + self.rules.lease_counted(ok.promise, self.options.clock_drift_ppm);
         let Phase::Primary(primary) = &mut self.phase else {
             return outbox.ignored(Ignored::NotPrimary);
