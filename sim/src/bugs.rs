@@ -17,7 +17,7 @@ pub mod view_change;
 
 use vr::{
     Admission, CommitNumber, Configuration, Duration, HeldState, Incarnation, Instant, LogSummary,
-    MessageKind, Nonce, OpNumber, RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
+    MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
 };
 
 use crate::check::Property;
@@ -173,6 +173,7 @@ pass_on! {
     fn held_of_batch(first: OpNumber, end: OpNumber, last: OpNumber) -> u64;
     fn acknowledged(first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber;
     fn done_with(committed: CommitNumber, end: OpNumber) -> OpNumber;
+    fn prediction(logged: Prediction, own: u64) -> Prediction;
     fn read_quorum(group: Configuration) -> usize;
     fn answers_read(has_lease: bool, is_confirmed: bool) -> bool;
     fn reads_what_is_inherited(committed: CommitNumber, inherited: OpNumber) -> bool;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vr::{
     Checkpoint, ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, Observation, OpNumber,
-    Outbox, Outcome, RarePath, Read, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
+    Outbox, Outcome, RarePath, Read, ReplicaId, Reply, ReplyBody, Request,
+    RequestBody, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -195,6 +196,26 @@ impl<W: Workload> Environment<W> {
             silence: None,
             coverage: None,
             replicas: usize::from(setup.replicas),
+        }
+    }
+
+    /// An operation with a prediction is executed: from the first time on, its call in the history tells what came of it.
+    #[cold]
+    fn predicted(&mut self, execution: &Execution<'_, W::Service>) {
+        let request = &execution.entry.request;
+        let (RequestBody::Operation { number, operation, .. }, Outcome::Executed(response)) =
+            (&request.body, &execution.outcome)
+        else {
+            return;
+        };
+        if !self.checks.ghost.is_next(execution.op_number) {
+            return;
+        }
+        let caller = (request.address, number.0);
+        // The call was made a short while ago.
+        let call = self.callers.iter().rposition(|&known| known == caller);
+        if let (Some(call), Some(executed)) = (call, W::as_executed(operation, response)) {
+            self.history[call].operation = executed;
         }
     }
 
@@ -499,6 +520,9 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 
     #[inline]
     fn executed(&mut self, execution: Execution<'_, W::Service>) {
+        if execution.entry.predicted.is_some() {
+            self.environment.predicted(&execution);
+        }
         let digest = self.environment.checks.executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
         let replica = self.replica;

@@ -30,7 +30,7 @@ pub use message::{
 pub use outbox::{Basis, Execution, Ignored, Observation, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};
 pub use rules::{Admission, HeldState, LogSummary, RecoveryAnswer, Rules, Standard};
-pub use service::Service;
+pub use service::{Prediction, Service};
 pub use types::{
     ClientAddress, ClientId, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId,
     RequestNumber, View,

@@ -43,8 +43,8 @@ pub struct Member {
     pub group: Configuration,
     /// Timing and bounds.
     pub options: Options,
-    /// Feeds the jitter of timeouts. Should differ between replicas and restarts, so that they do not
-    /// time out in step; nothing else depends on it.
+    /// Feeds the jitter of timeouts, and what a primary [predicts](crate::Prediction). Should differ between
+    /// replicas and restarts, so that they do not time out in step; nothing else depends on it.
     pub entropy: u64,
 }
 

@@ -6,6 +6,7 @@
 
 use crate::configuration::Configuration;
 use crate::message::{MessageKind, Nonce};
+use crate::service::Prediction;
 use crate::types::{
     CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View,
 };
@@ -122,6 +123,13 @@ pub trait Rules {
     /// Whether a replica takes requests of clients.
     fn accepts_requests(&self, is_primary: bool, is_normal: bool) -> bool {
         is_primary && is_normal
+    }
+
+    /// What an operation is executed with for which `logged` was predicted; `own` is a random number that this
+    /// replica would predict: what is in the log, or replicas would execute different things.
+    fn prediction(&self, logged: Prediction, own: u64) -> Prediction {
+        let _ = own;
+        logged
     }
 
     // ---- Reads -----------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 //! Bugs of batches, of reads that do not go through the log, and of the leases that they rest on.
 
-use vr::{CommitNumber, Configuration, Duration, Instant, OpNumber};
+use vr::{CommitNumber, Configuration, Duration, Instant, OpNumber, Prediction};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L1, S1, S2, S5, S8, S9, S11, S14, S15, S16, S20, S24};
+use crate::check::Property::{L1, S1, S2, S5, S8, S9, S10, S11, S14, S15, S16, S20, S21, S24};
 
 wrong! {
     /// Of a batch whose beginning is here already nothing is taken, and all acknowledged.
@@ -17,6 +17,12 @@ wrong! {
 wrong! {
     /// With a part of a batch committed, the primary takes the whole batch for answered.
     RestOfBatchForgotten { fn done_with(&self, _: CommitNumber, end: OpNumber) -> OpNumber { end } }
+}
+wrong! {
+    /// Each replica executes an operation with what it predicts itself.
+    OwnPrediction {
+        fn prediction(&self, logged: Prediction, own: u64) -> Prediction { Prediction { random: own, ..logged } }
+    }
 }
 wrong! {
     /// A primary answers reads as long as it takes itself for one.
@@ -78,9 +84,11 @@ pub const BUGS: &[Bug] = &[
         "with a part of a batch committed, the rest of it is never answered",
         &RestOfBatchForgotten,
         2_000,
-        &[L1, S11, S5],
+        &[S21, L1, S11, S5],
     )
     .in_scenario("batches"),
+    Bug::new("M-N14", "each replica executes an operation with what it predicts itself", &OwnPrediction, 20, &[S10])
+        .in_scenario("predicted-values"),
     Bug::new("M-L1", "a primary answers reads without a lease", &ReadsWithoutLease, 500, &[S15, S14])
         .in_scenario("lease-reads"),
     Bug::new(
@@ -93,7 +101,7 @@ pub const BUGS: &[Bug] = &[
     .in_scenario("lease-reads"),
     Bug::new("M-L3", "a backup votes in spite of its promise", &PromiseBroken, 500, &[S24, S15])
         .in_scenario("lease-reads"),
-    Bug::new("M-L4", "a replica forgets in a crash what it promised", &PromiseForgotten, 4_000, &[S24, S15])
+    Bug::new("M-L4", "a replica forgets in a crash what it promised", &PromiseForgotten, 20_000, &[S24, S15])
         .in_scenario("lease-reads"),
     Bug::new("M-L5", "a promise is counted without a margin for clocks", &NoDriftMargin, 8_000, &[S15, S14])
         .in_scenario("lease-reads"),
@@ -123,6 +131,6 @@ pub const BUGS: &[Bug] = &[
         &[S16, S14, S15],
     )
     .in_scenario("causal-reads"),
-    Bug::new("M-L11", "leases are measured by a clock that is put back", &WallClock, 4_000, &[S15, S14])
+    Bug::new("M-L11", "leases are measured by a clock that is put back", &WallClock, 20_000, &[S15, S14])
         .in_scenario("lease-reads"),
 ];

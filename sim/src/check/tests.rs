@@ -38,7 +38,7 @@ fn found(checks: &Checks) -> Option<Property> {
 
 fn registration(view: u64) -> Entry<Operation> {
     let request = Request { address: ADDRESS, body: RequestBody::Register };
-    Entry { view: View(view), request: Arc::new(request) }
+    Entry { view: View(view), request: Arc::new(request), predicted: None }
 }
 
 fn get(number: u64, key: u64) -> Entry<Operation> {
@@ -47,7 +47,7 @@ fn get(number: u64, key: u64) -> Entry<Operation> {
         number: RequestNumber(number),
         operation: Operation::Get { key },
     };
-    Entry { view: View(0), request: Arc::new(Request { address: ADDRESS, body }) }
+    Entry { view: View(0), request: Arc::new(Request { address: ADDRESS, body }), predicted: None }
 }
 
 /// All replicas append `entry` at `op_number`.
@@ -488,7 +488,7 @@ fn s21_a_session_that_is_in_use_makes_room() {
     for (op_number, address) in [(2, other), (4, third)] {
         checks.registers(0, address);
         let request = Request { address, body: RequestBody::Register };
-        let entry = Entry { view: View(0), request: Arc::new(request) };
+        let entry = Entry { view: View(0), request: Arc::new(request), predicted: None };
         append_everywhere(&mut checks, op_number, &entry);
         if op_number == 2 {
             execute(&mut checks, R0, 2, &entry);

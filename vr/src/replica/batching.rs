@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::{Phase, Replica};
 use crate::log::Entry;
-use crate::message::{Batch, Payload, Prepare, Request};
+use crate::message::{Batch, Payload, Prepare, Request, RequestBody};
 use crate::outbox::{Outbox, RarePath};
 use crate::rules::Rules;
-use crate::service::Service;
+use crate::service::{Prediction, Service};
 use crate::types::{Instant, OpNumber};
 
 /// What a primary has prepared, and what waits for room.
@@ -92,8 +92,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// The entry that a request becomes.
-    fn entry(&mut self, _now: Instant, request: Arc<Request<S::Operation>>) -> Entry<S::Operation> {
-        Entry { view: self.view, request }
+    fn entry(&mut self, now: Instant, request: Arc<Request<S::Operation>>) -> Entry<S::Operation> {
+        let needs_prediction = match &request.body {
+            RequestBody::Register => false,
+            RequestBody::Operation { operation, .. } => self.service.needs_prediction(operation),
+        };
+        let predicted = needs_prediction.then(|| Prediction { time: now, random: self.entropy.draw() });
+        Entry { view: self.view, request, predicted }
     }
 
     fn prepare(&mut self, now: Instant, batch: Batch<S::Operation>, outbox: &mut impl Outbox<S>) {

@@ -624,7 +624,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
             return None;
         }
-        let response = service.execute(operation);
+        let response = match entry.predicted {
+            None => service.execute(operation),
+            Some(prediction) => {
+                let prediction = self.rules.prediction(prediction, self.entropy.clone().draw());
+                service.execute_predicted(operation, prediction)
+            }
+        };
         let outcome = Outcome::Executed(&response);
         outbox.executed(Execution { op_number, entry, outcome, service });
         let is_primary = matches!(self.phase, Phase::Primary(_));

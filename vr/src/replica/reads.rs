@@ -136,6 +136,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if reading.waiting.is_empty() {
             return;
         }
+        let has_leases = self.options.lease > Duration(0);
         let is_committed = self.rules.reads_what_is_inherited(self.commit_number, reading.inherited);
         let (has_lease, confirmed) = (self.has_lease(now), self.confirmed_round());
         let Phase::Primary(primary) = &mut self.phase else { return };
@@ -146,7 +147,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let answered: Vec<_> = reading.waiting.extract_if(.., may_answer).collect();
         let asks_again = !reading.waiting.is_empty() && reading.round <= confirmed && !primary.abdicated;
         for Waiting { read, round } in answered {
-            let (basis, path) = if round <= confirmed && !has_lease {
+            let (basis, path) = if !has_leases || (round <= confirmed && !has_lease) {
                 (Basis::Confirmation, RarePath::ReadByConfirmation)
             } else {
                 (Basis::Lease, RarePath::ReadByLease)
