@@ -17,7 +17,8 @@ pub mod view_change;
 
 use vr::{
     Admission, CommitNumber, Configuration, Duration, HeldState, Incarnation, Instant, LogSummary,
-    MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard, View,
+    MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, ReplicaId, RequestNumber, Rules, Standard,
+    View,
 };
 
 use crate::check::Property;

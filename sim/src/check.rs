@@ -28,8 +28,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vr::{
-    Checkpoint, ClientAddress, Entry, Execution, Incarnation, Message, Observation, OpNumber, Replica, ReplicaId, Reply,
-    Rules, Service as _, View, ViewStart,
+    Checkpoint, ClientAddress, Entry, Execution, Incarnation, Message, Observation, OpNumber, Replica,
+    ReplicaId, Reply, Rules, Service as _, View, ViewStart,
 };
 
 use crate::setup::Setup;
@@ -473,10 +473,10 @@ impl Checks {
     /// A client process takes a reply for the answer to its read, as of `version`.
     pub fn read(&mut self, slot: u16, version: OpNumber, is_causal: bool) {
         let address = self.requests.address(slot);
-        self.reads.goes_on(slot, address, version, &mut self.findings);
         if !is_causal {
             self.requests.read(slot, version, &mut self.findings);
         }
+        self.reads.goes_on(slot, address, version, &mut self.findings);
         self.reads.knows(address, version);
     }
 

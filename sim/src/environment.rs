@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use vr::{
     Checkpoint, ClientAddress, ClientOutbox, Entry, Execution, Ignored, Message, Observation, OpNumber,
-    Outbox, Outcome, RarePath, Read, ReplicaId, Reply, ReplyBody, Request,
-    RequestBody, Role, ViewStart,
+    Outbox, Outcome, RarePath, Read, ReplicaId, Reply, ReplyBody, Request, RequestBody, Role, ViewStart,
 };
 
 use crate::bugs::Silence;

@@ -74,6 +74,8 @@ moments! {
     CheckpointTaken,
     /// A replica dropped the beginning of its log.
     LogCompacted,
+    /// A client gave a read up that nobody answered, and asked through the log.
+    ReadTurnedToLog,
 }
 
 /// The counters of a run, or of many.

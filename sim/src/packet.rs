@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vr::{ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, RequestBody, Service};
+use vr::{
+    ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, RequestBody, Service,
+};
 
 use crate::digest;
 use crate::node::Node;

@@ -320,7 +320,11 @@ impl<O: Clone, R: Rules> Client<O, R> {
         matches!(self.outstanding, Some(Outstanding::Read(_))) && number == self.read_number
     }
 
-    /// What was to be read may change the state: it is requested instead.
+    fn is_reading_the_latest(&self) -> bool {
+        matches!(&self.outstanding, Some(Outstanding::Read(read)) if read.freshness == Freshness::Linearizable)
+    }
+
+    /// What was to be read is requested instead: it may change the state, or nobody answers.
     fn read_through_log(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
         let Session::Open(client) = self.session else { return };
         if let Some(Outstanding::Read(read)) = self.outstanding.take() {
@@ -348,10 +352,15 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
-    /// A deadline has passed, or may have: an unanswered request is sent to all replicas.
+    /// A deadline has passed, or may have: what is unanswered is sent to all replicas. A read that only the primary
+    /// can answer goes through the log when that does not help: the primary may be out of this client's
+    /// reach, and of what is executed any replica can tell.
     pub fn on_timeout(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
         if now < self.retry_at {
             return;
+        }
+        if self.retries > 0 && self.is_reading_the_latest() {
+            return self.read_through_log(now, outbox);
         }
         let Some(question) = &self.outstanding else { return };
         for replica in self.group.members() {
@@ -380,6 +389,12 @@ impl<O: Clone, R: Rules> Client<O, R> {
             Session::Open(client) => Some(client),
             Session::None | Session::Evicted => None,
         }
+    }
+
+    /// The number of the last request, reads not counted; zero before the first.
+    #[must_use]
+    pub fn last_request(&self) -> RequestNumber {
+        self.number
     }
 
     /// Whether a request or a read is waiting for its answer.
@@ -470,6 +485,32 @@ mod tests {
         assert_eq!(client.on_reply(Instant(3), reply(0, executed(2)), &mut sent), None);
         assert!(client.on_reply(Instant(3), reply(0, executed(1)), &mut sent).is_some());
         assert_eq!(client.on_reply(Instant(3), reply(0, executed(1)), &mut sent), None, "answered before");
+    }
+
+    #[test]
+    fn a_read_that_nobody_answers_goes_through_the_log() {
+        #[derive(Default)]
+        struct Both(Vec<Arc<Read<u32>>>, Vec<Arc<Request<u32>>>);
+        impl ClientOutbox<u32> for Both {
+            fn send(&mut self, _: ReplicaId, request: Arc<Request<u32>>) {
+                self.1.push(request);
+            }
+            fn send_read(&mut self, _: ReplicaId, read: Arc<Read<u32>>) {
+                self.0.push(read);
+            }
+        }
+        let (mut client, mut sent) = (registered(&mut Sent::default()), Both::default());
+        assert_eq!(client.read(Instant(2), 5, Consistency::Linearizable, &mut sent), Ok(()));
+        client.on_timeout(client.next_deadline(), &mut sent);
+        assert_eq!((sent.0.len(), sent.1.len()), (4, 0), "to the primary, then to all");
+        client.on_timeout(client.next_deadline(), &mut sent);
+        assert_eq!((sent.0.len(), sent.1.len(), client.last_request()), (4, 1, RequestNumber(1)));
+        let late = ReplyBody::Observed { number: RequestNumber(1), op_number: OpNumber(3), response: 4 };
+        assert_eq!(
+            client.on_reply(Instant(3), reply(0, late), &mut sent),
+            None,
+            "it waits for the other answer"
+        );
     }
 
     #[test]

@@ -52,7 +52,8 @@ mod tests {
                 let counted = counted(Duration(promised), drift_ppm).0;
                 // In true time, times 10⁶: the giver's clock is fast, the receiver's is slow.
                 let kept = u128::from(promised) * 1_000_000 * 1_000_000 / (1_000_000 + u128::from(drift_ppm));
-                let relied_on = u128::from(counted) * 1_000_000 * 1_000_000 / (1_000_000 - u128::from(drift_ppm));
+                let relied_on =
+                    u128::from(counted) * 1_000_000 * 1_000_000 / (1_000_000 - u128::from(drift_ppm));
                 assert!(relied_on <= kept, "{promised} ns at {drift_ppm} ppm: {counted} ns");
             }
         }

@@ -24,8 +24,8 @@ pub use configuration::{Configuration, InvalidGroupSize, InvalidOptions, MAX_REP
 pub use log::{Entry, Log};
 pub use message::{
     Batch, CheckpointPart, Commit, CommitOk, DoViewChange, Freshness, GetCheckpoint, GetState, Message,
-    MessageKind, NewState, Nonce, Payload, Prepare, PrepareOk, Pulse, Read, Recovery, RecoveryResponse, Reply,
-    ReplyBody, Request, RequestBody, StartView, StartViewChange,
+    MessageKind, NewState, Nonce, Payload, Prepare, PrepareOk, Pulse, Read, Recovery, RecoveryResponse,
+    Reply, ReplyBody, Request, RequestBody, StartView, StartViewChange,
 };
 pub use outbox::{Basis, Execution, Ignored, Observation, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};

@@ -7,9 +7,7 @@
 use crate::configuration::Configuration;
 use crate::message::{MessageKind, Nonce};
 use crate::service::Prediction;
-use crate::types::{
-    CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View,
-};
+use crate::types::{CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View};
 
 /// The protocol's decisions.
 pub trait Rules {

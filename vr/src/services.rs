@@ -226,7 +226,11 @@ mod tests {
             let (first, second) = (one.execute(&operation), two.execute(&operation));
             if let Some(observed) = observed {
                 assert!(observed == first, "{operation:?}: observed {observed:?}, executed {first:?}");
-                assert_eq!(format!("{before:?}"), format!("{:?}", one.snapshot()), "{operation:?} changes something");
+                assert_eq!(
+                    format!("{before:?}"),
+                    format!("{:?}", one.snapshot()),
+                    "{operation:?} changes something"
+                );
             }
             assert!(first == second, "{operation:?}: {first:?} and {second:?}");
         }

@@ -87,8 +87,14 @@ pub const BUGS: &[Bug] = &[
         &[S21, L1, S11, S5],
     )
     .in_scenario("batches"),
-    Bug::new("M-N14", "each replica executes an operation with what it predicts itself", &OwnPrediction, 20, &[S10])
-        .in_scenario("predicted-values"),
+    Bug::new(
+        "M-N14",
+        "each replica executes an operation with what it predicts itself",
+        &OwnPrediction,
+        20,
+        &[S10],
+    )
+    .in_scenario("predicted-values"),
     Bug::new("M-L1", "a primary answers reads without a lease", &ReadsWithoutLease, 500, &[S15, S14])
         .in_scenario("lease-reads"),
     Bug::new(

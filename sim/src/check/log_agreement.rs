@@ -48,7 +48,9 @@ pub(super) fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
             let request = digest::mix(digest::mix(before, client.0), number.0);
             let asked = digest::mix(request, digest::of(operation));
             // What was predicted is part of the entry, where anything was.
-            entry.predicted.map_or(asked, |predicted| digest::mix(asked, digest::of(&predicted_parts(predicted))))
+            entry
+                .predicted
+                .map_or(asked, |predicted| digest::mix(asked, digest::of(&predicted_parts(predicted))))
         }
     }
 }

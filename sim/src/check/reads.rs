@@ -1,7 +1,9 @@
 //! Reads that do not go through the log, and the promises that some of them rest on: S14 (reads), S15, S16, S24.
 
 use rustc_hash::FxHashMap;
-use vr::{Basis, ClientAddress, Freshness, Message, Observation, OpNumber, Payload, ReplicaId, Service, ViewStart};
+use vr::{
+    Basis, ClientAddress, Freshness, Message, Observation, OpNumber, Payload, ReplicaId, Service, ViewStart,
+};
 
 use super::ghost::Ghost;
 use super::members::Members;
@@ -100,9 +102,8 @@ impl Reads {
         if let Freshness::Causal(after) = observation.read.freshness
             && version < after
         {
-            let witness = format!(
-                "{replica} answers a read as of op {version}, of a client that has seen op {after}"
-            );
+            let witness =
+                format!("{replica} answers a read as of op {version}, of a client that has seen op {after}");
             findings
                 .add(Property::S16, "older than what is asked for", witness)
                 .between([Fact::answered(after), Fact::executed(replica, version)]);

@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use vr::{Freshness, Incarnation, Log, Nonce, Outcome, Payload, Replica, ReplyBody, RequestBody, Rules, Service};
+use vr::{
+    Freshness, Incarnation, Log, Nonce, Outcome, Payload, Replica, ReplyBody, RequestBody, Rules, Service,
+};
 
 use crate::chronicle::ReplicaState;
 use crate::packet::Packet;

@@ -513,12 +513,8 @@ impl Protocol {
             suffix_margin: operations("protocol.suffix_margin", &self.suffix_margin)?,
             batch_max: optional("protocol.batch_max", &self.batch_max, 1..=1_000, 1)? as u32,
             lease_us: optional("protocol.lease_us", &self.lease_us, 0..=LONGEST, 0)?,
-            clock_drift_ppm: optional(
-                "protocol.clock_drift_ppm",
-                &self.clock_drift_ppm,
-                0..=MILLION - 1,
-                0,
-            )? as u32,
+            clock_drift_ppm: optional("protocol.clock_drift_ppm", &self.clock_drift_ppm, 0..=MILLION - 1, 0)?
+                as u32,
         })
     }
 

@@ -48,7 +48,10 @@ pub fn arrival(message: &Sent) -> String {
             format!("{to} hears from the primary {from} that all up to op {number} is committed")
         }
         Kind::CommitOk => {
-            format!("{to} hears that {from} was in its view at round {number}, and promises {}", field("promise"))
+            format!(
+                "{to} hears that {from} was in its view at round {number}, and promises {}",
+                field("promise")
+            )
         }
         Kind::Read => format!("{to} is asked by {from} to read: {}", field("read")),
         Kind::StartViewChange => format!("{to} hears that {from} wants to change to view {number}"),
@@ -306,7 +309,9 @@ fn saying(message: &Sent) -> String {
         Kind::Prepare => format!("proposes op {number}"),
         Kind::PrepareOk => format!("acknowledges op {number}"),
         Kind::Commit => format!("says that all up to op {number} is committed"),
-        Kind::CommitOk => format!("answers round {number}, with a promise of {}", field(message, "promise").unwrap_or("?")),
+        Kind::CommitOk => {
+            format!("answers round {number}, with a promise of {}", field(message, "promise").unwrap_or("?"))
+        }
         Kind::Read => "sends the read".to_owned(),
         Kind::StartViewChange => format!("calls for view {number}"),
         Kind::DoViewChange => format!("sends its vote and log for view {view}"),

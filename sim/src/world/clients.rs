@@ -102,7 +102,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             client.client.on_reply(now, reply, &mut ClientPort { slot, environment: &mut self.environment });
         self.acting = None;
         match event {
-            None => self.schedule_client_timer(slot as usize),
+            None => {
+                self.turn_to_log(slot);
+                self.schedule_client_timer(slot as usize);
+            }
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
                 let call = client.calling.take().expect("an answer to a request that was made");
@@ -120,7 +123,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.environment.history[call].returned = Some((returned, response));
                 self.call_is_over(slot);
             }
-            Some(ClientEvent::Observed { op_number, response }) => self.read_is_answered(slot, op_number, response),
+            Some(ClientEvent::Observed { op_number, response }) => {
+                self.read_is_answered(slot, op_number, response)
+            }
             Some(ClientEvent::Evicted) => {
                 self.environment.marks.moment(Moment::ClientEvicted);
                 self.start_client_over(slot);
@@ -149,6 +154,23 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.environment.versions.push((op_number, call));
         }
         self.call_is_over(slot);
+    }
+
+    /// A read that was not answered may have become a request: then it is one to the checks as well.
+    pub(super) fn turn_to_log(&mut self, slot: u16) {
+        let client = &mut self.clients[slot as usize];
+        let number = client.client.last_request().0;
+        let Some(call) = client.calling.filter(|_| number > client.requested) else { return };
+        client.requested = number;
+        client.way = Way::Log;
+        let address = client.client.address();
+        self.environment.callers[call] = (address, number);
+        self.environment.marks.moment(Moment::ReadTurnedToLog);
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.call(address, number, call);
+        }
+        let operation = &self.environment.history[call].operation;
+        self.environment.checks.requested(slot, address, number, operation);
     }
 
     fn call_is_over(&mut self, slot: u16) {

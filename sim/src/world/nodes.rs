@@ -235,6 +235,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                     self.environment.marks.moment(Moment::RequestRetried);
                 }
                 client.client.on_timeout(now, &mut ClientPort { slot, environment: &mut self.environment });
+                self.turn_to_log(slot);
             }
         }
         self.schedule_timer(node);

@@ -81,12 +81,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- Linearizable reads: the primary's side --------------------------------------------------
 
-    fn read_at_primary(
-        &mut self,
-        now: Instant,
-        read: Arc<Read<S::Operation>>,
-        outbox: &mut impl Outbox<S>,
-    ) {
+    fn read_at_primary(&mut self, now: Instant, read: Arc<Read<S::Operation>>, outbox: &mut impl Outbox<S>) {
         let has_lease = self.has_lease(now);
         let waiting_max = self.options.sessions_max;
         let Phase::Primary(primary) = &mut self.phase else {
@@ -198,7 +193,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::NotPrimary);
         };
         let reading = &mut primary.reading;
-        assert!(ok.pulse.round <= reading.round, "{from} answers round {} of {}", ok.pulse.round, reading.round);
+        assert!(
+            ok.pulse.round <= reading.round,
+            "{from} answers round {} of {}",
+            ok.pulse.round,
+            reading.round
+        );
         let answered = &mut reading.answered[from.index()];
         *answered = ok.pulse.round.max(*answered);
         if ok.promise > Duration(0) {
@@ -230,12 +230,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- Causal reads ----------------------------------------------------------------------------
 
-    fn read_causally(
-        &mut self,
-        read: Arc<Read<S::Operation>>,
-        after: OpNumber,
-        outbox: &mut impl Outbox<S>,
-    ) {
+    fn read_causally(&mut self, read: Arc<Read<S::Operation>>, after: OpNumber, outbox: &mut impl Outbox<S>) {
         if self.rules.answers_causal_read(self.commit_number, after) {
             outbox.took(RarePath::CausalRead);
             return self.answer_read(&read, Basis::Causality, outbox);

@@ -79,9 +79,7 @@ impl Known {
             match call.operation {
                 Operation::Put { element, .. }
                 | Operation::CompareAndSwap { element, .. }
-                | Operation::Draw { drawn: Some(element), .. } => {
-                    self.add(&[element])
-                }
+                | Operation::Draw { drawn: Some(element), .. } => self.add(&[element]),
                 Operation::Append { element, .. } => appended.push(element),
                 _ => {}
             }
