@@ -101,7 +101,7 @@ pub const BUGS: &[Bug] = &[
         "M-L2",
         "a backup's promise is counted from when it was heard of",
         &LeaseFromAnswer,
-        4_000,
+        20_000,
         &[S15, S14],
     )
     .in_scenario("lease-reads"),
@@ -109,13 +109,13 @@ pub const BUGS: &[Bug] = &[
         .in_scenario("lease-reads"),
     Bug::new("M-L4", "a replica forgets in a crash what it promised", &PromiseForgotten, 20_000, &[S24, S15])
         .in_scenario("lease-reads"),
-    Bug::new("M-L5", "a promise is counted without a margin for clocks", &NoDriftMargin, 8_000, &[S15, S14])
+    Bug::new("M-L5", "a promise is counted without a margin for clocks", &NoDriftMargin, 20_000, &[S15, S14])
         .in_scenario("lease-reads"),
     Bug::new(
         "M-L6",
         "a new primary reads before what it has inherited is committed",
         &InheritedNotRead,
-        1_000,
+        20_000,
         &[S15, S14],
     )
     .in_scenario("lease-reads"),
