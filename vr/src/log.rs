@@ -18,12 +18,12 @@ pub struct Entry<O> {
     /// What a client asked for.
     pub request: Arc<Request<O>>,
     /// What the primary of that view predicted for it, if it needs that.
-    pub predicted: Option<Prediction>,
+    pub predicted: Option<Box<Prediction>>,
 }
 
 impl<O> Clone for Entry<O> {
     fn clone(&self) -> Self {
-        Self { view: self.view, request: Arc::clone(&self.request), predicted: self.predicted }
+        Self { view: self.view, request: Arc::clone(&self.request), predicted: self.predicted.clone() }
     }
 }
 

@@ -417,7 +417,8 @@ fn all_execute_what_the_primary_has_predicted() {
     group.deliver(MessageKind::Commit, &[1, 2]);
     let totals: Vec<u64> = group.replicas.iter().map(|replica| replica.service().0).collect();
     assert!(totals[0] != 0 && totals.iter().all(|total| *total == totals[0]), "{totals:?}");
-    let predicted = |op_number| group.replicas[2].log().get(OpNumber(op_number)).unwrap().predicted.unwrap();
+    let predicted =
+        |op_number| group.replicas[2].log().get(OpNumber(op_number)).unwrap().predicted.as_deref().unwrap();
     assert_eq!(predicted(5).time, Instant(5 * MILLISECOND));
     assert_ne!(predicted(5).random, predicted(6).random);
 }

@@ -50,12 +50,13 @@ pub(super) fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
             // What was predicted is part of the entry, where anything was.
             entry
                 .predicted
+                .as_deref()
                 .map_or(asked, |predicted| digest::mix(asked, digest::of(&predicted_parts(predicted))))
         }
     }
 }
 
-const fn predicted_parts(predicted: Prediction) -> (u64, u64) {
+const fn predicted_parts(predicted: &Prediction) -> (u64, u64) {
     (predicted.time.0, predicted.random)
 }
 

@@ -97,7 +97,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             RequestBody::Register => false,
             RequestBody::Operation { operation, .. } => self.service.needs_prediction(operation),
         };
-        let predicted = needs_prediction.then(|| Prediction { time: now, random: self.entropy.draw() });
+        let predicted =
+            needs_prediction.then(|| Box::new(Prediction { time: now, random: self.entropy.draw() }));
         Entry { view: self.view, request, predicted }
     }
 

@@ -624,9 +624,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
             return None;
         }
-        let response = match entry.predicted {
+        let response = match entry.predicted.as_deref() {
             None => service.execute(operation),
-            Some(prediction) => {
+            Some(&prediction) => {
                 let prediction = self.rules.prediction(prediction, self.entropy.clone().draw());
                 service.execute_predicted(operation, prediction)
             }
