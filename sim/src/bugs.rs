@@ -233,6 +233,7 @@ pass_on! {
     fn checkpoint_holds_sessions() -> bool;
     fn compacted_through(previous: OpNumber, latest: OpNumber, margin: u64, last: OpNumber) -> OpNumber;
     fn waits_for_log_after_checkpoint() -> bool;
+    fn checkpoint_precedes(held_in: View, log: View) -> bool;
     fn commit_number_after_checkpoint(op_number: OpNumber) -> CommitNumber;
     fn entries_in_checkpoint(after: OpNumber, op_number: OpNumber) -> usize;
 }

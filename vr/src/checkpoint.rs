@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::client_table::Session;
 use crate::service::Service;
-use crate::types::OpNumber;
+use crate::types::{OpNumber, View};
 
 /// The state after one op-number. Immutable and shared; the same, piece by piece, at every replica that has
 /// executed that operation.
@@ -66,16 +66,22 @@ impl<S: Service> Checkpoint<S> {
 /// A checkpoint of which the pieces are arriving.
 pub(crate) struct Arriving<S: Service> {
     op_number: OpNumber,
+    /// The first view whose log is known to begin with it.
+    view: View,
     parts: Box<[Option<Content<S>>]>,
 }
 
 impl<S: Service> Arriving<S> {
-    pub(crate) fn new(op_number: OpNumber, parts: usize) -> Self {
-        Self { op_number, parts: (0..parts).map(|_| None).collect() }
+    pub(crate) fn new(op_number: OpNumber, view: View, parts: usize) -> Self {
+        Self { op_number, view, parts: (0..parts).map(|_| None).collect() }
     }
 
     pub(crate) const fn op_number(&self) -> OpNumber {
         self.op_number
+    }
+
+    pub(crate) const fn view(&self) -> View {
+        self.view
     }
 
     /// The first piece that has not arrived.
@@ -120,7 +126,7 @@ impl<S: Service> Clone for Content<S> {
 
 impl<S: Service> Clone for Arriving<S> {
     fn clone(&self) -> Self {
-        Self { op_number: self.op_number, parts: self.parts.clone() }
+        Self { op_number: self.op_number, view: self.view, parts: self.parts.clone() }
     }
 }
 

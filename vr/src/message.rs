@@ -366,6 +366,9 @@ pub struct GetCheckpoint {
 pub struct CheckpointPart<S: Service> {
     /// The op-number at which the checkpoint was taken.
     pub op_number: OpNumber,
+    /// The latest view in which its sender was normal. The logs of this view and of later ones begin with what
+    /// the checkpoint holds; those of earlier views need not.
+    pub last_normal_view: View,
     /// Which piece of it this is, from 0.
     pub part: usize,
     /// How many there are.
@@ -461,8 +464,8 @@ impl<S: Service> Clone for Payload<S> {
 
 impl<S: Service> Clone for CheckpointPart<S> {
     fn clone(&self) -> Self {
-        let Self { op_number, part, parts, content } = self;
-        Self { op_number: *op_number, part: *part, parts: *parts, content: content.clone() }
+        let Self { op_number, last_normal_view, part, parts, ref content } = *self;
+        Self { op_number, last_normal_view, part, parts, content: content.clone() }
     }
 }
 
@@ -496,7 +499,7 @@ impl<S: Service> fmt::Debug for Payload<S> {
 
 impl<S: Service> fmt::Debug for CheckpointPart<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { op_number, part, parts, content } = self;
+        let Self { op_number, part, parts, content, .. } = self;
         write!(formatter, "CheckpointPart {{ op_number: {op_number}, part: {part} of {parts}, {content:?} }}")
     }
 }

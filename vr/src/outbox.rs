@@ -266,6 +266,8 @@ pub enum RarePath {
     CheckpointFetched,
     /// A checkpoint was given up in the middle for a later one.
     CheckpointSuperseded,
+    /// A checkpoint came from a later view than that whose log was waited for: a later view's log is waited for now.
+    CheckpointOfLaterView,
     /// A backup that had missed more of its view than the others' logs hold went on from a checkpoint.
     CheckpointInView,
     /// A replica caught up with a later view from a checkpoint.

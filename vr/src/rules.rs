@@ -491,6 +491,13 @@ pub trait Rules {
         true
     }
 
+    /// Whether the log of view `log` begins with what a checkpoint holds whose sender was last normal in view
+    /// `held_in`. Operations that were committed in a later view need not be in it: taken for its beginning, they
+    /// stand in for others that the log of that view has in their places.
+    fn checkpoint_precedes(&self, held_in: View, log: View) -> bool {
+        held_in <= log
+    }
+
     /// What is executed once the checkpoint taken after `op_number` is installed: all up to there, and nothing
     /// of it again.
     fn commit_number_after_checkpoint(&self, op_number: OpNumber) -> CommitNumber {

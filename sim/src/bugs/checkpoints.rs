@@ -38,6 +38,10 @@ wrong! {
     CheckpointAlone { fn waits_for_log_after_checkpoint(&self) -> bool { false } }
 }
 wrong! {
+    /// A checkpoint of a later view is put in front of the end of an earlier view's log.
+    CheckpointOfLaterView { fn checkpoint_precedes(&self, _: View, _: View) -> bool { true } }
+}
+wrong! {
     /// The last operation of a checkpoint is executed again.
     Replayed {
         fn commit_number_after_checkpoint(&self, op_number: OpNumber) -> CommitNumber {
@@ -98,6 +102,14 @@ pub const BUGS: &[Bug] = &[
         10_000,
         &[S5, S10, S11, Panic],
     ),
+    Bug::new(
+        "M-K8",
+        "a checkpoint of a later view is put in front of an earlier view's log",
+        &CheckpointOfLaterView,
+        100_000,
+        &[S9, S1, S2, S20, L4],
+    )
+    .in_scenario("rotating-primaries"),
     Bug::new(
         "M-V18",
         "a new primary keeps its own log in front of the end that a vote brought",

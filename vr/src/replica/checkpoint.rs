@@ -14,7 +14,7 @@ use crate::message::{CheckpointPart, GetCheckpoint, NewState, Payload};
 use crate::outbox::{Ignored, Outbox, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
-use crate::types::{Instant, OpNumber, ReplicaId};
+use crate::types::{CommitNumber, Instant, OpNumber, ReplicaId, View};
 
 /// How many pieces are sent in answer to one question: up to the next multiple of this.
 const PARTS_AT_ONCE: usize = 8;
@@ -27,8 +27,8 @@ pub(crate) struct Checkpoints<S: Service> {
     previous: Option<Arc<Checkpoint<S>>>,
     /// One whose pieces come from another replica.
     arriving: Option<Arriving<S>>,
-    /// One that is here and waits for the log after it.
-    arrived: Option<Arc<Checkpoint<S>>>,
+    /// One that is here and waits for the log after it; and the first view whose log is known to begin with it.
+    arrived: Option<(View, Arc<Checkpoint<S>>)>,
 }
 
 impl<S: Service> Clone for Checkpoints<S> {
@@ -58,9 +58,22 @@ impl<S: Service> Checkpoints<S> {
         self.arrived = None;
     }
 
+    /// Forgets what was on its way if the log has brought as much meanwhile.
+    pub(super) fn forget_overtaken(&mut self, executed: CommitNumber) {
+        self.arriving.take_if(|arriving| executed.covers(arriving.op_number()));
+        self.arrived.take_if(|(_, arrived)| executed.covers(arrived.op_number()));
+    }
+
+    /// The first view whose log is known to begin with the checkpoint that has arrived, or else with the one that is
+    /// arriving.
+    pub(super) fn view(&self) -> Option<View> {
+        let arrived = self.arrived.as_ref().map(|(view, _)| *view);
+        arrived.or_else(|| self.arriving.as_ref().map(Arriving::view))
+    }
+
     /// The op-number of the checkpoint that is here and not installed; zero if there is none.
     pub(super) fn arrived(&self) -> OpNumber {
-        self.arrived.as_ref().map_or(OpNumber::ZERO, |checkpoint| checkpoint.op_number())
+        self.arrived.as_ref().map_or(OpNumber::ZERO, |(_, checkpoint)| checkpoint.op_number())
     }
 
     /// What to ask for next: the first piece that is missing of the checkpoint that is arriving.
@@ -131,7 +144,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let end = (first / PARTS_AT_ONCE + 1) * PARTS_AT_ONCE;
         for part in first..end.min(parts) {
             let content = checkpoint.part(part).expect("a piece of the checkpoint");
-            let part = CheckpointPart { op_number, part, parts, content };
+            let last_normal_view = self.last_normal_view;
+            let part = CheckpointPart { op_number, last_normal_view, part, parts, content };
             self.send(to, Payload::CheckpointPart(Box::new(part)), outbox);
         }
     }
@@ -145,7 +159,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         part: CheckpointPart<S>,
         outbox: &mut impl Outbox<S>,
     ) {
-        let CheckpointPart { op_number, part, parts, content } = part;
+        let CheckpointPart { op_number, last_normal_view, part, parts, content } = part;
         if self.transfer.is_none() {
             return outbox.ignored(Ignored::LateCheckpoint);
         }
@@ -161,11 +175,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.checkpoints.arriving.take_if(|arriving| is_another(arriving)).is_some() {
             outbox.took(RarePath::CheckpointSuperseded);
         }
-        let arriving = self.checkpoints.arriving.get_or_insert_with(|| Arriving::new(op_number, parts));
+        let arriving = self
+            .checkpoints
+            .arriving
+            .get_or_insert_with(|| Arriving::new(op_number, last_normal_view, parts));
         arriving.put(part, content);
         let is_complete = arriving.missing().is_none();
         if is_complete && let Some(arriving) = self.checkpoints.arriving.take() {
-            self.checkpoints.arrived = Some(Arc::new(arriving.complete()));
+            self.checkpoints.arrived = Some((arriving.view(), Arc::new(arriving.complete())));
             outbox.took(RarePath::CheckpointFetched);
         }
         if is_complete {
@@ -192,16 +209,21 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- Installing ------------------------------------------------------------------------------
 
-    /// Whether the checkpoint that has arrived comes between what is held and a log from `start` to `last`.
-    pub(super) fn checkpoint_bridges(&self, start: OpNumber, last: OpNumber) -> bool {
+    /// Whether the checkpoint that has arrived comes between what is held and the log of `view` from `start` to
+    /// `last`.
+    pub(super) fn checkpoint_bridges(&self, view: View, start: OpNumber, last: OpNumber) -> bool {
         let arrived = self.checkpoints.arrived();
-        arrived > self.commit_number.op_number() && start <= arrived && arrived <= last
+        let precedes = |from| self.rules.checkpoint_precedes(from, view);
+        self.checkpoints.view().is_some_and(precedes)
+            && arrived > self.commit_number.op_number()
+            && start <= arrived
+            && arrived <= last
     }
 
     /// Puts the checkpoint that has arrived in the place of the service, the client table and the whole log.
     /// What comes after it is to be appended in the same step.
     pub(super) fn install_checkpoint(&mut self, outbox: &mut impl Outbox<S>) {
-        let checkpoint = self.checkpoints.arrived.take().expect("a checkpoint has arrived");
+        let (_, checkpoint) = self.checkpoints.arrived.take().expect("a checkpoint has arrived");
         let op_number = checkpoint.op_number();
         assert!(
             !self.commit_number.covers(op_number),

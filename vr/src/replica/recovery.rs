@@ -228,7 +228,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::ShortNewState);
         }
         let from_checkpoint = state.after > OpNumber::ZERO;
-        if from_checkpoint && !self.checkpoint_bridges(state.after, state.last()) {
+        if from_checkpoint && !self.checkpoint_bridges(view, state.after, state.last()) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if from_checkpoint {

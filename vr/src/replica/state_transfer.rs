@@ -85,10 +85,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(super) fn transfer_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        let Some(mut transfer) = self.transfer else { return };
-        if now < transfer.ask_at {
+        if self.transfer.is_none_or(|transfer| now < transfer.ask_at) {
             return;
         }
+        self.fit_checkpoint(outbox);
+        let Some(mut transfer) = self.transfer else { return };
         let catches_up = self.waits_for_later_view();
         if !catches_up && transfer.up_to <= self.log.last() {
             self.transfer = None;
@@ -114,6 +115,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let interval = self.jittered(self.options.resend_interval);
         transfer.ask_at = now + interval.doubled(transfer.asked.min(3));
         self.transfer = Some(transfer);
+    }
+
+    /// Before a question: a checkpoint that the log has overtaken is not needed any more; with one that came from
+    /// a later view, it is that view's log or a later one's that is waited for.
+    fn fit_checkpoint(&mut self, outbox: &mut impl Outbox<S>) {
+        self.checkpoints.forget_overtaken(self.commit_number);
+        let Some(transfer) = &mut self.transfer else { return };
+        if let Some(view) = self.checkpoints.view()
+            && !self.rules.checkpoint_precedes(view, transfer.view)
+        {
+            outbox.took(RarePath::CheckpointOfLaterView);
+            transfer.view = view;
+        }
     }
 
     /// After which op-number the log of `view` that is waited for is to begin.
@@ -175,7 +189,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         // An answer to what was asked about this replica's own view would leave its unconfirmed end alone.
         let from_checkpoint = state.after > self.rules.transfer_after(self.commit_number, self.log.last());
-        if from_checkpoint && !self.checkpoint_bridges(state.after, state.last()) {
+        if from_checkpoint && !self.checkpoint_bridges(view, state.after, state.last()) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if from_checkpoint {
@@ -189,7 +203,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// primary's, so it does not matter who answered.
     fn fill_gap(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         if state.after > self.log.last() {
-            if !self.checkpoint_bridges(state.after, state.last()) {
+            if !self.checkpoint_bridges(self.view, state.after, state.last()) {
                 return outbox.ignored(Ignored::NewStateWithGap);
             }
             outbox.took(RarePath::CheckpointInView);
@@ -259,8 +273,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Makes the log `log[..=after]` followed by the entries of `state`, touching only what differs.
     fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
-        let mut common = state.after;
-        let mut entries = state.entries.iter();
+        // An answer to an earlier question may begin where a checkpoint has taken the place of the log since.
+        let mut common = state.after.max(self.log.start());
+        let compacted = (common.0 - state.after.0) as usize;
+        let mut entries = state.entries.get(compacted..).unwrap_or_default().iter();
         while let (Some(held), Some(sent)) = (self.log.get(common.next()), entries.as_slice().first()) {
             if held.view != sent.view {
                 break;

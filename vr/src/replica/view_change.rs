@@ -295,7 +295,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let log = &vote.said.log;
         let shared =
             self.shared_prefix(MessageKind::DoViewChange, vote.said.last_normal_view).min(log.last());
-        let is_reached = log.start() <= shared || self.checkpoint_bridges(log.start(), log.last());
+        let is_reached = log.start() <= shared || self.checkpoint_bridges(self.view, log.start(), log.last());
         Some((best, (!is_reached).then_some(shared)))
     }
 
