@@ -10,14 +10,16 @@ pub mod controls;
 pub mod liveness;
 pub mod normal_case;
 pub mod patches;
+pub mod reads;
 pub mod reconfiguration;
 pub mod recovery;
 pub mod state_transfer;
 pub mod view_change;
 
 use vr::{
-    Admission, Asked, CommitNumber, Configuration, Epoch, HeldState, Incarnation, LogSummary, MessageKind,
-    Nonce, OpNumber, RecoveryAnswer, Refusal, ReplicaId, RequestNumber, Rules, Standard, View,
+    Admission, Asked, CommitNumber, Configuration, Duration, Epoch, HeldState, Incarnation, Instant,
+    LogSummary, MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, Refusal, ReplicaId, RequestNumber,
+    Rules, Standard, View,
 };
 
 use crate::check::Property;
@@ -115,6 +117,7 @@ pub fn planted() -> impl Iterator<Item = &'static Bug> {
         state_transfer::BUGS,
         checkpoints::BUGS,
         clients::BUGS,
+        reads::BUGS,
         liveness::BUGS,
         reconfiguration::BUGS,
     ];
@@ -170,7 +173,20 @@ pass_on! {
     fn primary(group: Configuration, view: View) -> ReplicaId;
     fn accepts_in_view(message: View, own: View) -> bool;
     fn prepare_follows(prepared: OpNumber, last: OpNumber) -> bool;
-    fn acknowledged(prepared: OpNumber, last: OpNumber) -> OpNumber;
+    fn held_of_batch(first: OpNumber, end: OpNumber, last: OpNumber) -> u64;
+    fn acknowledged(first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber;
+    fn done_with(committed: CommitNumber, end: OpNumber) -> OpNumber;
+    fn prediction(logged: Prediction, own: u64) -> Prediction;
+    fn read_quorum(group: Configuration) -> usize;
+    fn answers_read(has_lease: bool, is_confirmed: bool) -> bool;
+    fn reads_what_is_inherited(committed: CommitNumber, inherited: OpNumber) -> bool;
+    fn lease_clock(now: Instant) -> Instant;
+    fn lease_begins(sent: Instant, answered: Instant) -> Instant;
+    fn lease_counted(promised: Duration, drift_ppm: u32) -> Duration;
+    fn may_vote(now: Instant, promised_until: Instant) -> bool;
+    fn forgotten_promise_ends(now: Instant, lease: Duration) -> Instant;
+    fn answers_causal_read(committed: CommitNumber, after: OpNumber) -> bool;
+    fn version_read(committed: CommitNumber, last: OpNumber) -> OpNumber;
     fn counts_acknowledgement(message: View, own: View) -> bool;
     fn acknowledged_at_view_start(before: OpNumber) -> OpNumber;
     fn learned_commit(announced: CommitNumber, last: OpNumber) -> CommitNumber;

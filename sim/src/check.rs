@@ -15,6 +15,7 @@ pub mod log_agreement;
 pub mod members;
 pub mod messages;
 pub mod quorum;
+pub mod reads;
 pub mod recovery;
 pub mod replies;
 pub mod requests;
@@ -29,7 +30,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use vr::{
     Checkpoint, ClientAddress, Configuration, Entry, Epoch, EpochStart, Execution, Incarnation, Message,
-    OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
+    Observation, OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
 };
 
 use crate::setup::Setup;
@@ -78,11 +79,14 @@ properties! {
     S14 "linearizability" "What clients saw is explained by one order of operations that respects real time.",
     S17 "one configuration in an epoch" "An epoch has one group and one start, the Reconfiguration that was committed there.",
     S18 "nothing after the end of an epoch" "Nothing is appended behind a Reconfiguration, nor committed in an epoch that has ended.",
+    S15 "leases exclude others" "While a primary answers on a lease, no later view has changed what it reads.",
+    S16 "nobody goes back in time" "A client that reads causally never sees less than it has seen or done before.",
     S19 "recovery is complete" "A recovered replica holds every committed operation that it held before.",
     S20 "votes are honest" "A DoViewChange tells the sender's last normal view and brings all it acknowledged.",
     S21 "client tables agree" "After the same op-number all client tables are the same.",
     S22 "checkpoints agree" "A checkpoint holds the one state, and client table, after its op-number.",
     S23 "messages make sense" "Messages carry their sender's state, and recovering replicas only ask.",
+    S24 "promises are kept" "Nobody votes for a view while a primary may count on its promise not to.",
     S26 "nothing is dropped without a checkpoint" "A replica drops only what its own checkpoint holds.",
     S27 "nobody stops too early" "When a replaced replica stops, a quorum of the new group has the state.",
     S28 "nothing is invented" "Every committed entry was requested by a client.",
@@ -260,6 +264,7 @@ pub struct Checks {
     execution: execution::Execution,
     messages: messages::Messages,
     epochs: epochs::Epochs,
+    reads: reads::Reads,
 }
 
 impl Checks {
@@ -279,6 +284,7 @@ impl Checks {
             execution: execution::Execution::new(replicas),
             messages: messages::Messages::new(replicas),
             epochs: epochs::Epochs::default(),
+            reads: reads::Reads::new(replicas, setup.protocol.clock_drift_ppm),
         }
     }
 
@@ -296,6 +302,19 @@ impl Checks {
         self.messages.nonces(replica, to, message, &mut self.findings);
         self.messages.sent(member, replica, message, &mut self.findings);
         self.votes.sent(member, replica, message, &mut self.findings);
+        let now = self.findings.time;
+        self.reads.sent(replica, message, now, &mut self.findings);
+    }
+
+    /// A replica answers a read, from a state of this digest.
+    pub fn observed<S: vr::Service>(
+        &mut self,
+        replica: ReplicaId,
+        observation: &Observation<'_, S>,
+        state: u64,
+    ) {
+        let known = (&self.ghost, self.requests.acknowledged());
+        self.reads.observed(&self.members, replica, observation, state, known, &mut self.findings);
     }
 
     /// A replica sends a reply.
@@ -395,6 +414,8 @@ impl Checks {
     pub fn view_starts(&mut self, replica: ReplicaId, start: &ViewStart<'_>) {
         self.members[replica].view = start.view;
         self.views.starts(&self.members, replica, start, &mut self.findings);
+        let now = self.findings.time;
+        self.reads.view_starts(replica, start, now, &mut self.findings);
     }
 
     // ---- After a step ------------------------------------------------------------------------------
@@ -487,6 +508,22 @@ impl Checks {
         let asked = (self.requests.address(slot), number);
         replies::taken(&self.ghost, slot, asked, op_number, response, &mut self.findings);
         self.requests.answered(slot, op_number, &mut self.findings);
+        self.reads.knows(asked.0, op_number);
+    }
+
+    /// A client process asks for a read.
+    pub fn reads(&mut self, slot: u16, address: ClientAddress) {
+        self.requests.reads(slot, address);
+    }
+
+    /// A client process takes a reply for the answer to its read, as of `version`.
+    pub fn read(&mut self, slot: u16, version: OpNumber, is_causal: bool) {
+        let address = self.requests.address(slot);
+        if !is_causal {
+            self.requests.read(slot, version, &mut self.findings);
+        }
+        self.reads.goes_on(slot, address, version, &mut self.findings);
+        self.reads.knows(address, version);
     }
 
     /// How many views were started.

@@ -175,6 +175,17 @@ pub enum Effect {
         /// that is gone.
         takes_effect: bool,
     },
+    /// A replica answered a read without the log.
+    AnswersRead {
+        /// The replica.
+        replica: ReplicaId,
+        /// Which read of its client it is.
+        number: u64,
+        /// After which op-number it looked at the state.
+        op_number: u64,
+        /// By what right.
+        basis: String,
+    },
     /// A replica starts a view from these votes.
     ViewStarts {
         /// The replica.

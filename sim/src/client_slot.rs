@@ -2,16 +2,28 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Client, ClientOptions, Configuration, Duration, Epoch, EpochStart, Rules};
+use vr::{Client, ClientOptions, Configuration, Consistency, Duration, Epoch, EpochStart, ReplicaId, Rules};
 
 use crate::clock::Clock;
 use crate::decisions::Turn;
+use crate::digest;
 use crate::environment::{Environment, address_of};
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
 use crate::setup::Setup;
 use crate::timeline::Asked;
-use crate::workload::Workload;
+use crate::workload::{Model, Workload};
+
+/// How a client asks for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through the log.
+    Log,
+    /// As a read that the primary answers.
+    Fast,
+    /// As a read that any replica answers that has executed enough.
+    Causal,
+}
 
 /// What the administrator has to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +55,10 @@ pub struct ClientSlot<W: Workload, R: Rules> {
     pub decided: u64,
     /// What the administrator has to ask for; `None` in the slots of clients.
     pub errand: Option<Errand>,
+    /// How many of them went through the log.
+    pub requested: u64,
+    /// How it asked for what it waits for.
+    pub way: Way,
     /// After the faults: how many more requests it makes.
     pub probes: Option<u32>,
     random: ChaCha8Rng,
@@ -67,6 +83,8 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
             next: None,
             decided: 0,
             errand: None,
+            requested: 0,
+            way: Way::Log,
             probes: None,
             random: random::stream(setup.seed, Purpose::Client(slot)),
             jitter,
@@ -81,6 +99,34 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         self.calling = None;
         self.next = None;
         self.decided = 0;
+        self.requested = 0;
+    }
+
+    /// How this client asks for an operation. It is a habit of the client's that does not change, so that it
+    /// needs no place in a trace.
+    pub fn way_of(&self, setup: &Setup, operation: &W::Operation) -> Way {
+        let (fast, causal) = (setup.traffic.fast_read_percent, setup.traffic.causal_read_percent);
+        if fast + causal == 0 || !W::Model::observes_only(operation) {
+            return Way::Log;
+        }
+        let habit = digest::mix(digest::of(operation), setup.seed ^ u64::from(self.slot));
+        match (habit >> 32) % 100 {
+            part if part < fast => Way::Fast,
+            part if part < fast + causal => Way::Causal,
+            _ => Way::Log,
+        }
+    }
+
+    /// How to read that way: causal reads go to one replica after the other.
+    #[must_use]
+    pub fn consistency(&self, setup: &Setup) -> Consistency {
+        match self.way {
+            Way::Causal => {
+                let turn = self.decided + u64::from(self.slot);
+                Consistency::Causal { from: ReplicaId((turn % u64::from(setup.replicas)) as u8) }
+            }
+            Way::Fast | Way::Log => Consistency::Linearizable,
+        }
     }
 
     /// From here on the client draws from other streams.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vr::{
     Checkpoint, ClientAddress, ClientOutbox, Configuration, Entry, EpochStart, Execution, Ignored, Message,
-    OpNumber, Outbox, Outcome, RarePath, Refusal, ReplicaId, Reply, ReplyBody, Request, Role, ViewStart,
+    Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
+    RequestBody, Role, ViewStart,
 };
 
 use crate::bugs::Silence;
@@ -127,6 +128,9 @@ pub struct Environment<W: Workload> {
     pub history: Vec<Call<W::Operation, W::Response>>,
     /// Who made each call of the history: the process and the request's number.
     pub callers: Vec<(ClientAddress, u64)>,
+    /// The linearizable reads of the history that were answered without the log, each with its version: the
+    /// op-number after which the state was looked at.
+    pub versions: Vec<(OpNumber, usize)>,
     /// The number of the next event of the history.
     pub history_clock: u64,
     /// What is recorded, if the run is.
@@ -180,6 +184,7 @@ impl<W: Workload> Environment<W> {
             lives: vec![0; usize::from(setup.nodes()) + usize::from(setup.client_slots())],
             history: Vec::new(),
             callers: Vec::new(),
+            versions: Vec::new(),
             history_clock: 0,
             record: record.then(Box::default),
             recording: None,
@@ -197,6 +202,26 @@ impl<W: Workload> Environment<W> {
                 Configuration::new(setup.replicas.into()).expect("a validated group size"),
             ),
             replicas: usize::from(setup.nodes()),
+        }
+    }
+
+    /// An operation with a prediction is executed: from the first time on, its call in the history tells what came of it.
+    #[cold]
+    fn predicted(&mut self, execution: &Execution<'_, W::Service>) {
+        let request = &execution.entry.request;
+        let (RequestBody::Operation { number, operation, .. }, Outcome::Executed(response)) =
+            (&request.body, &execution.outcome)
+        else {
+            return;
+        };
+        if !self.checks.ghost.is_next(execution.op_number) {
+            return;
+        }
+        let caller = (request.address, number.0);
+        // The call was made a short while ago.
+        let call = self.callers.iter().rposition(|&known| known == caller);
+        if let (Some(call), Some(executed)) = (call, W::as_executed(operation, response)) {
+            self.history[call].operation = executed;
         }
     }
 
@@ -505,6 +530,9 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 
     #[inline]
     fn executed(&mut self, execution: Execution<'_, W::Service>) {
+        if execution.entry.predicted.is_some() {
+            self.environment.predicted(&execution);
+        }
         let digest = self.environment.checks.executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
         let replica = self.replica;
@@ -520,6 +548,20 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
                 takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
             });
         }
+    }
+
+    fn observed(&mut self, observation: Observation<'_, W::Service>) {
+        let state = W::digest(observation.service);
+        self.environment.checks.observed(self.replica, &observation, state);
+        let (number, op_number) = (observation.read.number.0, observation.op_number.0);
+        self.environment.digest = digest::mix(self.environment.digest, op_number ^ state);
+        let (replica, basis) = (self.replica, observation.basis);
+        self.environment.tell(|| Effect::AnswersRead {
+            replica,
+            number,
+            op_number,
+            basis: format!("{basis:?}"),
+        });
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {
@@ -584,6 +626,11 @@ impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
     fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
         let (from, to) = (Node::Client(self.slot), Node::Replica(to));
         self.environment.transmit(from, to, Packet::Request(request));
+    }
+
+    fn send_read(&mut self, to: ReplicaId, read: Arc<Read<W::Operation>>) {
+        let (from, to) = (Node::Client(self.slot), Node::Replica(to));
+        self.environment.transmit(from, to, Packet::Read(read));
     }
 }
 

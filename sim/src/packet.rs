@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vr::{ClientAddress, Message, MessageKind, Payload, Reply, ReplyBody, Request, Service};
+use vr::{
+    ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, RequestBody, Service,
+};
 
 use crate::digest;
 use crate::node::Node;
@@ -15,6 +17,8 @@ pub enum Packet<S: Service> {
     Peer(Message<S>),
     /// From a client to a replica.
     Request(Arc<Request<S::Operation>>),
+    /// The same, of what needs no place in the log.
+    Read(Arc<Read<S::Operation>>),
     /// From a replica to the client process at an address.
     Reply(ClientAddress, Reply<S::Response>),
 }
@@ -26,6 +30,7 @@ impl<S: Service> Clone for Packet<S> {
         match self {
             Self::Peer(message) => Self::Peer(message.clone()),
             Self::Request(request) => Self::Request(Arc::clone(request)),
+            Self::Read(read) => Self::Read(Arc::clone(read)),
             Self::Reply(address, reply) => Self::Reply(*address, reply.clone()),
         }
     }
@@ -50,15 +55,17 @@ pub enum Kind {
     // At the end, for what befalls a message depends on the number of its kind.
     GetCheckpoint,
     CheckpointPart,
-    StartEpoch,
+    CommitOk,
     EpochStarted,
-    NewEpoch,
     GetEpoch,
+    NewEpoch,
+    Read,
+    StartEpoch,
 }
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Prepare,
         Self::PrepareOk,
         Self::Commit,
@@ -77,13 +84,24 @@ impl Kind {
         Self::EpochStarted,
         Self::NewEpoch,
         Self::GetEpoch,
+        Self::CommitOk,
+        Self::Read,
     ];
 
     /// Whether messages of this kind change views, recover replicas or transfer state.
     #[inline]
     #[must_use]
     pub const fn is_rare(self) -> bool {
-        !matches!(self, Self::Prepare | Self::PrepareOk | Self::Commit | Self::Request | Self::Reply)
+        !matches!(
+            self,
+            Self::Prepare
+                | Self::PrepareOk
+                | Self::Commit
+                | Self::CommitOk
+                | Self::Request
+                | Self::Read
+                | Self::Reply
+        )
     }
 }
 
@@ -93,6 +111,7 @@ impl From<MessageKind> for Kind {
             MessageKind::Prepare => Self::Prepare,
             MessageKind::PrepareOk => Self::PrepareOk,
             MessageKind::Commit => Self::Commit,
+            MessageKind::CommitOk => Self::CommitOk,
             MessageKind::StartViewChange => Self::StartViewChange,
             MessageKind::DoViewChange => Self::DoViewChange,
             MessageKind::StartView => Self::StartView,
@@ -171,6 +190,7 @@ impl<S: Service> Packet<S> {
                 let (session, number) = request_number(request);
                 (Kind::Request, session, number)
             }
+            Self::Read(read) => (Kind::Read, read.address.0, read.number.0),
             Self::Reply(_, reply) => (Kind::Reply, reply.view.0, reply_number(&reply.body)),
         };
         Identity { from, to, kind, view, number, repeat: 0 }
@@ -183,6 +203,7 @@ fn payload_number<S: Service>(payload: &Payload<S>) -> u64 {
         Payload::Prepare(prepare) => prepare.op_number.0,
         Payload::PrepareOk(ok) => ok.op_number.0,
         Payload::Commit(commit) => commit.commit_number.0,
+        Payload::CommitOk(ok) => ok.pulse.round,
         Payload::StartViewChange(start) => start.view.0,
         Payload::DoViewChange(vote) => vote.last_normal_view.0,
         Payload::StartView(start) => start.log.last().0,
@@ -210,7 +231,9 @@ fn reply_number<R>(body: &ReplyBody<R>) -> u64 {
     match body {
         ReplyBody::Executed { number, .. }
         | ReplyBody::Epoch { number, .. }
-        | ReplyBody::Refused { number, .. } => number.0,
+        | ReplyBody::Refused { number, .. }
+        | ReplyBody::Observed { number, .. }
+        | ReplyBody::NotARead { number } => number.0,
         ReplyBody::NewEpoch(start) => start.epoch.0,
         ReplyBody::Registered { client } | ReplyBody::Evicted { client } => client.0,
         ReplyBody::NotPrimary | ReplyBody::TryLater => 0,

@@ -21,13 +21,13 @@ use crate::setup::Setup;
 use crate::timeline::{Delays, Timeline};
 use crate::trace::{Follows, Head, Trace};
 use crate::workload::Workload;
-use crate::workload::key_value::KeyValue;
+use crate::workload::key_value::{self, KeyValue};
 use crate::workload::library::{self, Library};
 use crate::workload::lock::Lock;
 
 /// The workloads that scenario files can name.
 pub fn workloads() -> impl Iterator<Item = &'static str> {
-    [KeyValue::NAME, Lock::NAME].into_iter().chain(library::NAMES.iter().copied())
+    [KeyValue::NAME, key_value::PREDICTED, Lock::NAME].into_iter().chain(library::NAMES.iter().copied())
 }
 
 /// Runs a setup of one workload.
@@ -135,7 +135,7 @@ pub fn run_any(
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
     match setup.workload.as_str() {
-        KeyValue::NAME => run_workload::<KeyValue>(setup, bug, manner, progress),
+        KeyValue::NAME | key_value::PREDICTED => run_workload::<KeyValue>(setup, bug, manner, progress),
         Lock::NAME => run_workload::<Lock>(setup, bug, manner, progress),
         name if library::NAMES.contains(&name) => run_workload::<Library>(setup, bug, manner, progress),
         other => match registered(other) {
@@ -228,7 +228,7 @@ pub fn explore_any(
     branching: Option<&Branching>,
 ) -> Result<Vec<Explored>, Unrunnable> {
     let explorer: Explorer = match setup.workload.as_str() {
-        KeyValue::NAME => explore_workload::<KeyValue>,
+        KeyValue::NAME | key_value::PREDICTED => explore_workload::<KeyValue>,
         Lock::NAME => explore_workload::<Lock>,
         name if library::NAMES.contains(&name) => explore_workload::<Library>,
         other => registered(other).ok_or_else(|| Unrunnable::UnknownWorkload(other.to_owned()))?.1,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use vr::{Rules, Standard};
+use vr::{OpNumber, Rules, Standard};
 
 use crate::bugs::Silence;
 use crate::check::linearizability::{self, Verdict as Judgement};
@@ -290,10 +290,22 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
 fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
     let calls: FxHashMap<_, usize> =
         environment.callers.iter().enumerate().map(|(index, &caller)| (caller, index)).collect();
-    let executed = environment.checks.ghost.operations().iter().filter(|operation| operation.executed);
-    executed
-        .filter_map(|operation| calls.get(&(operation.address, operation.request?.1.0)).copied())
-        .collect()
+    let mut reads = environment.versions.clone();
+    reads.sort_unstable();
+    let mut reads = reads.into_iter().peekable();
+    let mut order = Vec::with_capacity(environment.history.len());
+    let mut reads_before = |op_number: OpNumber, order: &mut Vec<usize>| {
+        while let Some((_, call)) = reads.next_if(|&(version, _)| version < op_number) {
+            order.push(call);
+        }
+    };
+    for operation in environment.checks.ghost.operations() {
+        reads_before(operation.op_number, &mut order);
+        let number = operation.request.filter(|_| operation.executed).map(|(_, number)| number.0);
+        order.extend(number.and_then(|number| calls.get(&(operation.address, number)).copied()));
+    }
+    reads_before(OpNumber(u64::MAX), &mut order);
+    order
 }
 
 /// The clients' history as `sim check` reads it.

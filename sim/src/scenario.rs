@@ -111,7 +111,7 @@ impl Scenario {
     /// # Errors
     /// If there is neither, or the file is no valid scenario.
     pub fn find(name_or_path: &str) -> Result<Self, ScenarioError> {
-        let mut built_in = builtin::ALL.iter().chain(builtin::STORIES);
+        let mut built_in = builtin::ALL.iter().chain(builtin::BEYOND).chain(builtin::STORIES);
         if let Some((name, text)) = built_in.find(|(name, _)| *name == name_or_path) {
             return Self::parse(name, text);
         }

@@ -39,6 +39,14 @@ pub struct Setup {
     pub story: Option<Story>,
 }
 
+impl Setup {
+    /// Whether reads rest on leases, and clocks are to keep to the bound that leases allow for.
+    #[must_use]
+    pub fn relies_on_clocks(&self) -> bool {
+        self.protocol.lease_us > 0 && !self.faults.clock.as_ref().is_some_and(|clock| clock.beyond_bound)
+    }
+}
+
 /// What befalls single messages. Probabilities are parts per million of the messages sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +120,26 @@ pub struct Traffic {
     pub patience_us: u64,
     /// How many keys (accounts, locks, …) the operations are spread over: at least 1.
     pub keys: u64,
+    /// Of the operations that only observe, how many in a hundred are asked as reads of the primary.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub fast_read_percent: u64,
+    /// The same for causal reads.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub causal_read_percent: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// Timing and bounds of the protocol, in microseconds: see `vr::Options` and `vr::ClientOptions`.
@@ -135,6 +163,13 @@ pub struct Protocol {
     pub log_margin: u64,
     #[serde(default = "whole_log")]
     pub suffix_margin: u64,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub batch_max: u32,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lease_us: u64,
+    /// Without leases it means nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clock_drift_ppm: u32,
 }
 
 /// A margin that no run's log exceeds.
@@ -316,6 +351,10 @@ pub struct ClockFaults {
     pub timer_interval_mean_us: u64,
     /// The mean time by which a timer is late, in microseconds.
     pub late_mean_us: u64,
+    /// Whether clocks may also be wrong by more than leases allow for. If not, no clock of a replica with leases jumps
+    /// ahead, and none drifts by more than `clock_drift_ppm`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beyond_bound: bool,
 }
 
 /// How clients crash.

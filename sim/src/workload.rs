@@ -138,6 +138,12 @@ pub trait Workload: Clone + Sized + 'static {
         Self::operation(random, keys, unique)
     }
 
+    /// What an operation has turned out to be, where its execution has used what a primary predicted: the model
+    /// cannot know that, so it is given this in place of what was asked for.
+    fn as_executed(_operation: &Self::Operation, _response: &Self::Response) -> Option<Self::Operation> {
+        None
+    }
+
     /// The calls of a run as `sim check` reads them: the model that they fit, and of each call what was asked
     /// for and what was answered (null if that is unknown). `order` is the order in which calls were committed.
     /// `None`: there is no such model.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::configuration::Configuration;
 use crate::entropy::Entropy;
 use crate::epoch::{EpochStart, Refusal};
-use crate::message::{Reply, ReplyBody, Request, RequestBody};
+use crate::message::{Freshness, Read, Reply, ReplyBody, Request, RequestBody};
 use crate::rules::{Rules, Standard};
 use crate::types::{
     ClientAddress, ClientId, Duration, Epoch, Instant, OpNumber, ReplicaId, RequestNumber, View,
@@ -32,6 +32,15 @@ impl Default for ClientOptions {
 pub trait ClientOutbox<O> {
     /// Send `request` to a replica. It may be lost, delayed, repeated, overtaken.
     fn send(&mut self, to: ReplicaId, request: Arc<Request<O>>);
+
+    /// Send `read` to a replica, likewise.
+    ///
+    /// # Panics
+    /// Unless it is implemented: who calls [`Client::read`] has to.
+    fn send_read(&mut self, to: ReplicaId, read: Arc<Read<O>>) {
+        let _ = (to, read);
+        unimplemented!("this outbox sends no reads");
+    }
 }
 
 /// What a client learns from a reply.
@@ -63,6 +72,13 @@ pub enum ClientEvent<R> {
         number: RequestNumber,
         /// Why.
         reason: Refusal,
+    },
+    /// The outstanding read was answered.
+    Observed {
+        /// After which op-number the state was looked at.
+        op_number: OpNumber,
+        /// What was seen.
+        response: R,
     },
     /// The session is gone. Whether the outstanding request was executed is unknown; to go on, open a
     /// session from a new address.
@@ -107,10 +123,43 @@ pub struct Client<O, R: Rules = Standard> {
     view: View,
     session: Session,
     number: RequestNumber,
-    outstanding: Option<Arc<Request<O>>>,
+    /// The last read. Reads are counted apart: they leave no gap in the numbers that the log sees.
+    read_number: RequestNumber,
+    /// The latest op-number that an answer spoke of: what this client has seen or caused.
+    seen: OpNumber,
+    outstanding: Option<Outstanding<O>>,
     retry_at: Instant,
     retries: u32,
     entropy: Entropy,
+}
+
+/// What waits for its answer.
+#[derive(Clone, Debug)]
+enum Outstanding<O> {
+    Request(Arc<Request<O>>),
+    Read(Arc<Read<O>>),
+}
+
+impl<O> Outstanding<O> {
+    fn send(&self, to: ReplicaId, outbox: &mut impl ClientOutbox<O>) {
+        match self {
+            Self::Request(request) => outbox.send(to, Arc::clone(request)),
+            Self::Read(read) => outbox.send_read(to, Arc::clone(read)),
+        }
+    }
+}
+
+/// How a client wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// What every operation saw and did that was answered to anybody before. The primary answers.
+    Linearizable,
+    /// At least what this client has seen and done. The replica answers that the client turns to, which may know
+    /// of nothing newer.
+    Causal {
+        /// Whom to ask first. If no answer comes, all are asked.
+        from: ReplicaId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +188,8 @@ impl<O: Clone, R: Rules> Client<O, R> {
             view: View::ZERO,
             session: Session::None,
             number: RequestNumber::ZERO,
+            read_number: RequestNumber::ZERO,
+            seen: OpNumber::ZERO,
             outstanding: None,
             retry_at: Instant::NEVER,
             retries: 0,
@@ -157,7 +208,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
     /// evicted stays so.
     pub fn register(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
         if self.session == Session::None && self.outstanding.is_none() {
-            self.submit(now, RequestBody::Register, outbox);
+            self.submit_request(now, RequestBody::Register, outbox);
         }
     }
 
@@ -171,11 +222,9 @@ impl<O: Clone, R: Rules> Client<O, R> {
         operation: O,
         outbox: &mut impl ClientOutbox<O>,
     ) -> Result<RequestNumber, NotReady> {
-        self.request_in_session(now, outbox, |client, number| RequestBody::Operation {
-            client,
-            number,
-            operation,
-        })
+        let client = self.ready()?;
+        self.request_as(client, now, operation, outbox);
+        Ok(self.number)
     }
 
     /// Makes the next request of the session: the one that `body` says it is.
@@ -185,23 +234,70 @@ impl<O: Clone, R: Rules> Client<O, R> {
         outbox: &mut impl ClientOutbox<O>,
         body: impl FnOnce(ClientId, RequestNumber) -> RequestBody<O>,
     ) -> Result<RequestNumber, NotReady> {
-        let client = match self.session {
-            Session::None => return Err(NotReady::NotRegistered),
-            Session::Evicted => return Err(NotReady::Evicted),
-            Session::Open(client) => client,
-        };
-        if self.outstanding.is_some() {
-            return Err(NotReady::Outstanding(self.number));
-        }
+        let client = self.ready()?;
         self.number = self.number.next();
-        self.submit(now, body(client, self.number), outbox);
+        self.submit_request(now, body(client, self.number), outbox);
         Ok(self.number)
     }
 
-    fn submit(&mut self, now: Instant, body: RequestBody<O>, outbox: &mut impl ClientOutbox<O>) {
+    /// Asks for an operation that changes nothing, without the log: see
+    /// [`Service::observe`](crate::Service::observe). One that may change something is requested like any other.
+    ///
+    /// # Errors
+    /// [`NotReady`] while no session is open or the last request is not answered.
+    pub fn read(
+        &mut self,
+        now: Instant,
+        operation: O,
+        consistency: Consistency,
+        outbox: &mut impl ClientOutbox<O>,
+    ) -> Result<(), NotReady> {
+        self.ready()?;
+        self.read_number = self.read_number.next();
+        let (to, freshness) = match consistency {
+            Consistency::Linearizable => (self.primary(), Freshness::Linearizable),
+            Consistency::Causal { from } => (from, Freshness::Causal(self.seen)),
+        };
+        let read = Read { address: self.address, number: self.read_number, operation, freshness };
+        self.submit(now, Outstanding::Read(Arc::new(read)), to, outbox);
+        Ok(())
+    }
+
+    /// The session, if something can be asked in it now.
+    fn ready(&self) -> Result<ClientId, NotReady> {
+        match self.session {
+            Session::None => Err(NotReady::NotRegistered),
+            Session::Evicted => Err(NotReady::Evicted),
+            Session::Open(_) if self.outstanding.is_some() => Err(NotReady::Outstanding(self.number)),
+            Session::Open(client) => Ok(client),
+        }
+    }
+
+    fn request_as(
+        &mut self,
+        client: ClientId,
+        now: Instant,
+        operation: O,
+        outbox: &mut impl ClientOutbox<O>,
+    ) {
+        self.number = self.number.next();
+        self.submit_request(now, RequestBody::Operation { client, number: self.number, operation }, outbox);
+    }
+
+    fn submit_request(&mut self, now: Instant, body: RequestBody<O>, outbox: &mut impl ClientOutbox<O>) {
         let request = Arc::new(Request { address: self.address, body });
-        outbox.send(self.primary(), Arc::clone(&request));
-        self.outstanding = Some(request);
+        self.submit(now, Outstanding::Request(request), self.primary(), outbox);
+    }
+
+    fn submit(
+        &mut self,
+        now: Instant,
+        question: Outstanding<O>,
+        to: ReplicaId,
+        outbox: &mut impl ClientOutbox<O>,
+    ) {
+        question.send(to, outbox);
+        self.outstanding = Some(question);
         self.retries = 0;
         self.wait(now);
     }
@@ -223,10 +319,12 @@ impl<O: Clone, R: Rules> Client<O, R> {
             ReplyBody::Registered { client } if self.session == Session::None => {
                 self.answered(view);
                 self.session = Session::Open(client);
+                self.seen = OpNumber(client.0);
                 Some(ClientEvent::Registered(client))
             }
             ReplyBody::Executed { client, number, op_number, response } if self.is_answer(client, number) => {
                 self.answered(view);
+                self.seen = self.seen.max(op_number);
                 Some(ClientEvent::Executed { number: self.number, op_number, response })
             }
             ReplyBody::Epoch { client, number, op_number, epoch } if self.is_answer(client, number) => {
@@ -247,6 +345,16 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 self.session = Session::Evicted;
                 Some(ClientEvent::Evicted)
             }
+            ReplyBody::Observed { number, op_number, response } if self.is_reading(number) => {
+                // A backup may answer that is far behind: no reason to turn back to an earlier view.
+                self.answered(view.max(self.view));
+                self.seen = self.seen.max(op_number);
+                Some(ClientEvent::Observed { op_number, response })
+            }
+            ReplyBody::NotARead { number } if self.is_reading(number) => {
+                self.read_through_log(now, outbox);
+                None
+            }
             ReplyBody::NotPrimary => {
                 self.redirect(now, view, outbox);
                 None
@@ -258,8 +366,8 @@ impl<O: Clone, R: Rules> Client<O, R> {
 
     /// Whoever has asked for a group knows it.
     fn learn_group_asked_for(&mut self, epoch: Epoch) {
-        let asked = self.outstanding.as_ref().map(|request| &request.body);
-        if let Some(RequestBody::Reconfiguration(asked)) = asked
+        if let Some(Outstanding::Request(request)) = &self.outstanding
+            && let RequestBody::Reconfiguration(asked) = &request.body
             && epoch == asked.epoch.next()
             && epoch > self.view.epoch()
         {
@@ -269,8 +377,24 @@ impl<O: Clone, R: Rules> Client<O, R> {
 
     fn is_answer(&self, client: ClientId, number: RequestNumber) -> bool {
         self.session == Session::Open(client)
-            && self.outstanding.is_some()
+            && matches!(self.outstanding, Some(Outstanding::Request(_)))
             && self.rules.reply_is_for(number, self.number)
+    }
+
+    fn is_reading(&self, number: RequestNumber) -> bool {
+        matches!(self.outstanding, Some(Outstanding::Read(_))) && number == self.read_number
+    }
+
+    fn is_reading_the_latest(&self) -> bool {
+        matches!(&self.outstanding, Some(Outstanding::Read(read)) if read.freshness == Freshness::Linearizable)
+    }
+
+    /// What was to be read is requested instead: it may change the state, or nobody answers.
+    fn read_through_log(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
+        let Session::Open(client) = self.session else { return };
+        if let Some(Outstanding::Read(read)) = self.outstanding.take() {
+            self.request_as(client, now, read.operation.clone(), outbox);
+        }
     }
 
     /// Who answers has executed what was asked, so its view is the best word there is on who is primary, also
@@ -309,20 +433,25 @@ impl<O: Clone, R: Rules> Client<O, R> {
 
     fn turn_to(&mut self, now: Instant, view: View, outbox: &mut impl ClientOutbox<O>) {
         self.view = view;
-        if let Some(request) = &self.outstanding {
-            outbox.send(self.primary(), Arc::clone(request));
+        if let Some(question) = &self.outstanding {
+            question.send(self.primary(), outbox);
             self.wait(now);
         }
     }
 
-    /// A deadline has passed, or may have: an unanswered request is sent to all replicas.
+    /// A deadline has passed, or may have: what is unanswered is sent to all replicas. A read that only the primary
+    /// can answer goes through the log when that does not help: the primary may be out of this client's
+    /// reach, and of what is executed any replica can tell.
     pub fn on_timeout(&mut self, now: Instant, outbox: &mut impl ClientOutbox<O>) {
         if now < self.retry_at {
             return;
         }
-        let Some(request) = &self.outstanding else { return };
+        if self.retries > 0 && self.is_reading_the_latest() {
+            return self.read_through_log(now, outbox);
+        }
+        let Some(question) = &self.outstanding else { return };
         for replica in self.group.members() {
-            outbox.send(replica, Arc::clone(request));
+            question.send(replica, outbox);
         }
         self.retries += 1;
         self.wait(now);
@@ -349,7 +478,13 @@ impl<O: Clone, R: Rules> Client<O, R> {
         }
     }
 
-    /// Whether a request is waiting for its answer.
+    /// The number of the last request, reads not counted; zero before the first.
+    #[must_use]
+    pub fn last_request(&self) -> RequestNumber {
+        self.number
+    }
+
+    /// Whether a request or a read is waiting for its answer.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.outstanding.is_some()
@@ -449,6 +584,32 @@ mod tests {
         assert_eq!(client.on_reply(Instant(3), reply(0, executed(2)), &mut sent), None);
         assert!(client.on_reply(Instant(3), reply(0, executed(1)), &mut sent).is_some());
         assert_eq!(client.on_reply(Instant(3), reply(0, executed(1)), &mut sent), None, "answered before");
+    }
+
+    #[test]
+    fn a_read_that_nobody_answers_goes_through_the_log() {
+        #[derive(Default)]
+        struct Both(Vec<Arc<Read<u32>>>, Vec<Arc<Request<u32>>>);
+        impl ClientOutbox<u32> for Both {
+            fn send(&mut self, _: ReplicaId, request: Arc<Request<u32>>) {
+                self.1.push(request);
+            }
+            fn send_read(&mut self, _: ReplicaId, read: Arc<Read<u32>>) {
+                self.0.push(read);
+            }
+        }
+        let (mut client, mut sent) = (registered(&mut Sent::default()), Both::default());
+        assert_eq!(client.read(Instant(2), 5, Consistency::Linearizable, &mut sent), Ok(()));
+        client.on_timeout(client.next_deadline(), &mut sent);
+        assert_eq!((sent.0.len(), sent.1.len()), (4, 0), "to the primary, then to all");
+        client.on_timeout(client.next_deadline(), &mut sent);
+        assert_eq!((sent.0.len(), sent.1.len(), client.last_request()), (4, 1, RequestNumber(1)));
+        let late = ReplyBody::Observed { number: RequestNumber(1), op_number: OpNumber(3), response: 4 };
+        assert_eq!(
+            client.on_reply(Instant(3), reply(0, late), &mut sent),
+            None,
+            "it waits for the other answer"
+        );
     }
 
     #[test]

@@ -256,6 +256,10 @@ mod tests {
         Arc::new(Request { address: ClientAddress(client), body })
     }
 
+    fn entry(number: u64) -> Entry<()> {
+        Entry { view: View(0), request: operation(1, number), predicted: None }
+    }
+
     fn oldest(last_used: &[OpNumber]) -> Option<usize> {
         Standard.session_to_evict(true, last_used)
     }
@@ -296,8 +300,8 @@ mod tests {
     fn a_request_above_its_unexecuted_registration_is_in_flight() {
         let mut log = Log::default();
         let registration = Request { address: ClientAddress(1), body: RequestBody::Register };
-        log.append(Entry { view: View(0), request: Arc::new(registration) });
-        log.append(Entry { view: View(0), request: operation(1, 1) });
+        log.append(Entry { view: View(0), request: Arc::new(registration), predicted: None });
+        log.append(entry(1));
         let mut table = ClientTable::<u64>::default();
         table.rebuild_in_flight(&log, CommitNumber(0));
         table.register(ClientAddress(1), OpNumber(1), 3, oldest);
@@ -311,8 +315,8 @@ mod tests {
         let mut table = table(1);
         let request = operation(1, 1);
         let mut log = Log::default();
-        log.append(Entry { view: View(0), request: operation(1, 0) });
-        log.append(Entry { view: View(0), request: Arc::clone(&request) });
+        log.append(entry(0));
+        log.append(entry(1));
         table.rebuild_in_flight(&log, CommitNumber(1));
         assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::InFlight);
         log.truncate(OpNumber(1));

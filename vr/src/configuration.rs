@@ -216,7 +216,8 @@ impl Iterator for Members {
 impl ExactSizeIterator for Members {}
 
 /// Timing and bounds of the protocol. Safety rests on none of them except that
-/// [`sessions_max`](Self::sessions_max) must be the same at all replicas. All times are above zero; see
+/// [`sessions_max`](Self::sessions_max) must be the same at all replicas, and that clocks keep to
+/// [`clock_drift_ppm`](Self::clock_drift_ppm) where there are leases. All other times are above zero; see
 /// [`validate`](Self::validate) for what else must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -234,8 +235,22 @@ pub struct Options {
     pub abdication_timeout: Duration,
     /// How often timeouts may double over view changes that led to nothing.
     pub backoff_limit: u32,
-    /// How many operations may be prepared and not yet committed: at least 1.
+    /// How many batches may be prepared and not yet committed: at least 1.
     pub pipeline_max: usize,
+    /// How many requests one batch holds at most, at least 1. A request is prepared at once while there is room in the pipeline; what
+    /// comes meanwhile waits, as many as make one batch, and is prepared together. With 1 nothing waits, and
+    /// each request is a batch.
+    pub batch_max: usize,
+    /// For how long a backup that has heard the primary votes for no other view, so that the primary may answer
+    /// reads alone meanwhile. Zero: it promises nothing, and the primary confirms its view for each read.
+    /// The primary's death is noticed later by so much, at most. May differ between replicas.
+    ///
+    /// This is the one thing for which clocks matter: see [`clock_drift_ppm`](Self::clock_drift_ppm).
+    pub lease: Duration,
+    /// By how much the rate of any replica's clock differs from that of true time at most, in parts per
+    /// million, steps included. Where it differs by more, reads that rest on a [`lease`](Self::lease) may
+    /// be stale; nothing else depends on it.
+    pub clock_drift_ppm: u32,
     /// How many client sessions the client table holds; one more evicts the one that has been idle for
     /// the largest number of operations. At least 1, and part of the replicated state: the same everywhere.
     pub sessions_max: usize,
@@ -261,6 +276,10 @@ pub enum InvalidOptions {
     SlowResend,
     /// Nothing may be in flight, or no session be open.
     NoRoom,
+    /// Backups promise not to vote for longer than a view change may take.
+    LongLease,
+    /// A clock that may be so wrong as to stand still measures nothing.
+    NoClock,
 }
 
 impl fmt::Display for InvalidOptions {
@@ -269,7 +288,11 @@ impl fmt::Display for InvalidOptions {
             Self::NoTime => "options with a time of zero: expected all times above zero",
             Self::SlowHeartbeat => "options whose heartbeat interval is not below the primary timeout",
             Self::SlowResend => "options whose resend interval is not below the view change timeout",
-            Self::NoRoom => "options without room: expected at least one operation in flight and one session",
+            Self::NoRoom => {
+                "options without room: expected at least one operation in flight, one in a batch, and one session"
+            }
+            Self::LongLease => "options whose lease is not below the view change timeout",
+            Self::NoClock => "options whose clock drift is not below a million parts per million",
         })
     }
 }
@@ -281,7 +304,8 @@ impl Options {
     ///
     /// # Errors
     /// [`InvalidOptions`] unless all times are above zero, the heartbeat interval is below the primary
-    /// timeout, the resend interval below the view change timeout, and both bounds at least 1.
+    /// timeout, the resend interval and the lease below the view change timeout, the bounds at least 1, and the
+    /// drift of clocks below a million.
     pub fn validate(&self) -> Result<(), InvalidOptions> {
         let Self { heartbeat_interval, primary_timeout, view_change_timeout, resend_interval, .. } = *self;
         let times = [
@@ -297,8 +321,12 @@ impl Options {
             Err(InvalidOptions::SlowHeartbeat)
         } else if resend_interval >= view_change_timeout {
             Err(InvalidOptions::SlowResend)
-        } else if self.pipeline_max == 0 || self.sessions_max == 0 {
+        } else if self.pipeline_max == 0 || self.batch_max == 0 || self.sessions_max == 0 {
             Err(InvalidOptions::NoRoom)
+        } else if self.lease >= view_change_timeout {
+            Err(InvalidOptions::LongLease)
+        } else if self.clock_drift_ppm >= 1_000_000 {
+            Err(InvalidOptions::NoClock)
         } else {
             Ok(())
         }
@@ -316,6 +344,9 @@ impl Default for Options {
             abdication_timeout: Duration::from_millis(200),
             backoff_limit: 4,
             pipeline_max: 64,
+            batch_max: 1,
+            lease: Duration(0),
+            clock_drift_ppm: 1_000,
             sessions_max: 64,
             checkpoint_interval: 1_024,
             log_margin: 1_024,

@@ -17,6 +17,11 @@ impl Entropy {
         Duration(span.0.saturating_add(span.0 / 1024 * part))
     }
 
+    /// A number that looks random.
+    pub(crate) const fn draw(&mut self) -> u64 {
+        self.next()
+    }
+
     /// SplitMix64 (Steele, Lea and Flood 2014).
     const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -9,6 +9,7 @@ mod client_table;
 mod configuration;
 mod entropy;
 mod epoch;
+mod lease;
 mod log;
 mod message;
 mod outbox;
@@ -19,7 +20,7 @@ pub mod services;
 mod types;
 
 pub use checkpoint::{Checkpoint, Content};
-pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, NotReady};
+pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, Consistency, NotReady};
 pub use client_table::{ClientTable, Registration, Session};
 pub use configuration::{
     Configuration, InvalidGroupSize, InvalidMembers, InvalidOptions, MAX_REPLICAS, Members, Options,
@@ -27,14 +28,14 @@ pub use configuration::{
 pub use epoch::{EpochStart, MIN_MEMBERS, Reconfiguration, Refusal};
 pub use log::{Entry, Log};
 pub use message::{
-    CheckpointPart, Commit, DoViewChange, EpochStarted, GetCheckpoint, GetState, Message, MessageKind,
-    NewState, Nonce, Payload, Prepare, PrepareOk, Recovery, RecoveryResponse, Reply, ReplyBody, Request,
-    RequestBody, StartView, StartViewChange,
+    Batch, CheckpointPart, Commit, CommitOk, DoViewChange, EpochStarted, Freshness, GetCheckpoint, GetState,
+    Message, MessageKind, NewState, Nonce, Payload, Prepare, PrepareOk, Pulse, Read, Recovery,
+    RecoveryResponse, Reply, ReplyBody, Request, RequestBody, StartView, StartViewChange,
 };
-pub use outbox::{Execution, Ignored, Outbox, Outcome, RarePath, Role, ViewStart};
+pub use outbox::{Basis, Execution, Ignored, Observation, Outbox, Outcome, RarePath, Role, ViewStart};
 pub use replica::{Member, Replica};
 pub use rules::{Admission, Asked, HeldState, LogSummary, RecoveryAnswer, Rules, Standard};
-pub use service::Service;
+pub use service::{Prediction, Service};
 pub use types::{
     ClientAddress, ClientId, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId,
     RequestNumber, View,

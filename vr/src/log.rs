@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::message::Request;
+use crate::service::Prediction;
 use crate::types::{OpNumber, View};
 
 /// One position of the log: a request, and the view whose primary put it there.
@@ -16,11 +17,13 @@ pub struct Entry<O> {
     pub view: View,
     /// What a client asked for.
     pub request: Arc<Request<O>>,
+    /// What the primary of that view predicted for it, if it needs that.
+    pub predicted: Option<Box<Prediction>>,
 }
 
 impl<O> Clone for Entry<O> {
     fn clone(&self) -> Self {
-        Self { view: self.view, request: Arc::clone(&self.request) }
+        Self { view: self.view, request: Arc::clone(&self.request), predicted: self.predicted.clone() }
     }
 }
 
@@ -193,7 +196,7 @@ mod tests {
 
     fn entry(view: u64, address: u64) -> Entry<u64> {
         let request = Request { address: ClientAddress(address), body: RequestBody::Register };
-        Entry { view: View(view), request: Arc::new(request) }
+        Entry { view: View(view), request: Arc::new(request), predicted: None }
     }
 
     fn filled(length: u64) -> Log<u64> {

@@ -11,7 +11,8 @@ use crate::epoch::{EpochStart, Reconfiguration, Refusal};
 use crate::log::{Entry, Log};
 use crate::service::Service;
 use crate::types::{
-    ClientAddress, ClientId, CommitNumber, Epoch, Incarnation, OpNumber, ReplicaId, RequestNumber, View,
+    ClientAddress, ClientId, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId,
+    RequestNumber, View,
 };
 
 /// A request of a client (paper, section 4.1). Immutable and shared from the client's proxy to every log.
@@ -65,6 +66,28 @@ impl<O> RequestBody<O> {
     }
 }
 
+/// A question of a client that changes nothing, and is answered without the log (paper, section 6.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<O> {
+    /// Where the answer is to be sent.
+    pub address: ClientAddress,
+    /// Which of the client's reads this is, from 1. They are counted apart from its requests.
+    pub number: RequestNumber,
+    /// What is asked: an operation that the service can [observe](Service::observe).
+    pub operation: O,
+    /// How recent the answer has to be.
+    pub freshness: Freshness,
+}
+
+/// How recent the answer to a [`Read`] has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// As if it had been executed through the log: only the primary can answer.
+    Linearizable,
+    /// Not before this op-number, which the client has seen or caused: any replica can answer that has executed it.
+    Causal(OpNumber),
+}
+
 /// An answer to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply<R> {
@@ -94,6 +117,20 @@ pub enum ReplyBody<R> {
         op_number: OpNumber,
         /// The result.
         response: R,
+    },
+    /// The answer to a read.
+    Observed {
+        /// The read that is answered.
+        number: RequestNumber,
+        /// The op-number after which the state was looked at.
+        op_number: OpNumber,
+        /// What was seen.
+        response: R,
+    },
+    /// The operation of this read may change the state: it has to go through the log.
+    NotARead {
+        /// The read that is answered.
+        number: RequestNumber,
     },
     /// Ask the primary of the reply's view.
     NotPrimary,
@@ -150,6 +187,8 @@ pub enum Payload<S: Service> {
     PrepareOk(PrepareOk),
     /// See [`Commit`].
     Commit(Commit),
+    /// See [`CommitOk`].
+    CommitOk(CommitOk),
     /// See [`StartViewChange`].
     StartViewChange(StartViewChange),
     /// See [`DoViewChange`].
@@ -187,15 +226,68 @@ pub struct EpochStarted {
     pub epoch: Epoch,
 }
 
-/// Primary to backups: put this entry at this op-number (paper, section 4.1, step 3).
+/// Primary to backups: put these entries into the log, from this op-number on (paper, section 4.1, step 3;
+/// batching: section 6.2).
 #[derive(Clone, Debug)]
 pub struct Prepare<O> {
-    /// The position in the log.
+    /// The position of the first entry.
     pub op_number: OpNumber,
     /// The primary's commit-number.
     pub commit_number: CommitNumber,
     /// What to put there.
-    pub entry: Entry<O>,
+    pub batch: Batch<O>,
+}
+
+impl<O> Prepare<O> {
+    /// The position of the last entry.
+    #[inline]
+    #[must_use]
+    pub fn last(&self) -> OpNumber {
+        OpNumber(self.op_number.0 + self.batch.entries().len() as u64 - 1)
+    }
+}
+
+/// The entries of one [`Prepare`]: at least one.
+#[derive(Debug)]
+pub enum Batch<O> {
+    /// A single entry, which needs no memory of its own.
+    One(Entry<O>),
+    /// Several.
+    Many(Arc<[Entry<O>]>),
+}
+
+impl<O> Batch<O> {
+    /// The entries in the order of their op-numbers.
+    #[inline]
+    #[must_use]
+    pub fn entries(&self) -> &[Entry<O>] {
+        match self {
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Many(entries) => entries,
+        }
+    }
+}
+
+// Derived, it would ask for operations that can be cloned.
+impl<O> Clone for Batch<O> {
+    #[inline]
+    fn clone(&self) -> Self {
+        match self {
+            Self::One(entry) => Self::One(entry.clone()),
+            Self::Many(entries) => Self::Many(Arc::clone(entries)),
+        }
+    }
+}
+
+/// The entries, of which there is at least one.
+impl<O> From<Vec<Entry<O>>> for Batch<O> {
+    fn from(mut entries: Vec<Entry<O>>) -> Self {
+        match entries.len() {
+            0 => panic!("a batch of nothing"),
+            1 => Self::One(entries.remove(0)),
+            _ => Self::Many(entries.into()),
+        }
+    }
 }
 
 /// Backup to primary: everything up to this op-number is in my log of this view (section 4.1, step 4).
@@ -210,6 +302,27 @@ pub struct PrepareOk {
 pub struct Commit {
     /// The primary's commit-number.
     pub commit_number: CommitNumber,
+    /// Present if the backups are to say that they have heard this.
+    pub pulse: Option<Pulse>,
+}
+
+/// Names one Commit of a view, so that it can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Which one it is of its view, from 1.
+    pub round: u64,
+    /// When it was sent, by the primary's clock.
+    pub sent: Instant,
+}
+
+/// Backup to primary: when I heard this, I was in your view; and for a while I help nobody to leave it.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitOk {
+    /// What is answered.
+    pub pulse: Pulse,
+    /// For how long after it was heard, by the backup's clock, the backup votes for no other view; zero if it
+    /// promises nothing.
+    pub promise: Duration,
 }
 
 /// To all: this view should begin (section 4.2, step 1).
@@ -339,6 +452,7 @@ pub enum MessageKind {
     Prepare,
     PrepareOk,
     Commit,
+    CommitOk,
     StartViewChange,
     DoViewChange,
     StartView,
@@ -390,6 +504,7 @@ impl<S: Service> Payload<S> {
             Self::Prepare(_) => MessageKind::Prepare,
             Self::PrepareOk(_) => MessageKind::PrepareOk,
             Self::Commit(_) => MessageKind::Commit,
+            Self::CommitOk(_) => MessageKind::CommitOk,
             Self::StartViewChange(_) => MessageKind::StartViewChange,
             Self::DoViewChange(_) => MessageKind::DoViewChange,
             Self::StartView(_) => MessageKind::StartView,
@@ -425,6 +540,7 @@ impl<S: Service> Clone for Payload<S> {
             Self::Prepare(inner) => Self::Prepare(inner.clone()),
             Self::PrepareOk(inner) => Self::PrepareOk(*inner),
             Self::Commit(inner) => Self::Commit(*inner),
+            Self::CommitOk(inner) => Self::CommitOk(*inner),
             Self::StartViewChange(inner) => Self::StartViewChange(*inner),
             Self::DoViewChange(inner) => Self::DoViewChange(inner.clone()),
             Self::StartView(inner) => Self::StartView(Arc::clone(inner)),
@@ -463,6 +579,7 @@ impl<S: Service> fmt::Debug for Payload<S> {
             Self::Prepare(inner) => inner.fmt(formatter),
             Self::PrepareOk(inner) => inner.fmt(formatter),
             Self::Commit(inner) => inner.fmt(formatter),
+            Self::CommitOk(inner) => inner.fmt(formatter),
             Self::StartViewChange(inner) => inner.fmt(formatter),
             Self::DoViewChange(inner) => inner.fmt(formatter),
             Self::StartView(inner) => inner.fmt(formatter),

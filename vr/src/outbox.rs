@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::client_table::Registration;
 use crate::epoch::{EpochStart, Refusal};
 use crate::log::Entry;
-use crate::message::{Message, Reply};
+use crate::message::{Message, Read, Reply};
 use crate::service::Service;
 use crate::types::{ClientAddress, CommitNumber, Epoch, Incarnation, OpNumber, ReplicaId, View};
 
@@ -30,6 +30,11 @@ pub trait Outbox<S: Service> {
     /// A committed entry was executed.
     fn executed(&mut self, execution: Execution<'_, S>) {
         let _ = execution;
+    }
+
+    /// A read was answered.
+    fn observed(&mut self, observation: Observation<'_, S>) {
+        let _ = observation;
     }
 
     /// A checkpoint was taken of what is executed. A program that keeps state on disk might keep it there.
@@ -111,6 +116,30 @@ pub struct Execution<'a, S: Service> {
     pub outcome: Outcome<'a, S::Response>,
     /// The service afterwards.
     pub service: &'a S,
+}
+
+/// One answer to a read.
+#[derive(Debug)]
+pub struct Observation<'a, S: Service> {
+    /// The read.
+    pub read: &'a Read<S::Operation>,
+    /// After which op-number it looked at the state, as the answer says.
+    pub op_number: OpNumber,
+    /// By what right it was answered.
+    pub basis: Basis,
+    /// The service that was looked at.
+    pub service: &'a S,
+}
+
+/// By what right a replica answers a read without the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// Enough backups have promised the primary to vote for no other view until later than now.
+    Lease,
+    /// Enough backups were in the primary's view after the read had come.
+    Confirmation,
+    /// The read asks for no more than this replica has executed.
+    Causality,
 }
 
 /// What came of executing an entry.
@@ -198,7 +227,7 @@ pub enum Ignored {
     NoCheckpoint,
     /// A request that was superseded by a later one of its session.
     SupersededRequest,
-    /// A request that is already in the log.
+    /// A request that is already in the log, or in the queue.
     RequestInFlight,
     /// It belongs to an epoch that is over.
     OlderEpoch,
@@ -214,6 +243,8 @@ pub enum Ignored {
     NotReplaced,
     /// A RecoveryResponse from the end of an epoch: the next one may have begun.
     EpochEnding,
+    /// A read that is already waiting.
+    ReadWaiting,
 }
 }
 
@@ -324,5 +355,31 @@ pub enum RarePath {
     OutsiderRecovered,
     /// A replica that had been replaced became a member again.
     MemberAgain,
+    /// A request waited, as the pipeline had no room.
+    RequestQueued,
+    /// Several requests were prepared together.
+    SeveralInABatch,
+    /// A backup held the beginning of a batch already, but not all of it.
+    BatchHeldInPart,
+    /// What was committed ends in the middle of a batch.
+    BatchCommittedInPart,
+    /// A view change came while requests waited for room in the pipeline.
+    QueueDropped,
+    /// The primary answered a read on its lease.
+    ReadByLease,
+    /// A primary with leases had none for a read, and had its view confirmed.
+    ReadWithoutLease,
+    /// The primary answered a read after its view was confirmed.
+    ReadByConfirmation,
+    /// A read waited for what a new primary has inherited.
+    ReadWaitsForInherited,
+    /// A replica held its DoViewChange back: it had promised the primary to.
+    VoteHeldBack,
+    /// A replica answered a causal read at once.
+    CausalRead,
+    /// A causal read waited for what it asks for.
+    CausalReadWaited,
+    /// A read was turned away because too many wait.
+    TooManyReads,
 }
 }

@@ -4,11 +4,14 @@
 //! deadline that has passed; each is given the node's clock and an [`Outbox`] for the effects. Nothing
 //! else happens: no clock is read, nothing random is drawn, nothing is sent but through the outbox.
 //!
-//! The sub-protocols are in the files beside: [`normal`], [`view_change`], [`recovery`],
-//! [`state_transfer`], [`checkpoint`], [`reconfiguration`]. Each handler opens with the reasons to ignore a message, by name.
+//! The sub-protocols are in the files beside: [`normal`], [`batching`], [`reads`], [`view_change`],
+//! [`recovery`], [`state_transfer`], [`checkpoint`], [`reconfiguration`]. Each handler opens with the reasons to
+//! ignore a message, by name.
 
+mod batching;
 mod checkpoint;
 mod normal;
+mod reads;
 mod reconfiguration;
 mod recovery;
 mod state_transfer;
@@ -22,7 +25,7 @@ use crate::configuration::{Configuration, Options};
 use crate::entropy::Entropy;
 use crate::epoch::EpochStart;
 use crate::log::{Entry, Log};
-use crate::message::{Message, MessageKind, Payload, Reply, ReplyBody, Request};
+use crate::message::{Message, MessageKind, Payload, Read, Reply, ReplyBody, Request};
 use crate::outbox::{Ignored, Outbox, Role};
 use crate::rules::{HeldState, Rules, Standard};
 use crate::service::Service;
@@ -46,8 +49,8 @@ pub struct Member {
     pub epoch: EpochStart,
     /// Timing and bounds.
     pub options: Options,
-    /// Feeds the jitter of timeouts. Should differ between replicas and restarts, so that they do not
-    /// time out in step; nothing else depends on it.
+    /// Feeds the jitter of timeouts, and what a primary [predicts](crate::Prediction). Should differ between
+    /// replicas and restarts, so that they do not time out in step; nothing else depends on it.
     pub entropy: u64,
 }
 
@@ -81,6 +84,10 @@ pub struct Replica<S: Service, R: Rules = Standard> {
     acknowledged: Box<[OpNumber]>,
     /// Who wants the next view.
     proposals: Proposals,
+    /// Until when this replica votes for no other view: it has promised so to a primary.
+    promised_until: Instant,
+    /// Causal reads that wait for what they ask for.
+    waiting_reads: Vec<Arc<Read<S::Operation>>>,
     /// The state this replica is waiting for, if any.
     transfer: Option<Transfer>,
     /// View changes that led to nothing, less one for each time that a view has lasted: each doubles the
@@ -94,7 +101,7 @@ pub struct Replica<S: Service, R: Rules = Standard> {
 /// What a replica is doing, and what it remembers only while it does.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase<O> {
-    Primary(Primary),
+    Primary(Primary<O>),
     Backup(Backup<O>),
     ViewChange(ViewChange<O>),
     Recovering(Recovering<O>),
@@ -159,6 +166,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     ) -> Self {
         assert!(incarnation > Incarnation::ZERO, "a restarted replica has an incarnation above zero");
         let mut replica = Self::blank(member, incarnation, rules, service);
+        replica.keep_forgotten_promise(now);
         if replica.rules.must_recover() {
             replica.start_recovery(now, outbox);
         } else {
@@ -192,6 +200,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             checkpoints: Checkpoints::none(),
             acknowledged: vec![OpNumber::ZERO; group.rows()].into(),
             proposals: Proposals::none(group),
+            promised_until: Instant(0),
+            waiting_reads: Vec::new(),
             transfer: None,
             failed_views: 0,
             view_has_worked: true,
@@ -216,6 +226,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.telling_role_changes(now, outbox, |replica, outbox| {
             replica.handle_request(now, request, outbox);
         });
+    }
+
+    /// A read from a client.
+    pub fn on_read(&mut self, now: Instant, read: Arc<Read<S::Operation>>, outbox: &mut impl Outbox<S>) {
+        self.telling_role_changes(now, outbox, |replica, outbox| replica.handle_read(now, read, outbox));
     }
 
     /// A deadline has passed, or may have: what is due by `now` is done.
@@ -284,6 +299,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
             Payload::PrepareOk(ok) => self.on_prepare_ok(now, from, view, ok, outbox),
             Payload::Commit(commit) => self.on_commit(now, from, view, commit, outbox),
+            Payload::CommitOk(ok) => self.on_commit_ok(now, from, view, ok, outbox),
             Payload::StartViewChange(start) => {
                 self.on_start_view_change(now, from, view, start, outbox);
             }
@@ -433,7 +449,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let patience = self.backed_off(self.options.primary_timeout);
         self.phase = if self.primary_of(self.view) == self.id {
-            Phase::Primary(Primary::starting(now, patience))
+            Phase::Primary(Primary::starting(now, patience, self.inherited_pipeline(), self.no_reads()))
         } else {
             Phase::Backup(Backup::starting(now, patience))
         };

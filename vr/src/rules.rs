@@ -7,7 +7,10 @@
 use crate::configuration::Configuration;
 use crate::epoch::{MIN_MEMBERS, Refusal};
 use crate::message::{MessageKind, Nonce};
-use crate::types::{CommitNumber, Epoch, Incarnation, OpNumber, ReplicaId, RequestNumber, View};
+use crate::service::Prediction;
+use crate::types::{
+    CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View,
+};
 
 /// The protocol's decisions.
 pub trait Rules {
@@ -67,11 +70,25 @@ pub trait Rules {
         prepared == last.next()
     }
 
-    /// What a backup acknowledges when it was sent `prepared` and its log ends, without a gap, at `last`.
-    /// An acknowledgement vouches for everything before it.
-    fn acknowledged(&self, prepared: OpNumber, last: OpNumber) -> OpNumber {
-        let _ = prepared;
+    /// How many entries of the batch `first..=end` a backup leaves out that holds its beginning: its log ends at
+    /// `last`, within the batch. The others it lacks.
+    fn held_of_batch(&self, first: OpNumber, end: OpNumber, last: OpNumber) -> u64 {
+        let _ = end;
+        last.next().0 - first.0
+    }
+
+    /// What a backup acknowledges when it was sent the batch `first..=end` and its log ends, without a gap, at
+    /// `last`. An acknowledgement vouches for everything before it.
+    fn acknowledged(&self, first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber {
+        let _ = (first, end);
         last
+    }
+
+    /// Up to where a primary is done with its batches, once everything up to `committed` is executed, in the
+    /// middle of the batch that ends at `end`: up to there, and the rest of the batch is still to be answered.
+    fn done_with(&self, committed: CommitNumber, end: OpNumber) -> OpNumber {
+        let _ = end;
+        committed.op_number()
     }
 
     /// Whether an acknowledgement given in view `message` counts in view `own`. The log may have been
@@ -107,6 +124,82 @@ pub trait Rules {
     /// Whether a replica takes requests of clients.
     fn accepts_requests(&self, is_primary: bool, is_normal: bool) -> bool {
         is_primary && is_normal
+    }
+
+    /// What an operation is executed with for which `logged` was predicted; `own` is a random number that this
+    /// replica would predict: what is in the log, or replicas would execute different things.
+    fn prediction(&self, logged: Prediction, own: u64) -> Prediction {
+        let _ = own;
+        logged
+    }
+
+    // ---- Reads -----------------------------------------------------------------------------------
+
+    /// Of how many backups a primary needs the promise, or the word that they are in its view, to answer a
+    /// read: with itself a set that meets every one that starts a view.
+    fn read_quorum(&self, group: Configuration) -> usize {
+        group.quorum() - 1
+    }
+
+    /// Whether a primary answers a read. Without the one or the other, a later view may have begun, and
+    /// have changed what is read.
+    fn answers_read(&self, has_lease: bool, is_confirmed: bool) -> bool {
+        has_lease || is_confirmed
+    }
+
+    /// Whether a primary answers reads while the log ends with a Reconfiguration that is not known to be committed.
+    /// The members of the next epoch may have gone on without this replica, and none of those that gave it a lease
+    /// need be among them (defect D-11).
+    fn reads_at_epoch_end(&self) -> bool {
+        false
+    }
+
+    /// Whether a primary that has executed up to `committed` may answer reads, in a view that began with a log to
+    /// `inherited`: once all of that is committed. Some of it may have been answered by the primary before.
+    fn reads_what_is_inherited(&self, committed: CommitNumber, inherited: OpNumber) -> bool {
+        committed.covers(inherited)
+    }
+
+    /// What a primary measures its leases by: the clock that comes with every input, which never goes back. A
+    /// clock of the wall, which is put right now and then, would make a lease longer.
+    fn lease_clock(&self, now: Instant) -> Instant {
+        now
+    }
+
+    /// From when, by the primary's clock, a backup's promise is counted: from the sending of what it heard. The
+    /// promise began somewhere between this and the receipt of the backup's answer.
+    fn lease_begins(&self, sent: Instant, answered: Instant) -> Instant {
+        let _ = answered;
+        sent
+    }
+
+    /// How much a primary counts of a promise of `promised`, if clocks are off by up to `drift_ppm`.
+    fn lease_counted(&self, promised: Duration, drift_ppm: u32) -> Duration {
+        crate::lease::counted(promised, drift_ppm)
+    }
+
+    /// Whether a replica votes that has promised to vote for no other view until `promised_until`.
+    fn may_vote(&self, now: Instant, promised_until: Instant) -> bool {
+        now >= promised_until
+    }
+
+    /// Until when a replica that starts again at `now` votes for no view: as long as a promise may last that it
+    /// has forgotten.
+    fn forgotten_promise_ends(&self, now: Instant, lease: Duration) -> Instant {
+        now + lease
+    }
+
+    /// Whether a replica that has executed up to `committed` may answer a read of a client that has seen, or
+    /// caused, what happened up to `after`.
+    fn answers_causal_read(&self, committed: CommitNumber, after: OpNumber) -> bool {
+        committed.covers(after)
+    }
+
+    /// After which op-number the answer to a read says that it looked at the state, by a replica that has executed
+    /// up to `committed` and whose log ends at `last`.
+    fn version_read(&self, committed: CommitNumber, last: OpNumber) -> OpNumber {
+        let _ = last;
+        committed.op_number()
     }
 
     // ---- Clients ---------------------------------------------------------------------------------

@@ -15,7 +15,8 @@
 //!
 //! # What they have in common
 //!
-//! - **Every operation goes through the log**, reads too: whatever is answered was true at one moment
+//! - **Every operation can go through the log**, reads too, and those that only read can go without
+//!   ([`Client::read`](crate::Client::read)). Of what goes through the log, whatever is answered was true at one moment
 //!   between the request and the answer, and each operation is executed exactly once. One whose answer nobody
 //!   waited for may have been executed, may be executed yet, or never.
 //! - **Nothing is refused half.** An operation either does all that it says, or answers why not and leaves
@@ -220,7 +221,17 @@ mod tests {
     {
         for _ in 0..50 {
             let operation = draw(random);
+            let observed = one.observe(&operation);
+            let before = one.snapshot();
             let (first, second) = (one.execute(&operation), two.execute(&operation));
+            if let Some(observed) = observed {
+                assert!(observed == first, "{operation:?}: observed {observed:?}, executed {first:?}");
+                assert_eq!(
+                    format!("{before:?}"),
+                    format!("{:?}", one.snapshot()),
+                    "{operation:?} changes something"
+                );
+            }
             assert!(first == second, "{operation:?}: {first:?} and {second:?}");
         }
     }

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
-use vr::{Entry, Log, OpNumber, ReplicaId, RequestBody, Role, View};
+use vr::{Entry, Log, OpNumber, Prediction, ReplicaId, RequestBody, Role, View};
 
 use super::ghost::Committed;
 use super::members::{Link, Member};
@@ -50,13 +50,22 @@ pub(super) fn chained<O: Hash>(before: u64, entry: &Entry<O>) -> u64 {
         RequestBody::Register => digest::mix(before, entry.request.address.0),
         RequestBody::Operation { client, number, operation } => {
             let request = digest::mix(digest::mix(before, client.0), number.0);
-            digest::mix(request, digest::of(operation))
+            let asked = digest::mix(request, digest::of(operation));
+            // What was predicted is part of the entry, where anything was.
+            entry
+                .predicted
+                .as_deref()
+                .map_or(asked, |predicted| digest::mix(asked, digest::of(&predicted_parts(predicted))))
         }
         RequestBody::Reconfiguration(asked) => digest::mix(before, digest::of(asked)),
         RequestBody::CheckEpoch { client, number, epoch } => {
             digest::mix(digest::mix(digest::mix(before, client.0), number.0), epoch.0)
         }
     }
+}
+
+const fn predicted_parts(predicted: &Prediction) -> (u64, u64) {
+    (predicted.time.0, predicted.random)
 }
 
 /// S7: what is dropped is not known to be committed. (What only others know to be committed is a matter of

@@ -130,7 +130,7 @@ impl Messages {
 #[inline]
 fn extent<S: Service>(payload: &Payload<S>) -> Option<(CommitNumber, OpNumber)> {
     match payload {
-        Payload::Prepare(prepare) => Some((prepare.commit_number, prepare.op_number)),
+        Payload::Prepare(prepare) => Some((prepare.commit_number, prepare.last())),
         Payload::DoViewChange(vote) => Some((vote.commit_number, vote.log.last())),
         Payload::StartView(start) => Some((start.commit_number, start.log.last())),
         Payload::NewState(state) => {

@@ -52,6 +52,8 @@ pub(super) fn sent<R: Hash>(
                 findings.add(Property::S12, "answered before it is committed", witness);
             }
         }
+        // What was read is looked at when the replica tells of it.
+        ReplyBody::Observed { .. } | ReplyBody::NotARead { .. } => {}
         ReplyBody::NotPrimary | ReplyBody::TryLater | ReplyBody::Refused { .. } | ReplyBody::NewEpoch(_) => {}
     }
 }

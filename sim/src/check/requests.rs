@@ -57,6 +57,16 @@ impl Requests {
         self.floors[slot as usize] = self.acknowledged;
     }
 
+    pub(super) fn reads(&mut self, slot: u16, address: ClientAddress) {
+        self.addresses[slot as usize] = address;
+        self.floors[slot as usize] = self.acknowledged;
+    }
+
+    /// The last op-number of which any client knows.
+    pub(super) const fn acknowledged(&self) -> OpNumber {
+        self.acknowledged
+    }
+
     /// The address of the process in a slot.
     pub(super) fn address(&self, slot: u16) -> ClientAddress {
         self.addresses[slot as usize]
@@ -225,5 +235,20 @@ impl Requests {
                 .between([Fact::answered(floor), Fact::answered(op_number)]);
         }
         self.acknowledged = self.acknowledged.max(op_number);
+    }
+
+    /// S14, as far as op-numbers show it: a read sees everything that was acknowledged to anybody before it was
+    /// asked for.
+    pub(super) fn read(&mut self, slot: u16, version: OpNumber, findings: &mut Findings) {
+        let floor = self.floors[slot as usize];
+        if version < floor {
+            let witness = format!(
+                "c{slot} read the state as of op {version}, although op {floor} was acknowledged before it asked"
+            );
+            findings
+                .add(Property::S14, "read in the past", witness)
+                .between([Fact::answered(floor), Fact::answered(version)]);
+        }
+        self.acknowledged = self.acknowledged.max(version);
     }
 }

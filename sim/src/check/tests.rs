@@ -38,7 +38,7 @@ fn found(checks: &Checks) -> Option<Property> {
 
 fn registration(view: u64) -> Entry<Operation> {
     let request = Request { address: ADDRESS, body: RequestBody::Register };
-    Entry { view: View(view), request: Arc::new(request) }
+    Entry { view: View(view), request: Arc::new(request), predicted: None }
 }
 
 fn get(number: u64, key: u64) -> Entry<Operation> {
@@ -47,7 +47,7 @@ fn get(number: u64, key: u64) -> Entry<Operation> {
         number: RequestNumber(number),
         operation: Operation::Get { key },
     };
-    Entry { view: View(0), request: Arc::new(Request { address: ADDRESS, body }) }
+    Entry { view: View(0), request: Arc::new(Request { address: ADDRESS, body }), predicted: None }
 }
 
 /// All replicas append `entry` at `op_number`.
@@ -337,7 +337,7 @@ fn s14_a_request_executed_before_what_was_acknowledged() {
 #[test]
 fn s23_a_message_in_the_name_of_another() {
     let mut checks = checks();
-    let payload = Payload::<Store>::Commit(Commit { commit_number: CommitNumber(0) });
+    let payload = Payload::<Store>::Commit(Commit { commit_number: CommitNumber(0), pulse: None });
     checks.sent(R1, R0, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
     assert_eq!(found(&checks), Some(Property::S23));
 }
@@ -496,7 +496,7 @@ fn s21_a_session_that_is_in_use_makes_room() {
     for (op_number, address) in [(2, other), (4, third)] {
         checks.registers(0, address);
         let request = Request { address, body: RequestBody::Register };
-        let entry = Entry { view: View(0), request: Arc::new(request) };
+        let entry = Entry { view: View(0), request: Arc::new(request), predicted: None };
         append_everywhere(&mut checks, op_number, &entry);
         if op_number == 2 {
             execute(&mut checks, R0, 2, &entry);

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use vr::{
-    EpochStart, Incarnation, Log, Nonce, Outcome, Payload, Reconfiguration, Replica, ReplyBody, RequestBody,
-    Rules, Service,
+    EpochStart, Freshness, Incarnation, Log, Nonce, Outcome, Payload, Reconfiguration, Replica, ReplyBody,
+    RequestBody, Rules, Service,
 };
 
 use crate::chronicle::ReplicaState;
@@ -21,6 +21,13 @@ pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
             fields
         }
         Packet::Request(request) => vec![("request", body(&request.body))],
+        Packet::Read(read) => {
+            let freshness = match read.freshness {
+                Freshness::Linearizable => "the latest".to_owned(),
+                Freshness::Causal(after) => format!("after op {after}"),
+            };
+            vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
+        }
         Packet::Reply(_, reply) => {
             vec![("view", reply.view.to_string()), ("reply", answer(&reply.body))]
         }
@@ -31,11 +38,22 @@ fn payload<S: Service>(payload: &Payload<S>, fields: &mut Fields) {
     match payload {
         Payload::Prepare(prepare) => {
             fields.push(("op-number", prepare.op_number.to_string()));
-            fields.push(("request", body(&prepare.entry.request.body)));
+            for entry in prepare.batch.entries() {
+                fields.push(("request", body(&entry.request.body)));
+            }
             fields.push(("commit", prepare.commit_number.to_string()));
         }
         Payload::PrepareOk(ok) => fields.push(("op-number", ok.op_number.to_string())),
-        Payload::Commit(commit) => fields.push(("commit", commit.commit_number.to_string())),
+        Payload::Commit(commit) => {
+            fields.push(("commit", commit.commit_number.to_string()));
+            if let Some(pulse) = commit.pulse {
+                fields.push(("round", pulse.round.to_string()));
+            }
+        }
+        Payload::CommitOk(ok) => {
+            fields.push(("round", ok.pulse.round.to_string()));
+            fields.push(("promise", format!("{} ns", ok.promise.0)));
+        }
         Payload::StartViewChange(start) => fields.push(("new view", start.view.to_string())),
         Payload::DoViewChange(vote) => {
             fields.push(("last normal view", vote.last_normal_view.to_string()));
@@ -129,6 +147,10 @@ fn answer<R: Debug>(body: &ReplyBody<R>) -> String {
         }
         ReplyBody::Refused { number, reason, .. } => format!("request {number} is refused: {reason}"),
         ReplyBody::NewEpoch(start) => format!("the group of epoch {} is {}", start.epoch, start.members),
+        ReplyBody::Observed { number, op_number, response } => {
+            format!("read {number}, after op {op_number}: {response:?}")
+        }
+        ReplyBody::NotARead { number } => format!("read {number} is none"),
         ReplyBody::NotPrimary => "not the primary".to_owned(),
         ReplyBody::TryLater => "try later".to_owned(),
         ReplyBody::Evicted { client } => format!("session {client} is gone"),

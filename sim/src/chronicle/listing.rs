@@ -92,6 +92,7 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         | Effect::Compacted { .. }
         | Effect::CheckpointInstalled { .. }
         | Effect::Executed { .. }
+        | Effect::AnswersRead { .. }
         | Effect::ViewStarts { .. }
         | Effect::Ignored { .. }
         | Effect::Took { .. } => return None,

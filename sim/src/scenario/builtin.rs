@@ -39,12 +39,23 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "clock-drift-and-pauses"
     "busy-clients"
     "services"
+    "batches"
+    "lease-reads"
+    "confirmed-reads"
+    "causal-reads"
+    "predicted-values"
     "one-replica"
     "two-replicas"
     "four-replicas"
     "seven-replicas"
     "beyond-the-budget"
     "reconfigurations"
+};
+
+/// The same of scenarios beyond what is promised: they show that a promise's condition is needed. Something is violated
+/// in some of their seeds, so no sweep draws them unless it is asked to.
+pub(super) const BEYOND: &[(&str, &str)] = scenarios! {
+    "leases-beyond-the-bound"
 };
 
 /// The same of every story.

@@ -119,6 +119,8 @@ pub struct Traffic {
     pub idle_mean_us: Option<Number>,
     pub patience_us: Option<Number>,
     pub keys: Option<Number>,
+    pub fast_read_percent: Option<Number>,
+    pub causal_read_percent: Option<Number>,
 }
 
 /// Timing and bounds of the protocol: see `vr::Options` and `vr::ClientOptions`. All but the back-off and
@@ -140,6 +142,9 @@ pub struct Protocol {
     pub checkpoint_interval: Option<Number>,
     pub log_margin: Option<Number>,
     pub suffix_margin: Option<Number>,
+    pub batch_max: Option<Number>,
+    pub lease_us: Option<Number>,
+    pub clock_drift_ppm: Option<Number>,
 }
 
 /// The fault families that are not about single messages; all off where not named, unless it is a swarm.
@@ -241,6 +246,9 @@ pub struct ClockFaults {
     pub timer_interval_mean_us: Option<Number>,
     /// The mean time by which a timer is late, in microseconds: 0 to an hour.
     pub late_mean_us: Option<Number>,
+    /// Whether clocks may be wrong by more than leases allow for; false by default. Stale reads must then be expected.
+    #[serde(default)]
+    pub beyond_bound: bool,
 }
 
 /// How clients crash.
@@ -354,6 +362,7 @@ impl Schema {
         self.check_story_workload()?;
         self.check_budget(self.replicas.as_ref().map_or(0, Number::highest))?;
         self.check_expectation()?;
+        self.check_reads()?;
         self.check_sessions()?;
         self.network.check_sum()?;
         self.protocol.check_order()
@@ -371,6 +380,28 @@ impl Schema {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses more reads than operations that could be read, and clocks on which leases cannot rely.
+    fn check_reads(&self) -> Result<(), Refusal> {
+        let most = |number: &Option<Number>| number.as_ref().map_or(0, Number::highest);
+        let traffic = &self.traffic;
+        let reads = most(&traffic.fast_read_percent) + most(&traffic.causal_read_percent);
+        if reads > 100 {
+            let problem = format!("up to {reads} reads of 100 together with traffic.fast_read_percent");
+            return Err(Refusal::new("traffic.causal_read_percent", problem));
+        }
+        let allowed = self.protocol.clock_drift_ppm.as_ref().map_or(0, Number::lowest);
+        let Some(clock) = &self.faults.clock else { return Ok(()) };
+        let drift = most(&clock.drift_max_ppm);
+        if most(&self.protocol.lease_us) > 0 && drift > allowed && !clock.beyond_bound {
+            let problem = format!(
+                "{drift} is more than protocol.clock_drift_ppm, {allowed}, on which leases rely: \
+                 less is needed, or \"beyond_bound\": true"
+            );
+            return Err(Refusal::new("faults.clock.drift_max_ppm", problem));
+        }
+        Ok(())
     }
 
     fn check_expectation(&self) -> Result<(), Refusal> {
@@ -458,6 +489,11 @@ impl Mishap {
     }
 }
 
+/// A number that is zero where it is left out.
+fn percent(draws: &Draws, field: &str, number: &Option<Number>) -> Result<u64, Refusal> {
+    number.as_ref().map_or(Ok(0), |_| draws.number(field, number, 0..=100))
+}
+
 impl Traffic {
     fn draw(&self, draws: &Draws) -> Result<setup::Traffic, Refusal> {
         Ok(setup::Traffic {
@@ -466,6 +502,8 @@ impl Traffic {
             idle_mean_us: draws.number("traffic.idle_mean_us", &self.idle_mean_us, 0..=LONGEST)?,
             patience_us: draws.number("traffic.patience_us", &self.patience_us, 0..=LONGEST)?,
             keys: draws.number("traffic.keys", &self.keys, 1..=1_000_000_000)?,
+            fast_read_percent: percent(draws, "traffic.fast_read_percent", &self.fast_read_percent)?,
+            causal_read_percent: percent(draws, "traffic.causal_read_percent", &self.causal_read_percent)?,
         })
     }
 }
@@ -474,6 +512,10 @@ impl Protocol {
     fn draw(&self, draws: &Draws) -> Result<setup::Protocol, Refusal> {
         let time = |field, number| draws.number(field, number, 1..=LONGEST);
         let operations = |field, number| draws.number(field, number, 0..=MILLION);
+        // What is left out is off, and moves no draw of anything else.
+        let optional = |field, number: &Option<Number>, range, off: u64| {
+            number.as_ref().map_or(Ok(off), |_| draws.number(field, number, range))
+        };
         Ok(setup::Protocol {
             heartbeat_us: time("protocol.heartbeat_us", &self.heartbeat_us)?,
             primary_timeout_us: time("protocol.primary_timeout_us", &self.primary_timeout_us)?,
@@ -487,6 +529,10 @@ impl Protocol {
             checkpoint_interval: operations("protocol.checkpoint_interval", &self.checkpoint_interval)?,
             log_margin: operations("protocol.log_margin", &self.log_margin)?,
             suffix_margin: operations("protocol.suffix_margin", &self.suffix_margin)?,
+            batch_max: optional("protocol.batch_max", &self.batch_max, 1..=1_000, 1)? as u32,
+            lease_us: optional("protocol.lease_us", &self.lease_us, 0..=LONGEST, 0)?,
+            clock_drift_ppm: optional("protocol.clock_drift_ppm", &self.clock_drift_ppm, 0..=MILLION - 1, 0)?
+                as u32,
         })
     }
 
@@ -498,6 +544,10 @@ impl Protocol {
             (heartbeat, ("protocol.primary_timeout_us", &self.primary_timeout_us)),
             (resend, ("protocol.view_change_timeout_us", &self.view_change_timeout_us)),
             (resend, ("protocol.abdication_us", &self.abdication_us)),
+            (
+                ("protocol.lease_us", &self.lease_us),
+                ("protocol.view_change_timeout_us", &self.view_change_timeout_us),
+            ),
         ];
         for ((field, shorter), (other, longer)) in orders {
             let shorter = shorter.as_ref().map_or(0, Number::highest);
@@ -615,6 +665,7 @@ impl ClockFaults {
                 &self.timer_interval_mean_us,
             )?,
             late_mean_us: time("faults.clock.late_mean_us", &self.late_mean_us)?,
+            beyond_bound: self.beyond_bound,
         };
         Ok((draws.is_on("faults.clock.on_percent", self.on_percent)?, faults))
     }

@@ -261,7 +261,8 @@ fn what_cannot_be_found_is_named() {
         Scenario::find("clam").unwrap_err().to_string(),
         "clam: no such scenario: expected a JSON file or one of swarm, calm, lossy, rare-losses, \
          slow-links, far-apart, partitions, one-way-cuts, one-fault-stays, crash-storm, primary-hunt, quick-restarts, \
-         rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, services, one-replica, \
+         rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, services, batches, lease-reads, confirmed-reads, \
+         causal-reads, predicted-values, one-replica, \
          two-replicas, four-replicas, seven-replicas, beyond-the-budget"
     );
     let missing = Scenario::find("nowhere/clam.json").unwrap_err();
@@ -366,7 +367,8 @@ fn what_is_not_named_is_off_or_as_in_the_swarm() {
 
 #[test]
 fn the_list_of_scenarios_is_the_folder() {
-    for (folder, list) in [(folder(), builtin::ALL), (folder().join("stories"), builtin::STORIES)] {
+    let scenarios = [builtin::ALL, builtin::BEYOND].concat();
+    for (folder, list) in [(folder(), &scenarios[..]), (folder().join("stories"), builtin::STORIES)] {
         let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let files = files.filter(|path| path.is_file());
         let files: BTreeSet<_> =

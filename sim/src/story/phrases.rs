@@ -176,6 +176,9 @@ fn followed(effect: &Effect) -> Option<String> {
         Effect::Executed { op_number, outcome, .. } => {
             format!("executes op {op_number} (result: {outcome})")
         }
+        Effect::AnswersRead { op_number, basis, .. } => {
+            format!("answers a read as of op {op_number}, by {}", in_words(basis))
+        }
         Effect::ViewStarts { view, votes, op_number, commit_number, .. } => {
             let votes: Vec<String> = votes.iter().map(ToString::to_string).collect();
             format!(
@@ -350,6 +353,7 @@ fn name(message: &Sent) -> String {
     match kind {
         Kind::Prepare | Kind::PrepareOk => format!("{kind:?}(view {view}, op {})", field("op-number")),
         Kind::Commit => format!("Commit(view {view}, up to op {})", field("commit")),
+        Kind::CommitOk => format!("CommitOk(view {view}, round {})", field("round")),
         // The paper's message says that the sender has moved; one view ahead of its sender it proposes to.
         Kind::StartViewChange if field("new view") == view.to_string() => format!("StartViewChange({view})"),
         Kind::StartViewChange => format!("StartViewChange({}), a proposal,", field("new view")),
@@ -374,6 +378,7 @@ fn name(message: &Sent) -> String {
         Kind::EpochStarted => format!("EpochStarted({})", field("epoch")),
         Kind::GetEpoch => "GetEpoch".to_owned(),
         Kind::Request => format!("Request({})", field("request")),
+        Kind::Read => format!("Read({}, {})", field("read"), field("wanted")),
         Kind::Reply => format!("Reply({})", field("reply")),
     }
 }

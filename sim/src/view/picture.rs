@@ -627,12 +627,12 @@ impl Stretch {
 /// What a message is about decides its colour.
 const fn group(kind: Kind) -> &'static str {
     match kind {
-        Kind::Prepare | Kind::PrepareOk | Kind::Commit => "normal",
+        Kind::Prepare | Kind::PrepareOk | Kind::Commit | Kind::CommitOk => "normal",
         Kind::StartViewChange | Kind::DoViewChange | Kind::StartView => "change",
         Kind::Recovery | Kind::RecoveryResponse => "recovery",
         Kind::GetState | Kind::NewState | Kind::GetCheckpoint | Kind::CheckpointPart => "transfer",
         Kind::StartEpoch | Kind::EpochStarted | Kind::NewEpoch | Kind::GetEpoch => "change",
-        Kind::Request | Kind::Reply => "client",
+        Kind::Request | Kind::Read | Kind::Reply => "client",
     }
 }
 

@@ -47,6 +47,13 @@ pub fn arrival(message: &Sent) -> String {
         Kind::Commit => {
             format!("{to} hears from the primary {from} that all up to op {number} is committed")
         }
+        Kind::CommitOk => {
+            format!(
+                "{to} hears that {from} was in its view at round {number}, and promises {}",
+                field("promise")
+            )
+        }
+        Kind::Read => format!("{to} is asked by {from} to read: {}", field("read")),
         Kind::StartViewChange => format!("{to} hears that {from} wants to change to view {number}"),
         Kind::DoViewChange => format!(
             "{to} gets {from}'s vote for view {view}: its log to op {}, last normal in view {number}",
@@ -322,6 +329,10 @@ fn saying(message: &Sent) -> String {
         Kind::Prepare => format!("proposes op {number}"),
         Kind::PrepareOk => format!("acknowledges op {number}"),
         Kind::Commit => format!("says that all up to op {number} is committed"),
+        Kind::CommitOk => {
+            format!("answers round {number}, with a promise of {}", field(message, "promise").unwrap_or("?"))
+        }
+        Kind::Read => "sends the read".to_owned(),
         Kind::StartViewChange => format!("calls for view {number}"),
         Kind::DoViewChange => format!("sends its vote and log for view {view}"),
         Kind::StartView => format!("announces view {view} and its log"),
@@ -336,7 +347,7 @@ fn saying(message: &Sent) -> String {
         Kind::CheckpointPart => format!("sends a piece of checkpoint {}", number >> 16),
         Kind::Reply => format!("answers “{}”", field(message, "reply").unwrap_or_default()),
     };
-    if kind == Kind::Reply || kind == Kind::Request { said } else { format!("{said} ({kind:?})") }
+    if matches!(kind, Kind::Reply | Kind::Read | Kind::Request) { said } else { format!("{said} ({kind:?})") }
 }
 
 /// The receiver of a message, and what befalls the message on its way.

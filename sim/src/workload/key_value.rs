@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vr::Service;
+use vr::{Prediction, Service};
 
 use super::{Model, Workload};
 use crate::check::linearizability::Call;
@@ -70,6 +70,14 @@ pub enum Operation {
         /// The single element.
         element: u64,
     },
+    /// Replaces a list by one of a single element that the primary draws, whatever it was.
+    Draw {
+        /// Which list.
+        key: u64,
+        /// What was drawn; unknown to who asks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drawn: Option<u64>,
+    },
 }
 
 /// What a client is told.
@@ -88,6 +96,8 @@ pub enum Response {
     Swapped(List),
     /// To a compare-and-swap: the list of another length that stays.
     Mismatched(List),
+    /// To a draw: the element.
+    Drawn(u64),
 }
 
 /// What can be told of a list of numbers in a fixed size. Different lists differ in it: in their length
@@ -144,6 +154,25 @@ impl Workload for KeyValue {
         }
     }
 
+    /// Under its other name, half of what is written is drawn by the primary.
+    fn operation_for(name: &str, random: &mut ChaCha8Rng, keys: u64, unique: u64) -> Operation {
+        match Self::operation(random, keys, unique) {
+            Operation::Put { key, .. } | Operation::Delete { key } if name == PREDICTED => {
+                Operation::Draw { key, drawn: None }
+            }
+            operation => operation,
+        }
+    }
+
+    fn as_executed(operation: &Operation, response: &Response) -> Option<Operation> {
+        match (operation, response) {
+            (&Operation::Draw { key, .. }, &Response::Drawn(element)) => {
+                Some(Operation::Draw { key, drawn: Some(element) })
+            }
+            _ => None,
+        }
+    }
+
     fn asked_for(ask: &Ask) -> Option<Operation> {
         Some(match *ask {
             Ask::Get { key } => Operation::Get { key },
@@ -175,6 +204,9 @@ impl Workload for KeyValue {
     }
 }
 
+/// What scenarios call the workload if the primary is to draw elements.
+pub const PREDICTED: &str = "key-value-predicted";
+
 /// How many lists one piece of a snapshot holds: few, so that a snapshot has several pieces.
 const LISTS_IN_A_PART: usize = 4;
 
@@ -202,6 +234,25 @@ impl Service for Store {
             Operation::CompareAndSwap { key, element, .. } => {
                 Response::Swapped(self.replace(key, List::EMPTY.with(element)))
             }
+            Operation::Draw { .. } => unreachable!("it is executed with a prediction"),
+        }
+    }
+
+    fn needs_prediction(&self, operation: &Operation) -> bool {
+        matches!(operation, Operation::Draw { .. })
+    }
+
+    fn execute_predicted(&mut self, operation: &Operation, prediction: Prediction) -> Response {
+        let Operation::Draw { key, .. } = *operation else { return self.execute(operation) };
+        let element = mix(prediction.time.0, prediction.random);
+        self.replace(key, List::EMPTY.with(element));
+        Response::Drawn(element)
+    }
+
+    fn observe(&self, operation: &Operation) -> Option<Response> {
+        match *operation {
+            Operation::Get { key } => Some(Response::Found(self.get(key))),
+            _ => None,
         }
     }
 
@@ -276,6 +327,12 @@ impl Model for Lists {
                     Response::Mismatched(seen)
                 }
             }
+            Operation::Draw { key, drawn: Some(element) } => {
+                self.0.insert(key, vec![element]);
+                Response::Drawn(element)
+            }
+            // It was never executed.
+            Operation::Draw { drawn: None, .. } => Response::Written,
         }
     }
 
@@ -284,7 +341,7 @@ impl Model for Lists {
     }
 
     fn overwrites(operation: &Operation) -> bool {
-        matches!(operation, Operation::Put { .. })
+        matches!(operation, Operation::Put { .. } | Operation::Draw { drawn: Some(_), .. })
     }
 
     fn partition(operation: &Operation) -> u64 {
@@ -293,7 +350,8 @@ impl Model for Lists {
             | Operation::Put { key, .. }
             | Operation::Append { key, .. }
             | Operation::Delete { key }
-            | Operation::CompareAndSwap { key, .. } => key,
+            | Operation::CompareAndSwap { key, .. }
+            | Operation::Draw { key, .. } => key,
         }
     }
 }
@@ -324,6 +382,8 @@ impl Debug for Operation {
             Self::CompareAndSwap { key, expected, element } => {
                 write!(formatter, "compare-and-swap(key {key}, if length {expected}, {element})")
             }
+            Self::Draw { key, drawn: None } => write!(formatter, "draw(key {key})"),
+            Self::Draw { key, drawn: Some(element) } => write!(formatter, "draw(key {key}: {element})"),
         }
     }
 }

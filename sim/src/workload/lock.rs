@@ -171,6 +171,13 @@ impl Service for Table {
         }
     }
 
+    fn observe(&self, operation: &Operation) -> Option<Response> {
+        match *operation {
+            Operation::Inspect { lock } => Some(self.inspect(lock)),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<Self::SnapshotPart> {
         let mut locks: Vec<_> = self.locks.iter().map(|(&lock, &state)| (lock, state)).collect();
         locks.sort_unstable_by_key(|&(lock, _)| lock);

@@ -1,15 +1,19 @@
 //! What clients do: register, ask, wait, lose patience, start over.
 
-use vr::{ClientEvent, Rules};
+use vr::{ClientEvent, OpNumber, Rules};
 
 use super::World;
 use crate::check::linearizability::Call;
 use crate::chronicle::{Cause, Effect};
+use crate::client_slot::Way;
 use crate::digest;
 use crate::environment::{ClientPort, Event};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::workload::Workload;
+
+/// Stands for the number of a request where there is none: no entry of the log has it.
+const NOT_IN_THE_LOG: u64 = u64::MAX;
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn wake(&mut self, slot: u16, life: u32) {
@@ -47,19 +51,26 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         // An application may ask for its session whenever it likes: with one, nothing happens.
         client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
         let Some(operation) = client.next.take() else { return };
-        let number = client.decided;
+        client.way = client.way_of(&self.setup, &operation);
+        let (way, asked) = (client.way, client.decided);
+        client.requested += u64::from(way == Way::Log);
+        let number = if way == Way::Log { client.requested } else { NOT_IN_THE_LOG };
         let address = client.client.address();
         let call = self.environment.history.len();
         self.environment.tell(|| Effect::Requests {
             client: Node::Client(slot),
-            number,
+            number: asked,
             operation: format!("{operation:?}"),
             call,
         });
-        if let Some(chronicle) = &mut self.environment.chronicle {
-            chronicle.call(address, number, call);
+        if way != Way::Log {
+            self.environment.checks.reads(slot, address);
+        } else {
+            if let Some(chronicle) = &mut self.environment.chronicle {
+                chronicle.call(address, number, call);
+            }
+            self.environment.checks.requested(slot, address, number, &operation);
         }
-        self.environment.checks.requested(slot, address, number, &operation);
         let called = self.environment.tick();
         client.calling = Some(call);
         self.environment.history.push(Call {
@@ -69,16 +80,19 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             returned: None,
         });
         self.environment.callers.push((address, number));
-        let request = client.client.request(
-            now,
-            operation,
-            &mut ClientPort { slot, environment: &mut self.environment },
-        );
-        assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
+        let consistency = client.consistency(&self.setup);
+        let port = &mut ClientPort { slot, environment: &mut self.environment };
+        if way == Way::Log {
+            let request = client.client.request(now, operation, port);
+            assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
+        } else {
+            let read = client.client.read(now, operation, consistency, port);
+            assert_eq!(read, Ok(()), "a client that waits for nothing");
+        }
         if self.setup.traffic.patience_us > 0 {
             let at = self.environment.now + self.setup.traffic.patience_us * 1_000;
             let life = self.environment.life(Node::Client(slot)) as u32;
-            self.environment.queue.push(at, Event::Patience { slot, life, request: number });
+            self.environment.queue.push(at, Event::Patience { slot, life, request: asked });
         }
         self.schedule_client_timer(slot as usize);
     }
@@ -91,13 +105,17 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             client.client.on_reply(now, reply, &mut ClientPort { slot, environment: &mut self.environment });
         self.acting = None;
         match event {
-            None => self.schedule_client_timer(slot as usize),
+            None => {
+                self.turn_to_log(slot);
+                self.schedule_client_timer(slot as usize);
+            }
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
                 let call = client.calling.take().expect("an answer to a request that was made");
+                let asked = client.decided;
                 self.environment.tell(|| Effect::Answered {
                     client: Node::Client(slot),
-                    number: number.0,
+                    number: asked,
                     op_number: op_number.0,
                     response: format!("{response:?}"),
                     call,
@@ -106,11 +124,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.environment.checks.answered(slot, number.0, op_number, &response);
                 let returned = self.environment.tick();
                 self.environment.history[call].returned = Some((returned, response));
-                self.environment.marks.answered += 1;
-                if let Some(probes) = &mut client.probes {
-                    *probes = probes.saturating_sub(1);
-                }
-                self.client_decides(slot);
+                self.call_is_over(slot);
+            }
+            Some(ClientEvent::Observed { op_number, response }) => {
+                self.read_is_answered(slot, op_number, response)
             }
             Some(ClientEvent::Epoch { number, op_number, epoch }) => {
                 self.environment.checks.answered_administrator(slot, number, op_number, epoch);
@@ -122,6 +139,54 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.start_client_over(slot);
             }
         }
+    }
+
+    /// A read was answered. One that is causal is held to what its client has seen; it makes no claim that a history
+    /// of all clients could be judged by, and stays there as a call without an answer.
+    fn read_is_answered(&mut self, slot: u16, op_number: OpNumber, response: W::Response) {
+        let client = &mut self.clients[slot as usize];
+        let call = client.calling.take().expect("an answer to a read that was made");
+        let (number, way) = (client.decided, client.way);
+        self.environment.tell(|| Effect::Answered {
+            client: Node::Client(slot),
+            number,
+            op_number: op_number.0,
+            response: format!("{response:?}"),
+            call,
+        });
+        self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
+        self.environment.checks.read(slot, op_number, way == Way::Causal);
+        let returned = self.environment.tick();
+        if way == Way::Fast {
+            self.environment.history[call].returned = Some((returned, response));
+            self.environment.versions.push((op_number, call));
+        }
+        self.call_is_over(slot);
+    }
+
+    /// A read that was not answered may have become a request: then it is one to the checks as well.
+    pub(super) fn turn_to_log(&mut self, slot: u16) {
+        let client = &mut self.clients[slot as usize];
+        let number = client.client.last_request().0;
+        let Some(call) = client.calling.filter(|_| number > client.requested) else { return };
+        client.requested = number;
+        client.way = Way::Log;
+        let address = client.client.address();
+        self.environment.callers[call] = (address, number);
+        self.environment.marks.moment(Moment::ReadTurnedToLog);
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.call(address, number, call);
+        }
+        let operation = &self.environment.history[call].operation;
+        self.environment.checks.requested(slot, address, number, operation);
+    }
+
+    fn call_is_over(&mut self, slot: u16) {
+        self.environment.marks.answered += 1;
+        if let Some(probes) = &mut self.clients[slot as usize].probes {
+            *probes = probes.saturating_sub(1);
+        }
+        self.client_decides(slot);
     }
 
     /// The client decides what to ask for next, and asks at once or later.

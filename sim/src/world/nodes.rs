@@ -52,6 +52,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Packet::Request(request) => {
                 self.replica_acts(to, |replica, now, port| replica.on_request(now, request, port));
             }
+            Packet::Read(read) => {
+                self.replica_acts(to, |replica, now, port| replica.on_read(now, read, port));
+            }
             Packet::Reply(address, reply) => self.client_hears(slot_of(address).0, reply),
         }
         self.end_step();
@@ -233,6 +236,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                     self.environment.marks.moment(Moment::RequestRetried);
                 }
                 client.client.on_timeout(now, &mut ClientPort { slot, environment: &mut self.environment });
+                self.turn_to_log(slot);
             }
         }
         self.schedule_timer(node);

@@ -111,6 +111,10 @@ fn usual() -> Protocol {
         checkpoint_interval: 0,
         log_margin: 0,
         suffix_margin: 1_000_000,
+        // Nor are these: each request is prepared by itself, and read through the log.
+        batch_max: 1,
+        lease_us: 0,
+        clock_drift_ppm: 0,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::batching::Pipeline;
+use super::reads::Reading;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session};
 use crate::epoch::Reconfiguration;
@@ -16,7 +18,7 @@ use crate::types::{
 };
 
 /// How many Prepares are sent again to one backup at a time; who has missed more asks for state.
-const RESENT_AT_ONCE: u64 = 16;
+const RESENT_AT_ONCE: usize = 16;
 
 /// How often the patience with a primary is doubled until its view has lasted so long that the timeouts may
 /// shrink. A backup hears a primary that has left for as long as messages travel, which may be longer than the
@@ -29,7 +31,7 @@ const PROPOSED_FOR_CLIENTS: u32 = 3;
 
 /// What a primary remembers while its view lasts.
 #[derive(Clone, Debug)]
-pub(crate) struct Primary {
+pub(crate) struct Primary<O> {
     /// When the view will have lasted so long that the timeouts may shrink, if it commits something: heartbeats
     /// alone prove nothing to a primary, since nobody answers them.
     proven_at: Instant,
@@ -39,7 +41,9 @@ pub(crate) struct Primary {
     /// When the lack of acknowledgements becomes a reason to give up.
     abdicate_at: Instant,
     /// Silent, so that the backups elect someone whom they can answer.
-    abdicated: bool,
+    pub(super) abdicated: bool,
+    pub(super) pipeline: Pipeline<O>,
+    pub(super) reading: Reading<O>,
 }
 
 /// What a backup remembers while its view lasts.
@@ -72,15 +76,27 @@ pub(crate) struct Discontent {
     window: Duration,
 }
 
-impl Primary {
-    pub(super) fn starting(now: Instant, patience: Duration) -> Self {
+impl<O> Primary<O> {
+    pub(super) fn starting(
+        now: Instant,
+        patience: Duration,
+        pipeline: Pipeline<O>,
+        reading: Reading<O>,
+    ) -> Self {
         Self {
             proven_at: now + patience.doubled(PROVEN_AFTER),
             heartbeat_at: now,
             resend_at: Instant::NEVER,
             abdicate_at: Instant::NEVER,
             abdicated: false,
+            pipeline,
+            reading,
         }
+    }
+
+    /// A heartbeat is being sent: the next one is due later.
+    pub(super) fn heartbeat_sent(&mut self, now: Instant, interval: Duration) {
+        self.heartbeat_at = now + interval;
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -113,11 +129,11 @@ impl<O> Backup<O> {
     }
 
     /// Keeps a Prepare whose predecessors are missing; at most `bound` of them.
-    fn keep(&mut self, op_number: OpNumber, entry: Entry<O>, bound: usize) {
+    fn keep(&mut self, op_number: OpNumber, entry: &Entry<O>, bound: usize) {
         if let Err(position) = self.kept.binary_search_by_key(&op_number, |&(kept, _)| kept)
             && self.kept.len() < bound
         {
-            self.kept.insert(position, (op_number, entry));
+            self.kept.insert(position, (op_number, entry.clone()));
         }
         assert!(self.kept.len() <= bound, "{} Prepares kept, of {bound} at most", self.kept.len());
     }
@@ -204,30 +220,20 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 unreachable!("answered from the table")
             }
         }
-        let in_flight = self.log.last().0 - self.commit_number.0;
-        if in_flight >= self.options.pipeline_max as u64 {
+        if self.is_pipeline_full() {
             outbox.took(RarePath::PipelineFull);
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
         if let Phase::Primary(Primary { abdicated: true, .. }) = self.phase {
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
-        if self.waits_for_epoch(&request) {
+        if self.waits_for_epoch(&request) || self.must_not_wait(&request) {
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
         if self.refuse(&request, outbox) {
             return;
         }
-        self.prepare(now, request, outbox);
-    }
-
-    fn prepare(&mut self, now: Instant, request: Arc<Request<S::Operation>>, outbox: &mut impl Outbox<S>) {
-        let entry = Entry { view: self.view, request };
-        let op_number = self.append(entry.clone(), outbox);
-        let prepare = Prepare { op_number, commit_number: self.commit_number, entry };
-        self.broadcast(&Payload::Prepare(prepare), outbox);
-        self.expect_acknowledgements(now);
-        self.commit_acknowledged(now, outbox);
+        self.prepare_or_queue(now, request, outbox);
     }
 
     /// Arms the primary's timers if something is waiting to be acknowledged.
@@ -286,22 +292,36 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.hears_primary(now, from, view, outbox) {
             return;
         }
-        let Prepare { op_number, commit_number, entry } = prepare;
-        if self.rules.prepare_follows(op_number, self.log.last()) {
-            self.append(entry, outbox);
-            self.primary_took_something();
-            self.append_kept(outbox);
-            self.forget_filled_gap();
-        } else if op_number > self.log.last() {
+        let (first, end, held) = (prepare.op_number, prepare.last(), self.log.last());
+        let Prepare { commit_number, batch, .. } = prepare;
+        if self.rules.prepare_follows(first, held) {
+            self.append_all(batch.entries(), outbox);
+        } else if first > held {
             outbox.took(RarePath::PrepareKept);
-            let bound = self.options.pipeline_max;
+            let bound = self.options.pipeline_max * self.options.batch_max;
             let Phase::Backup(backup) = &mut self.phase else { return };
-            backup.keep(op_number, entry, bound);
-            self.missing_up_to(now, op_number);
+            for (number, entry) in (first.0..).zip(batch.entries()) {
+                backup.keep(OpNumber(number), entry, bound);
+            }
+            self.missing_up_to(now, end);
+        } else if end > held {
+            outbox.took(RarePath::BatchHeldInPart);
+            let known = self.rules.held_of_batch(first, end, held) as usize;
+            self.append_all(&batch.entries()[known..], outbox);
         }
-        let acknowledged = self.rules.acknowledged(op_number, self.log.last());
+        let acknowledged = self.rules.acknowledged(first, end, self.log.last());
         self.send(from, Payload::PrepareOk(PrepareOk { op_number: acknowledged }), outbox);
         self.learn_commit(now, commit_number, outbox);
+    }
+
+    /// Appends what the primary has prepared, and what was kept of what comes after.
+    fn append_all(&mut self, entries: &[Entry<S::Operation>], outbox: &mut impl Outbox<S>) {
+        for entry in entries {
+            self.append(entry.clone(), outbox);
+        }
+        self.primary_took_something();
+        self.append_kept(outbox);
+        self.forget_filled_gap();
     }
 
     /// The primary takes requests: no client's wait speaks against it.
@@ -341,6 +361,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     ) {
         if !self.hears_primary(now, from, view, outbox) {
             return;
+        }
+        if let Some(pulse) = commit.pulse {
+            self.answer_pulse(now, from, pulse, outbox);
         }
         self.learn_commit(now, commit.commit_number, outbox);
     }
@@ -482,6 +505,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             primary.proven_at = now + patience.doubled(PROVEN_AFTER);
         }
         self.expect_acknowledgements(now);
+        self.prepare_queued(now, outbox);
+        self.answer_reads(now, outbox);
     }
 
     /// The largest op-number that a replication quorum has acknowledged.
@@ -499,8 +524,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let (resend, abdicate) = (now >= primary.resend_at, now >= primary.abdicate_at);
         let heartbeat = now >= primary.heartbeat_at && !primary.abdicated;
         if heartbeat {
-            primary.heartbeat_at = now + self.options.heartbeat_interval;
-            self.broadcast(&Payload::Commit(Commit { commit_number: self.commit_number }), outbox);
+            self.send_heartbeat(now, outbox);
         }
         if resend && let Phase::Primary(primary) = &mut self.phase {
             primary.resend_at = now + resend_interval;
@@ -519,9 +543,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         for to in self.group.others(self.id) {
             let acknowledged = self.acknowledged[to.index()].max(committed);
             let after = self.rules.resent_after(acknowledged, self.log.last());
-            for (op_number, entry) in self.log.entries_after(after).take(RESENT_AT_ONCE as usize) {
-                let entry = entry.clone();
-                let prepare = Prepare { op_number, commit_number: self.commit_number, entry };
+            for (op_number, batch) in self.batches_after(after, RESENT_AT_ONCE) {
+                let prepare = Prepare { op_number, commit_number: self.commit_number, batch };
                 self.send(to, Payload::Prepare(prepare), outbox);
             }
         }
@@ -546,6 +569,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         while self.commit_number < committed {
             self.execute_next(outbox);
         }
+        self.batches_committed(outbox);
+        self.answer_waiting_reads(outbox);
     }
 
     fn execute_next(&mut self, outbox: &mut impl Outbox<S>) {
@@ -562,12 +587,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
             }
         };
         self.commit_number = self.commit_number.next();
-        let not_executed = self.log.last().0 - op_number.0;
+        let not_executed = self.log.last().0 - op_number.0 + self.queued();
         assert!(
             self.client_table.in_flight_rows() as u64 <= not_executed || !self.rules.rebuilds_in_flight(),
-            "more is in flight than the {not_executed} operations that are in the log and not executed"
+            "more is in flight than the {not_executed} operations that are in the log or the queue and not executed"
         );
         if matches!(self.phase, Phase::Primary(_))
+            && !self.is_done_with(op_number)
             && let Some((address, body)) = answer
         {
             self.reply(address, body, outbox);
@@ -603,6 +629,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         operation: &S::Operation,
         outbox: &mut impl Outbox<S>,
     ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
+        let is_done = self.is_done_with(op_number);
         let service = &mut self.service;
         let Some(session) = self.client_table.session_mut(client) else {
             outbox.took(RarePath::EvictedInLog);
@@ -615,7 +642,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
             return None;
         }
-        let response = service.execute(operation);
+        let response = match entry.predicted.as_deref() {
+            None => service.execute(operation),
+            Some(&prediction) => {
+                let prediction = self.rules.prediction(prediction, self.entropy.clone().draw());
+                service.execute_predicted(operation, prediction)
+            }
+        };
         let outcome = Outcome::Executed(&response);
         outbox.executed(Execution { op_number, entry, outcome, service });
         let is_primary = matches!(self.phase, Phase::Primary(_));
@@ -623,7 +656,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             let response = response.clone();
             (session.address, ReplyBody::Executed { client, number, op_number, response })
         });
-        let stored = self.rules.stores_response(is_primary).then_some(response);
+        let stored = (self.rules.stores_response(is_primary) && !is_done).then_some(response);
         session.record(number, op_number, stored);
         self.client_table.executed(client, number);
         answer

@@ -153,6 +153,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Stops normal operation, moves to `view` and votes for it.
     fn enter_view_change(&mut self, now: Instant, view: View, outbox: &mut impl Outbox<S>) {
+        self.drop_queue(outbox);
         if !std::mem::take(&mut self.view_has_worked) {
             self.failed_views = (self.failed_views + 1).min(self.options.backoff_limit);
         }
@@ -175,6 +176,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Tells all that this replica is in its view, and the view's primary what its log is.
     fn announce_view_change(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.broadcast(&Payload::StartViewChange(StartViewChange { view: self.view }), outbox);
+        if !self.rules.may_vote(now, self.promised_until) {
+            return self.hold_vote_back(outbox);
+        }
         let vote = Box::new(DoViewChange {
             log: self.log_suffix(),
             last_normal_view: self.last_normal_view,
@@ -187,6 +191,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         } else {
             self.send(primary, Payload::DoViewChange(vote), outbox);
         }
+    }
+
+    /// A primary counts on this replica not to vote yet. It announces itself again once it may.
+    fn hold_vote_back(&mut self, outbox: &mut impl Outbox<S>) {
+        outbox.took(RarePath::VoteHeldBack);
+        let Phase::ViewChange(change) = &mut self.phase else { return };
+        change.resend_at = change.resend_at.min(self.promised_until);
     }
 
     pub(super) fn view_change_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {

@@ -116,6 +116,13 @@ impl<K: Ord + Clone + Debug, V: Clone + Eq + Debug> Service for Blackboard<K, V>
         }
     }
 
+    fn observe(&self, operation: &Operation<K, V>) -> Option<Response<V>> {
+        match operation {
+            Operation::Get { key } => Some(Response::Found(self.notes.get(key).cloned())),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<Self::SnapshotPart> {
         in_parts(self.notes.iter().map(|(key, value)| (key.clone(), value.clone())))
     }

@@ -75,6 +75,13 @@ impl Service for Counter {
         Response::Total(total)
     }
 
+    fn observe(&self, operation: &Operation) -> Option<Response> {
+        match operation {
+            Operation::Read => Some(Response::Total(self.total)),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<i64> {
         vec![self.total]
     }

@@ -111,6 +111,14 @@ impl<K: Ord + Clone + Debug, V: Clone + Debug> Service for KeyValueStore<K, V> {
         }
     }
 
+    fn observe(&self, operation: &Operation<K, V>) -> Option<Response<K, V>> {
+        match operation {
+            Operation::Get { key } => Some(Response::Found(self.entries.get(key).cloned())),
+            Operation::Scan { after, limit } => Some(Response::Scanned(self.scan(after.as_ref(), *limit))),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<Self::SnapshotPart> {
         in_parts(self.entries.iter().map(|(key, value)| (key.clone(), value.clone())))
     }

@@ -142,6 +142,13 @@ impl<K: Ord + Clone + Debug, O: Clone + Debug> Service for Locks<K, O> {
         }
     }
 
+    fn observe(&self, operation: &Operation<K, O>) -> Option<Response<O>> {
+        match operation {
+            Operation::Inspect { lock } => Some(self.inspect(lock).unwrap_or(Response::Free)),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<Part<K, O>> {
         let taken = in_parts(self.taken.iter().map(|(lock, grant)| (lock.clone(), grant.clone())));
         [Part::LastToken(self.last_token)].into_iter().chain(taken.into_iter().map(Part::Taken)).collect()

@@ -90,6 +90,13 @@ impl<V: Clone + Eq + Debug> Service for Register<V> {
         }
     }
 
+    fn observe(&self, operation: &Operation<V>) -> Option<Response<V>> {
+        match operation {
+            Operation::Read => Some(Response::Value(self.value.clone())),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<V> {
         vec![self.value.clone()]
     }

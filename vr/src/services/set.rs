@@ -95,6 +95,14 @@ impl<T: Ord + Clone + Debug> Service for Set<T> {
         }
     }
 
+    fn observe(&self, operation: &Operation<T>) -> Option<Response<T>> {
+        match operation {
+            Operation::Contains(value) => Some(Response::Contained(self.members.contains(value))),
+            Operation::List { after, limit } => Some(Response::Listed(self.list(after.as_ref(), *limit))),
+            _ => None,
+        }
+    }
+
     fn snapshot(&self) -> Vec<Self::SnapshotPart> {
         in_parts(self.members.iter().cloned())
     }

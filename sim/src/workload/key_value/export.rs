@@ -42,6 +42,10 @@ fn op(operation: &Operation) -> Op {
         Operation::CompareAndSwap { key: of, expected, element } => {
             Op { kind: "cas", key: key(of), length: Some(expected), to: list(element), ..Op::default() }
         }
+        // What nobody knows was never executed, and nobody can have read it.
+        Operation::Draw { key: of, drawn } => {
+            Op { kind: "put", key: key(of), value: list(drawn.unwrap_or(0)), ..Op::default() }
+        }
     }
 }
 
@@ -73,9 +77,9 @@ impl Known {
         let mut appended = Vec::new();
         for call in history {
             match call.operation {
-                Operation::Put { element, .. } | Operation::CompareAndSwap { element, .. } => {
-                    self.add(&[element])
-                }
+                Operation::Put { element, .. }
+                | Operation::CompareAndSwap { element, .. }
+                | Operation::Draw { drawn: Some(element), .. } => self.add(&[element]),
                 Operation::Append { element, .. } => appended.push(element),
                 _ => {}
             }
@@ -108,7 +112,7 @@ impl Known {
 
     fn answer(&self, response: &Response) -> Value {
         match response {
-            Response::Written => Value::Null,
+            Response::Written | Response::Drawn(_) => Value::Null,
             Response::Appended(length) => json!(length),
             Response::Found(list) | Response::Deleted(list) => self.list(list),
             Response::Swapped(list) => json!({ "swapped": true, "was": self.list(list) }),
@@ -119,7 +123,7 @@ impl Known {
 
 fn seen(response: &Response) -> Option<List> {
     match response {
-        Response::Written | Response::Appended(_) => None,
+        Response::Written | Response::Appended(_) | Response::Drawn(_) => None,
         Response::Found(list)
         | Response::Deleted(list)
         | Response::Swapped(list)

@@ -1,0 +1,170 @@
+//! Batching and pipelining (paper, section 6.2): requests that come while the pipeline is full are prepared
+//! together once it has room.
+//!
+//! Each request keeps an op-number of its own; a batch is only how entries travel. Where a batch ends is known
+//! to the primary alone, and other primaries, or the same one when it sends again, may cut elsewhere. So a backup
+//! may hold a part of a batch, and a commit-number may end in the middle of one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Phase, Replica};
+use crate::log::Entry;
+use crate::message::{Batch, Payload, Prepare, Request, RequestBody};
+use crate::outbox::{Outbox, RarePath};
+use crate::rules::Rules;
+use crate::service::{Prediction, Service};
+use crate::types::{Instant, OpNumber};
+
+/// What a primary has prepared, and what waits for room.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipeline<O> {
+    /// Where each batch ends that is prepared and not committed as a whole, in order.
+    ends: VecDeque<OpNumber>,
+    /// Where the batch before the first of them ended.
+    before: OpNumber,
+    /// Requests that wait for room: less than a batch of them.
+    queue: Vec<Arc<Request<O>>>,
+    /// Up to where the primary is done.
+    done: OpNumber,
+}
+
+impl<S: Service, R: Rules> Replica<S, R> {
+    /// The pipeline of a primary whose view begins: what it has inherited and is not known to be committed.
+    pub(super) fn inherited_pipeline(&self) -> Pipeline<S::Operation> {
+        let (committed, last) = (self.commit_number.op_number(), self.log.last());
+        let starts = (committed.0..last.0).step_by(self.options.batch_max);
+        let ends = starts.map(|start| OpNumber(start + self.options.batch_max as u64).min(last));
+        Pipeline { ends: ends.collect(), before: committed, queue: Vec::new(), done: OpNumber::ZERO }
+    }
+
+    fn pipeline(&self) -> Option<&Pipeline<S::Operation>> {
+        match &self.phase {
+            Phase::Primary(primary) => Some(&primary.pipeline),
+            _ => None,
+        }
+    }
+
+    fn pipeline_has_room(&self) -> bool {
+        self.pipeline().is_some_and(|pipeline| pipeline.ends.len() < self.options.pipeline_max)
+    }
+
+    /// Whether one more request can neither be prepared nor wait.
+    pub(super) fn is_pipeline_full(&self) -> bool {
+        let waiting_max = if self.options.batch_max > 1 { self.options.batch_max } else { 0 };
+        !self.pipeline_has_room()
+            && self.pipeline().is_some_and(|pipeline| pipeline.queue.len() >= waiting_max)
+    }
+
+    /// Whether the request ends the epoch and cannot be prepared at once. Waiting, it would not keep others from
+    /// waiting behind it.
+    pub(super) fn must_not_wait(&self, request: &Request<S::Operation>) -> bool {
+        matches!(request.body, RequestBody::Reconfiguration(_)) && !self.pipeline_has_room()
+    }
+
+    /// How many requests wait for room.
+    pub(super) fn queued(&self) -> u64 {
+        self.pipeline().map_or(0, |pipeline| pipeline.queue.len() as u64)
+    }
+
+    /// Prepares a request if there is room, or lets it wait.
+    pub(super) fn prepare_or_queue(
+        &mut self,
+        now: Instant,
+        request: Arc<Request<S::Operation>>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        if self.pipeline_has_room() || self.pipeline().is_none() {
+            let entry = self.entry(now, request);
+            return self.prepare(now, Batch::One(entry), outbox);
+        }
+        outbox.took(RarePath::RequestQueued);
+        self.client_table.mark_in_flight(&request);
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        primary.pipeline.queue.push(request);
+    }
+
+    /// Prepares what waits, as far as there is room.
+    pub(super) fn prepare_queued(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        while self.queued() > 0 && self.pipeline_has_room() {
+            let Phase::Primary(primary) = &mut self.phase else { return };
+            let queue = std::mem::take(&mut primary.pipeline.queue);
+            if queue.len() > 1 {
+                outbox.took(RarePath::SeveralInABatch);
+            }
+            let entries: Vec<_> = queue.into_iter().map(|request| self.entry(now, request)).collect();
+            self.prepare(now, entries.into(), outbox);
+        }
+    }
+
+    /// The entry that a request becomes.
+    fn entry(&mut self, now: Instant, request: Arc<Request<S::Operation>>) -> Entry<S::Operation> {
+        let needs_prediction = match &request.body {
+            RequestBody::Register | RequestBody::Reconfiguration(_) | RequestBody::CheckEpoch { .. } => false,
+            RequestBody::Operation { operation, .. } => self.service.needs_prediction(operation),
+        };
+        let predicted =
+            needs_prediction.then(|| Box::new(Prediction { time: now, random: self.entropy.draw() }));
+        Entry { view: self.view, request, predicted }
+    }
+
+    fn prepare(&mut self, now: Instant, batch: Batch<S::Operation>, outbox: &mut impl Outbox<S>) {
+        let op_number = self.log.last().next();
+        for entry in batch.entries() {
+            self.append(entry.clone(), outbox);
+        }
+        if let Phase::Primary(primary) = &mut self.phase {
+            primary.pipeline.ends.push_back(self.log.last());
+        }
+        let prepare = Prepare { op_number, commit_number: self.commit_number, batch };
+        self.broadcast(&Payload::Prepare(prepare), outbox);
+        self.expect_acknowledgements(now);
+        self.commit_acknowledged(now, outbox);
+    }
+
+    /// What is in the log after `after`, in batches, to be sent again: so many entries, or one batch.
+    pub(super) fn batches_after(
+        &self,
+        after: OpNumber,
+        entries: usize,
+    ) -> Vec<(OpNumber, Batch<S::Operation>)> {
+        let size = self.options.batch_max;
+        let entries: Vec<_> = self.log.entries_after(after).take(entries.max(size)).collect();
+        let batch = |chunk: &[(OpNumber, &Entry<S::Operation>)]| {
+            let entries: Vec<_> = chunk.iter().map(|&(_, entry)| entry.clone()).collect();
+            (chunk[0].0, entries.into())
+        };
+        entries.chunks(size).map(batch).collect()
+    }
+
+    /// Something was committed: batches may have come to their end.
+    pub(super) fn batches_committed(&mut self, outbox: &mut impl Outbox<S>) {
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        let (pipeline, committed) = (&mut primary.pipeline, self.commit_number.op_number());
+        while let Some(&end) = pipeline.ends.front().filter(|end| **end <= committed) {
+            pipeline.before = end;
+            pipeline.ends.pop_front();
+        }
+        pipeline.done = committed;
+        if let Some(&end) = pipeline.ends.front()
+            && pipeline.before < committed
+        {
+            outbox.took(RarePath::BatchCommittedInPart);
+            pipeline.done = self.rules.done_with(self.commit_number, end);
+        }
+    }
+
+    /// Whether the primary has done all that it will do for this operation, before it is executed: never.
+    pub(super) fn is_done_with(&self, op_number: OpNumber) -> bool {
+        self.pipeline().is_some_and(|pipeline| op_number <= pipeline.done)
+    }
+
+    /// This replica may be primary no more: what waits is left to the clients, who ask again.
+    pub(super) fn drop_queue(&mut self, outbox: &mut impl Outbox<S>) {
+        let Phase::Primary(primary) = &mut self.phase else { return };
+        if !std::mem::take(&mut primary.pipeline.queue).is_empty() {
+            outbox.took(RarePath::QueueDropped);
+            self.log_end_replaced();
+        }
+    }
+}
