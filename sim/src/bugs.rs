@@ -110,7 +110,7 @@ impl std::fmt::Debug for Bug {
 
 /// All planted bugs.
 pub fn planted() -> impl Iterator<Item = &'static Bug> {
-    let families: [&'static [Bug]; 8] = [
+    let families: [&'static [Bug]; 9] = [
         normal_case::BUGS,
         view_change::BUGS,
         recovery::BUGS,
@@ -179,6 +179,7 @@ pass_on! {
     fn prediction(logged: Prediction, own: u64) -> Prediction;
     fn read_quorum(group: Configuration) -> usize;
     fn answers_read(has_lease: bool, is_confirmed: bool) -> bool;
+    fn reads_at_epoch_end() -> bool;
     fn reads_what_is_inherited(committed: CommitNumber, inherited: OpNumber) -> bool;
     fn lease_clock(now: Instant) -> Instant;
     fn lease_begins(sent: Instant, answered: Instant) -> Instant;

@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vr::{
-    ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, RequestBody, Service,
-};
+use vr::{ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, Service};
 
 use crate::digest;
 use crate::node::Node;

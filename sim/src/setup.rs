@@ -20,7 +20,7 @@ pub struct Setup {
     /// Replicas in the group: 1 to 9.
     pub replicas: u8,
     /// Nodes that are no members at first, and may become some: 0 to 9. Without any there is no administrator.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "has_no_spares")]
     pub spares: u8,
     /// Clients at work at a time: 1 to 64.
     pub clients: u16,
@@ -76,7 +76,7 @@ pub struct Network {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-const fn is_none(spares: &u8) -> bool {
+const fn has_no_spares(spares: &u8) -> bool {
     *spares == 0
 }
 
