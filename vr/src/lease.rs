@@ -18,7 +18,7 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(crate) fn none(group: Configuration) -> Self {
-        Self { until: vec![Instant(0); group.size()].into() }
+        Self { until: vec![Instant(0); group.rows()].into() }
     }
 
     /// The promise of `backup` is counted until `until`, or longer if an earlier one was.

@@ -55,7 +55,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         Reading {
             inherited: self.log.last(),
             round: 0,
-            answered: vec![0; self.group.size()].into(),
+            answered: vec![0; self.group.rows()].into(),
             leases: Leases::none(self.group),
             waiting: Vec::new(),
         }
