@@ -30,6 +30,12 @@ impl Named {
         Self { setup, decisions: replayed.decisions.clone(), steps }
     }
 
+    /// What a run was that has been recorded just now.
+    pub(super) fn recorded(trace: &Trace) -> Self {
+        let Head { setup, steps, .. } = trace.head.clone();
+        Self { setup, decisions: trace.decisions.clone(), steps }
+    }
+
     /// For how many steps a candidate is run.
     fn limit(&self) -> u64 {
         if self.decisions.healed.is_some() { self.steps * 3 + 5_000 } else { self.setup.steps }
