@@ -106,6 +106,7 @@ fn build(name: &str, patches: &[&[Patch]]) -> PathBuf {
     if source.exists() {
         fs::remove_dir_all(&source).expect("removed");
     }
+    fs::create_dir_all(&source).expect("a folder can be made");
     for part in ["Cargo.toml", "Cargo.lock", "scenarios", "vr", "sim"] {
         copy(&workspace().join(part), &source.join(part));
     }
