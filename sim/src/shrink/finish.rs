@@ -32,8 +32,7 @@ impl Named {
 
     /// What a run was that has been recorded just now.
     pub(super) fn recorded(trace: &Trace) -> Self {
-        let Head { setup, steps, .. } = trace.head.clone();
-        Self { setup, decisions: trace.decisions.clone(), steps }
+        Self { setup: trace.head.setup.clone(), decisions: trace.decisions.clone(), steps: trace.head.steps }
     }
 
     /// For how many steps a candidate is run.

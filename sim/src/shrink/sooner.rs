@@ -4,13 +4,10 @@
 //! taken out makes another run of what comes behind. Where the failure is not rare, the same setup with other
 //! seeds shows it after far fewer steps, and what is left to take out is little.
 
-use std::sync::Arc;
-
 use super::oracle::Oracle;
-use crate::registry::{AnyManner, run_any};
+use crate::registry;
 use crate::run::Report;
-use crate::setup::Setup;
-use crate::trace::{Follows, Head, Trace};
+use crate::trace::{Follows, Trace};
 
 /// Traces with fewer decisions become small by themselves.
 const MANY: usize = 1_000;
@@ -36,12 +33,5 @@ pub(super) fn sooner(trace: &Trace, oracle: &mut Oracle<'_>) -> Option<Trace> {
         setup.seed = setup.seed.wrapping_add(1);
         best = oracle.run_by_chance(&setup, steps / 2).or(best);
     }
-    recorded(best?.setup.as_ref(), oracle)
-}
-
-fn recorded(setup: &Setup, oracle: &Oracle<'_>) -> Option<Trace> {
-    let manner = AnyManner { record: true, ..AnyManner::default() };
-    let ran = run_any(&Arc::new(setup.clone()), oracle.bug(), &manner, &mut |_| {}).ok()?;
-    let head = Head::new(&ran.report, oracle.bug().map(|bug| bug.name), Follows::Seed);
-    Some(Trace { head, decisions: ran.decisions? })
+    registry::record(&best?.setup, oracle.bug()).ok().map(|(_, trace)| trace)
 }
