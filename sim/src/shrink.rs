@@ -9,6 +9,7 @@ mod finish;
 mod oracle;
 mod reduce;
 mod simplify;
+mod sooner;
 
 use std::fmt;
 
@@ -77,6 +78,9 @@ pub struct Shrunk {
     pub trace: Trace,
     /// The size of the one that was given.
     pub before: Size,
+    /// The size of the one that it began with, if that is another one, of the same setup and another seed,
+    /// which fails in the same way much sooner.
+    pub begun: Option<Size>,
     /// The size of the one that was found.
     pub after: Size,
     /// Whether it is known that no single decision can be taken out any more.
@@ -151,17 +155,21 @@ pub fn shrink(
     };
     let bug = trace.head.bug.as_deref().and_then(bugs::find);
     let mut oracle = Oracle::new(bug, signature, limits, progress);
+    let sooner = sooner::sooner(trace, &mut oracle);
+    let (begun, whole) = match &sooner {
+        None => (trace, Named::of(trace, &replayed)),
+        Some(sooner) => (sooner, Named::recorded(sooner)),
+    };
     // By time and place it may be another run: then what its decisions name is all there is to go by.
-    let reduced = reduce::start(trace, &mut oracle).and_then(|start| reduce::reduce(start, &mut oracle));
-    let reduced = reduced.unwrap_or_else(|| Named::of(trace, &replayed));
-    let (found, is_minimal) = finish::finish(trace, reduced, &mut oracle);
-    let after = Size::of(&found);
+    let reduced = reduce::start(begun, &mut oracle).and_then(|start| reduce::reduce(start, &mut oracle));
+    let (found, is_minimal) = finish::finish(begun, reduced.unwrap_or(whole), &mut oracle);
     let before = Size::of(trace);
-    let found = if after < before { found } else { trace.clone() };
+    let found = if Size::of(&found) < before { found } else { trace.clone() };
     Ok(Shrunk {
         after: Size::of(&found),
         trace: found,
         before,
+        begun: sooner.as_ref().map(Size::of),
         is_minimal,
         candidates: oracle.candidates,
         steps: oracle.spent,

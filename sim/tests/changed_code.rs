@@ -29,11 +29,13 @@ const fn patch(file: &'static str, old: &'static str, new: &'static str) -> Patc
     Patch { file, old, new }
 }
 
-/// Every stream of random numbers is one draw further from its beginning on.
+/// Every stream of random numbers is one draw further from its beginning on, but those of the nodes' own jitter:
+/// nothing is drawn there but what the nodes themselves ask for, and where two of them race for the next view,
+/// their jitter is what decides.
 const A_DRAW_MORE: &[Patch] = &[patch(
     "sim/src/random.rs",
     "    random.set_stream(purpose.number());\n",
-    "    random.set_stream(purpose.number());\n    let _: u64 = random.random();\n",
+    "    random.set_stream(purpose.number());\n    if !matches!(purpose, Purpose::Jitter(_)) {\n        let _: u64 = random.random();\n    }\n",
 )];
 
 /// With each heartbeat the primary sends a message of a new kind, which nobody minds. It comes first, so
@@ -91,6 +93,31 @@ const A_MESSAGE_MORE: &[Patch] = &[
         "!matches!(self, Self::Prepare |",
         "!matches!(self, Self::Ping | Self::Prepare |",
     ),
+    patch(
+        "sim/src/chronicle/describe.rs",
+        "        Payload::PrepareOk(ok) => fields",
+        "        Payload::Ping => {}\n        Payload::PrepareOk(ok) => fields",
+    ),
+    patch(
+        "sim/src/story/phrases.rs",
+        "        Kind::Prepare | Kind::PrepareOk => format!",
+        "        Kind::Ping => \"Ping\".to_owned(),\n        Kind::Prepare | Kind::PrepareOk => format!",
+    ),
+    patch(
+        "sim/src/view/picture.rs",
+        "        Kind::Prepare | Kind::PrepareOk | Kind::Commit =>",
+        "        Kind::Ping | Kind::Prepare | Kind::PrepareOk | Kind::Commit =>",
+    ),
+    patch(
+        "sim/src/view/words.rs",
+        "        Kind::Request => format!",
+        "        Kind::Ping => format!(\"{from} pings {to}\"),\n        Kind::Request => format!",
+    ),
+    patch(
+        "sim/src/view/words.rs",
+        "        Kind::Request => \"sends the request\"",
+        "        Kind::Ping => \"pings\".to_owned(),\n        Kind::Request => \"sends the request\"",
+    ),
 ];
 
 fn workspace() -> PathBuf {
@@ -116,6 +143,7 @@ fn build(name: &str, patches: &[&[Patch]]) -> PathBuf {
     if source.exists() {
         fs::remove_dir_all(&source).expect("removed");
     }
+    fs::create_dir_all(&source).expect("a folder can be made");
     for part in ["Cargo.toml", "Cargo.lock", "scenarios", "vr", "sim"] {
         copy(&workspace().join(part), &source.join(part));
     }

@@ -67,7 +67,7 @@ fn a_run_is_recorded_on_demand() {
 #[test]
 fn a_violation_is_recorded_and_can_be_run_again() {
     let folder = folder("violation");
-    let sweep = sim(&folder, "sweep --bug M-Q2 --count 300 --json");
+    let sweep = sim(&folder, "sweep --bug M-Q2 --count 300 --json --no-shrink");
     assert_eq!(code(&sweep), 1, "{}", err(&sweep));
     let summary = json(&sweep);
     let finding = &summary["findings"][0];
@@ -87,7 +87,7 @@ fn a_violation_is_recorded_and_can_be_run_again() {
 #[test]
 fn a_failure_is_told_in_twelve_lines() {
     let folder = folder("twelve");
-    let sweep = sim(&folder, "sweep --bug M-Q2 --count 300 --failures elsewhere");
+    let sweep = sim(&folder, "sweep --bug M-Q2 --count 300 --failures elsewhere --shrink-time 1s");
     assert_eq!(code(&sweep), 1);
     let page = out(&sweep);
     let (_, block) = page.split_once("\nVIOLATED ").unwrap();
@@ -189,7 +189,9 @@ fn marks_can_be_demanded() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let folder = folder("jobs");
-    for arguments in ["sweep --count 60 --steps 500 --recheck 20", "sweep --bug M-Q2 --seeds 0..300"] {
+    for arguments in
+        ["sweep --count 60 --steps 500 --recheck 20", "sweep --bug M-Q2 --seeds 0..300 --no-shrink"]
+    {
         let one = sim(&folder, &format!("{arguments} --jobs 1"));
         let two = sim(&folder, &format!("{arguments} --jobs 2"));
         assert_eq!(out(&one), out(&two));

@@ -389,7 +389,7 @@ fn junit_has_a_case_for_each_scenario_and_property() {
     );
     expect(&folder, "sweep --scenario calm lossy --count 40 --steps 300 --junit more.xml", 0);
     assert_eq!(elements(&read(&folder, "more.xml"), "testcase"), cases_each, "cases are not seeds");
-    expect(&folder, "sweep --bug M-Q2 --count 300 --junit violated.xml", 1);
+    expect(&folder, "sweep --bug M-Q2 --count 300 --no-shrink --junit violated.xml", 1);
     let violated = read(&folder, "violated.xml");
     assert!(elements(&violated, "failure") > 0 && violated.contains("sim run --seed "), "{violated}");
     // Whatever makes the exit code another one than 0 is a case that fails.

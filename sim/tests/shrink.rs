@@ -125,6 +125,20 @@ fn a_shrunk_trace_does_not_depend_on_draws() {
     assert!(different.len() <= QUICK.len() * 3 / 5, "{different:?}");
 }
 
+/// Where each of thousands of decisions is a link of one chain, another seed that fails sooner is the better
+/// beginning; a short trace is its own.
+#[test]
+fn a_long_trace_that_does_not_become_small_is_found_again_sooner() {
+    let bug = bugs::find("M-V14").expect("planted");
+    let trace = failing(bug, 12);
+    let Shrunk { trace: small, before, begun, after, is_minimal, .. } = unlimited(&trace);
+    let begun = begun.expect("another seed");
+    assert!(begun.steps * 2 <= before.steps && begun.decisions < before.decisions, "{before:?} {begun:?}");
+    assert!(is_minimal && after.decisions <= 25, "{after:?}");
+    assert_eq!(signature(&small), signature(&trace));
+    assert_eq!(unlimited(&first("M-N9")).begun, None);
+}
+
 #[test]
 fn the_same_budget_gives_the_same_trace() {
     let trace = first("M-S1");
@@ -268,7 +282,7 @@ fn without_time_the_result_says_so() {
 fn a_sweep_that_fails_shrinks_what_it_found() {
     let folder = folder("shrink/sweep");
     // Time enough on any machine: only a time that is up makes a difference between two runs.
-    let arguments = "sweep --bug M-Q2 --scenario swarm --count 40 --shrink-time 10m";
+    let arguments = "sweep --bug M-V2 --scenario crash-storm --count 40 --shrink-time 10m";
     let (one, two) =
         (sim(&folder, &format!("{arguments} --jobs 1")), sim(&folder, &format!("{arguments} --jobs 2")));
     assert_eq!(one.status.code(), Some(1));
@@ -278,7 +292,7 @@ fn a_sweep_that_fails_shrinks_what_it_found() {
     let path = line.split_whitespace().last().expect("a path");
     assert!(path.ends_with(".shrunk.trace.jsonl") && page.contains("  shrunk  "), "{page}");
     assert_eq!(sim(&folder, &format!("replay {path}")).status.code(), Some(1));
-    let arguments = "sweep --bug M-Q2 --scenario swarm --count 40";
+    let arguments = "sweep --bug M-V2 --scenario crash-storm --count 40";
     let plain = sim(&folder, &format!("{arguments} --no-shrink"));
     assert!(!out(&plain).contains("shrunk"), "{}", out(&plain));
     let json = json(&sim(&folder, &format!("{arguments} --json --shrink-time 10m")));

@@ -21,7 +21,8 @@ use super::{files, keep};
 Decisions of the trace (fault actions, clients' requests, fates of messages) are taken out, replicas, clients
 and waits too, and what is left is made simpler, as long as the run violates the same property in the same
 way. In the end no single decision can be taken out. Of several traces that fail in the same way, the
-smallest result is kept.
+smallest result is kept. In place of a long one, a shorter run of the same setup with another seed is taken
+if one is found that fails in the same way.
 
 The result depends on the trace and the code only, unless the time runs out: then it is the smallest so
 far, and the output says so. Ctrl-C ends it early in the same way.
@@ -159,6 +160,9 @@ fn describe(page: &mut String, finding: &Finding<'_>, path: &Path) {
     line(page, "trace", &format!("{}{more}", from.display()));
     line(page, "finding", &format!("{property:?} {}: {kind}", property.title()));
     line(page, "before", &size(shrunk.before));
+    if let Some(begun) = shrunk.begun {
+        line(page, "begun with", &format!("{}: another seed fails so much sooner", size(begun)));
+    }
     line(page, "after", &size(shrunk.after));
     line(page, "decisions", &parts(&shrunk.trace));
     line(page, "minimal", minimal(shrunk.is_minimal));

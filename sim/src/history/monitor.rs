@@ -9,14 +9,14 @@
 //!   and what is left is linearizable. So a few values that cannot be explained by themselves condemn the
 //!   whole history; such a core is what a refusal names.
 //! * **Separation.** An operation that finds the container empty separates: every value comes and goes
-//!   before it, or after it. [`components`] finds what can be separated in one sweep.
+//!   before it, or after it. `components` finds what can be separated in one sweep.
 //! * **Certificates.** A yes comes with an order that [`check_order`](crate::check::linearizability::witness)
 //!   accepts; a no with a core that is small enough for the search to refute again. Nobody has to believe
 //!   a monitor.
 //!
 //! An insertion of unknown outcome has taken effect if its value was seen, and need not have if it was not.
 //! A removal of unknown outcome may have taken any value that is never seen to be removed: where there are
-//! such, [`attribution`] finds out which values they must have taken.
+//! such, `attribution` finds out which values they must have taken.
 
 mod attribution;
 mod deque;

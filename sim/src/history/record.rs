@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::models::ModelName;
+use crate::check::linearizability::Call;
 
 /// One operation, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +58,19 @@ pub struct Export {
     pub model: ModelName,
     /// The operations, in the order of their calls.
     pub records: Vec<Record>,
+}
+
+/// Of each call, what was asked for and what was answered: null where no answer came.
+pub fn asked_and_answered<O, R>(
+    history: &[Call<O, R>],
+    op: impl Fn(&O) -> Op,
+    answer: impl Fn(&O, &R) -> Value,
+) -> Vec<(Op, Value)> {
+    let both = |Call { operation, returned, .. }: &Call<O, R>| {
+        let answered = returned.as_ref().map(|(_, response)| answer(operation, response));
+        (op(operation), answered.unwrap_or(Value::Null))
+    };
+    history.iter().map(both).collect()
 }
 
 /// The lines of a history.

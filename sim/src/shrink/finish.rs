@@ -30,6 +30,11 @@ impl Named {
         Self { setup, decisions: replayed.decisions.clone(), steps }
     }
 
+    /// What a run was that has been recorded just now.
+    pub(super) fn recorded(trace: &Trace) -> Self {
+        Self { setup: trace.head.setup.clone(), decisions: trace.decisions.clone(), steps: trace.head.steps }
+    }
+
     /// For how many steps a candidate is run.
     fn limit(&self) -> u64 {
         if self.decisions.healed.is_some() { self.steps * 3 + 5_000 } else { self.setup.steps }

@@ -100,20 +100,28 @@ impl<'a> Oracle<'a> {
         self.make(setup.clone(), &manner)
     }
 
+    /// Makes a run in which chance decides.
+    pub(super) fn run_by_chance(&mut self, setup: &Setup, limit: u64) -> Option<Report> {
+        let manner = AnyManner { limit: Some(limit), ..AnyManner::default() };
+        self.fails(setup.clone(), &manner).map(|recorded| recorded.report)
+    }
+
     fn make(&mut self, setup: Setup, manner: &AnyManner<'_>) -> Option<Failing> {
+        let AnyRecorded { report, decisions, timeline, .. } = self.fails(setup, manner)?;
+        let (timeline, decisions) = (timeline.unwrap_or_default(), decisions.unwrap_or_default());
+        (self.progress)(Progress { decisions: decisions.len(), candidates: self.candidates });
+        Some(Failing { report, timeline, decisions })
+    }
+
+    fn fails(&mut self, setup: Setup, manner: &AnyManner<'_>) -> Option<AnyRecorded> {
         self.cut_off |= self.spent >= self.limits.steps || (self.limits.stop)();
         if self.cut_off {
             return None;
         }
         self.candidates += 1;
-        let AnyRecorded { report, decisions, timeline, .. } =
-            run_any(&Arc::new(setup), self.bug, manner, &mut |_| {}).ok()?;
-        self.spent += report.steps + BEGINNING;
-        if !self.is_same(report.violation()?) {
-            return None;
-        }
-        let (timeline, decisions) = (timeline.unwrap_or_default(), decisions.unwrap_or_default());
-        (self.progress)(Progress { decisions: decisions.len(), candidates: self.candidates });
-        Some(Failing { report, timeline, decisions })
+        let recorded = run_any(&Arc::new(setup), self.bug, manner, &mut |_| {}).ok()?;
+        self.spent += recorded.report.steps + BEGINNING;
+        let is_same = self.is_same(recorded.report.violation()?);
+        is_same.then_some(recorded)
     }
 }

@@ -3,17 +3,22 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::Size;
 use super::case::{Case, Family};
 use super::ddmin;
 use super::finish::Named;
 use super::oracle::{Failing, Oracle};
 use crate::decisions::Done;
 use crate::registry::{AnyManner, run_any};
+use crate::setup::Setup;
 use crate::timeline::Delays;
 use crate::trace::{Follows, Trace};
 
 /// How many more decisions may be needed where delays are decisions.
 const SPELLED_OUT_AT_MOST: usize = 12;
+
+/// After so many steps, in all candidates together, little progress is not worth another round.
+const PATIENCE: u64 = 4_000_000;
 
 /// The smallest failing case so far, and how to ask for a smaller one.
 pub(super) struct Shrinker<'a, 'b> {
@@ -21,6 +26,8 @@ pub(super) struct Shrinker<'a, 'b> {
     /// How it fails.
     pub(super) failing: Failing,
     pub(super) oracle: &'a mut Oracle<'b>,
+    /// Of how many decisions delays were spelled out in vain, if they were.
+    spelled_in_vain: Option<usize>,
 }
 
 /// The case that a trace is, by time and place, if it fails as one.
@@ -36,12 +43,12 @@ pub(super) fn start(trace: &Trace, oracle: &mut Oracle<'_>) -> Option<(Case, Fai
 
 /// For how many steps a case is run that used to fail after so many.
 fn limit(case: &Case, steps: u64) -> u64 {
-    if case.timeline.healed.is_some() { steps * 3 + 5_000 } else { steps * 3 / 2 + 200 }
+    if case.timeline.healed.is_some() { steps * 3 + 5_000 } else { steps * 5 / 4 + 200 }
 }
 
 /// Makes the case as small and simple as it gets.
 pub(super) fn reduce((best, failing): (Case, Failing), oracle: &mut Oracle<'_>) -> Option<Named> {
-    let mut shrinker = Shrinker { best, failing, oracle };
+    let mut shrinker = Shrinker { best, failing, oracle, spelled_in_vain: None };
     shrinker.all();
     let Shrinker { best, failing, .. } = shrinker;
     Some(Named { setup: best.setup, steps: failing.report.steps, decisions: failing.decisions })
@@ -56,7 +63,7 @@ impl Shrinker<'_, '_> {
         self.fewer_clients();
         self.fewer_replicas();
         loop {
-            let before = self.size();
+            let before = self.best_size();
             self.untriggered();
             self.fewer_decisions();
             self.steady();
@@ -65,16 +72,25 @@ impl Shrinker<'_, '_> {
             self.fewer_clients();
             self.fewer_replicas();
             self.simplify();
-            // Simpler in one way is less simple in another: only what is smaller is progress for certain.
-            if self.size() >= before || self.oracle.is_cut_off() {
+            if !self.is_worth_another_round(before) || self.oracle.is_cut_off() {
                 break;
             }
         }
     }
 
-    fn size(&self) -> (usize, u8, u16, u64) {
-        let Case { setup, timeline } = &self.best;
-        (timeline.len(), setup.replicas, setup.clients, self.failing.report.steps)
+    /// Simpler in one way is less simple in another: only what is smaller is progress for certain. After a
+    /// while little progress is none, for each round costs as much as the one before.
+    fn is_worth_another_round(&self, before: Size) -> bool {
+        let after = self.best_size();
+        let is_much_smaller = after.decisions + before.decisions / 8 < before.decisions
+            || (after.replicas, after.clients) < (before.replicas, before.clients);
+        after < before && (is_much_smaller || self.oracle.spent < PATIENCE)
+    }
+
+    fn best_size(&self) -> Size {
+        let Case { setup: Setup { replicas, clients, .. }, timeline } = &self.best;
+        let steps = self.failing.report.steps;
+        Size { decisions: timeline.len(), steps, replicas: *replicas, clients: *clients }
     }
 
     /// Takes the candidate if it fails.
@@ -167,17 +183,20 @@ impl Shrinker<'_, '_> {
 
     /// Every message takes as long as any other, but for those of which a fate says how long they take: at
     /// first all, then as few as it takes. So nothing is left to a draw, and what remains of the delays can
-    /// be seen.
+    /// be seen. What was in vain is worth another try where much less is left.
     fn spelled_out(&mut self) {
-        if self.best.setup.network.delay_mean_us == 0 {
+        let fewest = self.failing.decisions.len();
+        let is_vain = self.spelled_in_vain.is_some_and(|before| fewest + before / 4 > before);
+        if self.best.setup.network.delay_mean_us == 0 || is_vain {
             return;
         }
         let Some(spelled) = self.oracle.run(&self.best, self.failing.report.steps, Delays::All) else {
             return;
         };
-        let (best, fewest) = (self.best.clone(), self.failing.decisions.len());
+        let best = self.best.clone();
         let mut case = Case { setup: best.setup.clone(), timeline: spelled.timeline };
         case.setup.network.delay_mean_us = 0;
+        self.spelled_in_vain = Some(fewest);
         if !self.attempt(case) {
             return;
         }

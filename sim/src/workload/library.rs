@@ -260,6 +260,11 @@ macro_rules! joined {
     };
 }
 
+/// A value as histories write it: null where there is none.
+fn text(value: Option<u64>) -> Value {
+    value.map_or(Value::Null, |value| Value::String(value.to_string()))
+}
+
 joined! {
     0 store Store,
     1 blackboard Blackboard,

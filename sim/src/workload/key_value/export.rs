@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{CHAIN, List, Lists, Operation, Response, mix};
 use crate::check::linearizability::Call;
 use crate::history::ModelName;
-use crate::history::record::Op;
+use crate::history::record::{Op, asked_and_answered};
 use crate::workload::Model;
 
 /// How many appends to known lists are tried to find those that the committed operations don't explain.
@@ -20,11 +20,7 @@ type History = [Call<Operation, Response>];
 
 pub(super) fn export(history: &History, order: &[usize]) -> (ModelName, Vec<(Op, Value)>) {
     let known = Known::of(history, order);
-    let record = |call: &Call<Operation, Response>| {
-        let answer = call.returned.as_ref().map_or(Value::Null, |(_, response)| known.answer(response));
-        (op(&call.operation), answer)
-    };
-    (ModelName::Kv, history.iter().map(record).collect())
+    (ModelName::Kv, asked_and_answered(history, op, |_, response| known.answer(response)))
 }
 
 fn op(operation: &Operation) -> Op {

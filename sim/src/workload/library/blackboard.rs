@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use vr::services::blackboard as service;
 
 use super::asked::{Ask, Asked};
+use super::text;
 use crate::check::linearizability::Call;
 use crate::history::ModelName;
-use crate::history::record::Op;
+use crate::history::record::{Op, asked_and_answered};
 use crate::random::Draw;
 use crate::workload::{Model, RegisterOperation, Workload};
 
@@ -91,20 +92,12 @@ impl Workload for Blackboard {
         history: &[Call<Operation, Response>],
         _order: &[usize],
     ) -> Option<(ModelName, Vec<(Op, Value)>)> {
-        let record = |call: &Call<Operation, Response>| {
-            let answer = call.returned.as_ref().map_or(Value::Null, |(_, response)| answer(response));
-            (op(&call.operation), answer)
-        };
-        Some((ModelName::Register, history.iter().map(record).collect()))
+        Some((ModelName::Register, asked_and_answered(history, op, |_, response| answer(response))))
     }
 
     fn digest(service: &Self::Service) -> u64 {
         service.digest()
     }
-}
-
-fn text(value: Option<u64>) -> Value {
-    value.map_or(Value::Null, |value| json!(value.to_string()))
 }
 
 /// Each key as a register, which holds null where there is no note.

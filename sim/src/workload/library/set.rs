@@ -14,7 +14,7 @@ use vr::services::set as service;
 use super::asked::{Ask, Asked};
 use crate::check::linearizability::Call;
 use crate::history::ModelName;
-use crate::history::record::Op;
+use crate::history::record::{Op, asked_and_answered};
 use crate::random::Draw;
 use crate::workload::{Model, Workload};
 
@@ -78,11 +78,7 @@ impl Workload for Set {
         history: &[Call<Operation, Response>],
         _order: &[usize],
     ) -> Option<(ModelName, Vec<(Op, Value)>)> {
-        let record = |call: &Call<Operation, Response>| {
-            let answer = call.returned.as_ref().map_or(Value::Null, |(_, response)| answer(response));
-            (op(&call.operation), answer)
-        };
-        Some((ModelName::Set, history.iter().map(record).collect()))
+        Some((ModelName::Set, asked_and_answered(history, op, |_, response| answer(response))))
     }
 
     fn digest(service: &Self::Service) -> u64 {

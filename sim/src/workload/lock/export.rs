@@ -5,15 +5,10 @@ use serde_json::{Value, json};
 use super::{Operation, Response};
 use crate::check::linearizability::Call;
 use crate::history::ModelName;
-use crate::history::record::Op;
+use crate::history::record::{Op, asked_and_answered};
 
 pub(super) fn export(history: &[Call<Operation, Response>]) -> (ModelName, Vec<(Op, Value)>) {
-    let record = |call: &Call<Operation, Response>| {
-        let answer =
-            call.returned.as_ref().map_or(Value::Null, |(_, response)| answer(&call.operation, response));
-        (op(&call.operation), answer)
-    };
-    (ModelName::Mutex, history.iter().map(record).collect())
+    (ModelName::Mutex, asked_and_answered(history, op, answer))
 }
 
 fn op(operation: &Operation) -> Op {
