@@ -488,7 +488,7 @@ fn a_story_leaves_nothing_to_chance() {
         (r#""swarm": true"#, format!("swarm: {random} faults")),
         (r#""faults": {"crash": {}}"#, format!("faults: {random} faults: it tells what happens")),
         (r#""network": {"loss": {}}"#, format!("network: {random} losses and delays: it tells what happens")),
-        (r#""workload": "lock""#, "workload: a story speaks of key-value only".to_owned()),
+        (r#""workload": "lock""#, "workload: a story speaks of key-value or blackboard only".to_owned()),
         (
             r#""must_fail": [{"bug": "M-X1", "property": "S2"}]"#,
             "must_fail[0].bug: `M-X1`: no such planted bug: expected one that `sim selftest --list` shows"
