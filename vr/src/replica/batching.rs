@@ -117,7 +117,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             primary.pipeline.ends.push_back(self.log.last());
         }
         let prepare = Prepare { op_number, commit_number: self.commit_number, batch };
-        self.broadcast(&Payload::Prepare(prepare), outbox);
+        self.broadcast(Payload::Prepare(prepare), outbox);
         self.expect_acknowledgements(now);
         self.commit_acknowledged(now, outbox);
     }

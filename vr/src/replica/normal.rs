@@ -486,11 +486,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Commits what a quorum holds.
     pub(super) fn commit_acknowledged(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.acknowledged[self.id.index()] = self.log.last();
-        let committed = self.held_by_quorum().as_commit_number();
-        if committed <= self.commit_number {
-            return;
-        }
-        self.advance_commit(committed, outbox);
+        let Some(committed) = self.held_by_quorum() else { return };
+        self.advance_commit(committed.as_commit_number(), outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         if primary.abdicated {
             primary.abdicated = false;
@@ -509,13 +506,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.answer_reads(now, outbox);
     }
 
-    /// The largest op-number that a replication quorum has acknowledged.
-    fn held_by_quorum(&self) -> OpNumber {
-        let mut sorted = [OpNumber::ZERO; crate::configuration::MAX_REPLICAS];
-        let sorted = &mut sorted[..self.acknowledged.len()];
-        sorted.copy_from_slice(&self.acknowledged);
-        sorted.sort_unstable_by(|left, right| right.cmp(left));
-        sorted[self.rules.replication_quorum(self.quorum_group()) - 1]
+    /// The largest op-number that a replication quorum has acknowledged, if it is not known to be committed.
+    fn held_by_quorum(&self) -> Option<OpNumber> {
+        let quorum = self.rules.replication_quorum(self.quorum_group());
+        let holders = |op_number| self.acknowledged.iter().filter(|&&held| held >= op_number).count();
+        let new = self.acknowledged.iter().copied().filter(|held| !self.commit_number.covers(*held));
+        new.filter(|&op_number| holders(op_number) >= quorum).max()
     }
 
     pub(super) fn primary_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
@@ -598,7 +594,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         {
             self.reply(address, body, outbox);
         }
-        self.take_checkpoint(outbox);
+        self.take_checkpoint_if_due(outbox);
     }
 
     fn execute_registration(

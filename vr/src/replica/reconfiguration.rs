@@ -109,8 +109,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
     // ---- Requests of administrators --------------------------------------------------------------
 
     /// Answers a reconfiguration that is refused; true if it is.
+    #[inline]
     pub(super) fn refuse(&self, request: &Request<S::Operation>, outbox: &mut impl Outbox<S>) -> bool {
         let RequestBody::Reconfiguration(wanted) = &request.body else { return false };
+        self.refuse_reconfiguration(request.address, wanted, outbox)
+    }
+
+    #[cold]
+    fn refuse_reconfiguration(
+        &self,
+        address: ClientAddress,
+        wanted: &Reconfiguration,
+        outbox: &mut impl Outbox<S>,
+    ) -> bool {
         let &Reconfiguration { client, number, epoch, previous, members } = wanted;
         let reason = self.rules.refusal(Asked {
             is_of_this_epoch: epoch == self.epoch() && previous == self.group,
@@ -123,24 +134,30 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if let Some(reason) = reason {
             outbox.refused(reason);
             if reason == Refusal::OtherEpoch {
-                self.redirect(request.address, outbox);
+                self.redirect(address, outbox);
             }
-            self.reply(request.address, ReplyBody::Refused { client, number, reason }, outbox);
+            self.reply(address, ReplyBody::Refused { client, number, reason }, outbox);
         }
         reason.is_some()
     }
 
     /// Whether a request has to wait: the epoch is about to end, or the one that it asks about has not come.
+    #[inline]
     pub(super) fn waits_for_epoch(&self, request: &Request<S::Operation>) -> bool {
-        if let RequestBody::CheckEpoch { epoch, .. }
-        | RequestBody::Reconfiguration(Reconfiguration { epoch, .. }) = request.body
-            && epoch > self.epoch()
-        {
-            return true;
-        }
-        let inherits = self.log.last_entry().is_none_or(|entry| entry.view != self.view);
+        let speaks_of = match &request.body {
+            RequestBody::CheckEpoch { epoch, .. } => *epoch,
+            RequestBody::Reconfiguration(asked) => asked.epoch,
+            RequestBody::Register | RequestBody::Operation { .. } => Epoch::ZERO,
+        };
+        speaks_of > self.epoch() || self.is_epoch_ending() && self.waits_for_epoch_end(request)
+    }
+
+    /// Whether a request has to wait, as the log ends with a Reconfiguration that is not known to be committed.
+    #[cold]
+    fn waits_for_epoch_end(&self, request: &Request<S::Operation>) -> bool {
+        let is_own = self.log.last_entry().is_some_and(|entry| entry.view == self.view);
         let is_second = matches!(request.body, RequestBody::Reconfiguration(_));
-        self.is_epoch_ending() && !is_second && !self.rules.takes_requests_at_epoch_end(!inherits)
+        !is_second && !self.rules.takes_requests_at_epoch_end(is_own)
     }
 
     /// Tells a client whom to ask.
@@ -197,8 +214,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- Coming to an epoch ----------------------------------------------------------------------
 
+    /// Whether nothing can follow for epochs from an input that has been handled.
+    #[inline]
+    pub(super) fn is_epoch_settled(&self) -> bool {
+        let epoch = self.epoch();
+        self.announced == epoch
+            && self.executed_epoch.as_ref().is_none_or(|start| start.epoch <= epoch)
+            && !self.rules.epoch_ends_when_prepared()
+    }
+
     /// What follows from an input once it has been handled: the next epoch begins if the last operation of this one
     /// was executed, and those who are replaced are told once this replica has what they keep.
+    #[cold]
     pub(super) fn settle_epoch(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         if let Some(start) = self.executed_epoch.filter(|start| start.epoch > self.epoch()) {
             self.enter_epoch(now, start, None, outbox);
@@ -266,12 +293,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Gives the crash vector a row for `node`.
+    #[inline]
     pub(super) fn make_room_for(&mut self, node: ReplicaId) {
         if self.incarnations.len() <= node.index() {
-            let mut longer = std::mem::take(&mut self.incarnations).into_vec();
-            longer.resize(node.index() + 1, Incarnation::ZERO);
-            self.incarnations = longer.into();
+            self.lengthen_crash_vector(node.index() + 1);
         }
+    }
+
+    #[cold]
+    fn lengthen_crash_vector(&mut self, rows: usize) {
+        let mut longer = std::mem::take(&mut self.incarnations).into_vec();
+        longer.resize(rows, Incarnation::ZERO);
+        self.incarnations = longer.into();
     }
 
     /// Finds out whether the own log goes up to the start of the epoch, though nobody had said that it is committed.
