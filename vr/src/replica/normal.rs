@@ -6,7 +6,6 @@ use super::batching::Pipeline;
 use super::reads::Reading;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session};
-use crate::epoch::Reconfiguration;
 use crate::log::Entry;
 use crate::message::{Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
@@ -577,9 +576,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             RequestBody::Operation { client, number, operation } => {
                 self.execute_operation(op_number, &entry, (*client, *number), operation, outbox)
             }
-            RequestBody::Reconfiguration(Reconfiguration { client, number, .. })
-            | RequestBody::CheckEpoch { client, number, .. } => {
-                self.execute_for_administrator(op_number, &entry.request, (*client, *number), outbox)
+            RequestBody::Reconfiguration(_) | RequestBody::CheckEpoch { .. } => {
+                self.execute_for_administrator(op_number, &entry, outbox)
             }
         };
         self.commit_number = self.commit_number.next();

@@ -12,13 +12,11 @@
 //! forgotten. It recovers into an epoch only from a log that does not end it. If it had been in the next one, that
 //! epoch's first operation would have been committed, and the log of which the answers tell would end with it.
 
-use std::sync::Arc;
-
 use super::state_transfer::Transfer;
 use super::view_change::Proposals;
 use super::{Phase, Replica};
 use crate::epoch::{EpochStart, Reconfiguration, Refusal};
-use crate::log::Log;
+use crate::log::{Entry, Log};
 use crate::message::{
     EpochStarted, GetState, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody,
 };
@@ -26,7 +24,7 @@ use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::{Asked, Rules};
 use crate::service::Service;
 use crate::types::{
-    ClientAddress, ClientId, Epoch, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View,
+    ClientAddress, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View,
 };
 
 /// What a replaced replica remembers until it may stop.
@@ -166,29 +164,30 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return self.reply(to, ReplyBody::NotPrimary, outbox);
         }
         outbox.took(RarePath::ClientToldOfEpoch);
-        self.reply(to, ReplyBody::NewEpoch(self.epoch_start()), outbox);
+        self.reply(to, ReplyBody::NewEpoch(Box::new(self.epoch_start())), outbox);
     }
 
     // ---- Execution -------------------------------------------------------------------------------
 
     /// Executes an administrator's request at `op_number`: it is no concern of the service.
+    #[cold]
     pub(super) fn execute_for_administrator(
         &mut self,
         op_number: OpNumber,
-        request: &Arc<Request<S::Operation>>,
-        (client, number): (ClientId, RequestNumber),
+        entry: &Entry<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
-        let entry = self.log.get(op_number).expect("it is being executed").clone();
+        let request = &entry.request;
+        let (client, number) = request.body.of_session().expect("an administrator has a session");
         self.client_table.executed(client, number);
         let service = &self.service;
         let Some(session) = self.client_table.session_mut(client) else {
             outbox.took(RarePath::EvictedInLog);
-            outbox.executed(Execution { op_number, entry: &entry, outcome: Outcome::Evicted, service });
+            outbox.executed(Execution { op_number, entry, outcome: Outcome::Evicted, service });
             return Some((request.address, ReplyBody::Evicted { client }));
         };
         if !self.rules.executes(number, session.executed) {
-            outbox.executed(Execution { op_number, entry: &entry, outcome: Outcome::Duplicate, service });
+            outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
             return None;
         }
         let reached = self.executed_epoch.map_or(Epoch::ZERO, |start| start.epoch);
@@ -208,7 +207,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         session.record(number, op_number, None);
         session.epoch = Some(epoch);
         let address = session.address;
-        outbox.executed(Execution { op_number, entry: &entry, outcome, service });
+        outbox.executed(Execution { op_number, entry, outcome, service });
         Some((address, ReplyBody::Epoch { client, number, op_number, epoch }))
     }
 
@@ -280,7 +279,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.take_part_in_epoch(now, from, outbox);
         if was_primary {
             for to in start.members.union(start.previous).others(self.id) {
-                self.send(to, Payload::StartEpoch(self.epoch_start()), outbox);
+                self.send(to, Payload::StartEpoch(Box::new(self.epoch_start())), outbox);
             }
         }
     }
@@ -451,7 +450,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let waits_for: Vec<_> =
             start.members.members().filter(|member| !leaving.started[member.index()]).collect();
         for to in waits_for {
-            self.send(to, Payload::StartEpoch(start), outbox);
+            self.send(to, Payload::StartEpoch(Box::new(start)), outbox);
         }
     }
 
@@ -473,7 +472,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         match payload {
             Payload::StartEpoch(start) | Payload::NewEpoch(start) if is_later => {
                 outbox.took(RarePath::EpochLearned);
-                self.enter_epoch(now, *start, Some(from), outbox);
+                self.enter_epoch(now, **start, Some(from), outbox);
             }
             _ if is_later => {
                 outbox.ignored(Ignored::LaterEpoch);
@@ -493,7 +492,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if matches!(self.phase, Phase::Stopped) {
             outbox.took(RarePath::StoppedTellsEpoch);
         }
-        self.send(to, Payload::NewEpoch(self.epoch_start()), outbox);
+        self.send(to, Payload::NewEpoch(Box::new(self.epoch_start())), outbox);
     }
 
     fn on_start_epoch(&self, from: ReplicaId, outbox: &mut impl Outbox<S>) {
