@@ -214,6 +214,15 @@ impl Iterator for Members {
     }
 }
 
+impl DoubleEndedIterator for Members {
+    #[inline]
+    fn next_back(&mut self) -> Option<ReplicaId> {
+        let last = self.0.checked_ilog2()?;
+        self.0 ^= 1 << last;
+        Some(ReplicaId(last as u8))
+    }
+}
+
 impl ExactSizeIterator for Members {}
 
 /// Timing and bounds of the protocol. Safety rests on none of them except that
@@ -392,6 +401,7 @@ mod tests {
         let nodes = |ids: &[u8]| Configuration::of(ids.iter().copied().map(ReplicaId));
         let group = nodes(&[7, 1, 4]).unwrap();
         assert_eq!(group.members().collect::<Vec<_>>(), [1, 4, 7].map(ReplicaId));
+        assert_eq!(group.members().rev().collect::<Vec<_>>(), [7, 4, 1].map(ReplicaId));
         assert_eq!(group.others(ReplicaId(4)).collect::<Vec<_>>(), [1, 7].map(ReplicaId));
         assert_eq!((0..4).map(|place| group.member_at(place).0).collect::<Vec<_>>(), [1, 4, 7, 1]);
         assert_eq!([0, 1, 5, 7, 63].map(|node| group.member_after(ReplicaId(node)).0), [1, 4, 7, 1, 1]);

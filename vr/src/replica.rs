@@ -17,7 +17,6 @@ mod recovery;
 mod state_transfer;
 mod view_change;
 
-use std::iter::repeat_n;
 use std::mem::discriminant;
 use std::sync::Arc;
 
@@ -286,7 +285,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.learn_incarnation(from, incarnation);
         }
         if is_of_other_epoch || kind.is_of_epochs() {
-            return self.on_epoch_message(now, from, view, &payload, outbox);
+            return self.on_epoch_message(now, from, view, payload, outbox);
         }
         if !self.is_normal()
             && let Some(reason) = self.reason_to_take_no_part(kind)
@@ -487,11 +486,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(crate) fn broadcast(&self, payload: Payload<S>, outbox: &mut impl Outbox<S>) {
-        let others = self.group.others(self.id);
-        let copies = repeat_n(payload, others.len());
-        for (to, payload) in others.zip(copies) {
-            outbox.send(to, self.message(payload));
+        let mut others = self.group.others(self.id);
+        let Some(last) = others.next_back() else { return };
+        for to in others {
+            outbox.send(to, self.message(payload.clone()));
         }
+        outbox.send(last, self.message(payload));
     }
 
     /// The group of which a quorum decides.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::batching::Pipeline;
 use super::reads::Reading;
 use super::{Phase, Replica};
-use crate::client_table::{Known, Session};
+use crate::client_table::{Known, Session, Unanswered};
 use crate::log::Entry;
-use crate::message::{Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
+use crate::message::{Batch, Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
@@ -147,12 +147,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
-        if self.answer_from_table(&request, outbox) {
-            return;
-        }
+        let why = match self.client_table.lookup(&request, self.commit_number, &self.rules) {
+            Known::Unanswered(why) => why,
+            known => return self.answer_from_table(request.address, known, outbox),
+        };
         let is_primary = self.primary_of(self.view) == self.id;
         if self.rules.accepts_requests(is_primary, self.is_normal()) {
-            self.take_request(now, request, outbox);
+            self.take_request(now, request, why, outbox);
         } else if let Phase::Backup(_) = self.phase {
             self.pass_on_request(now, request, outbox);
         } else if self.is_outside() {
@@ -178,8 +179,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Answers what follows from executed operations alone. Any replica may: they are committed, and
     /// their results are the same everywhere.
-    fn answer_from_table(&self, request: &Arc<Request<S::Operation>>, outbox: &mut impl Outbox<S>) -> bool {
-        let body = match self.client_table.lookup(request, self.commit_number, &self.rules) {
+    fn answer_from_table(
+        &self,
+        address: ClientAddress,
+        known: Known<'_, S::Response>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let body = match known {
             Known::Registered(client) => ReplyBody::Registered { client },
             Known::Evicted(client) => ReplyBody::Evicted { client },
             Known::Executed(session) if session.epoch.is_some() => {
@@ -188,7 +194,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 ReplyBody::Epoch { client, number, op_number, epoch: session.epoch.unwrap_or_default() }
             }
             Known::Executed(session) => {
-                let Some(response) = session.response.clone() else { return true };
+                let Some(response) = session.response.clone() else { return };
                 ReplyBody::Executed {
                     client: session.client,
                     number: session.executed,
@@ -196,28 +202,25 @@ impl<S: Service, R: Rules> Replica<S, R> {
                     response,
                 }
             }
-            _ => return false,
+            Known::Unanswered(_) => return,
         };
         let is_primary = matches!(self.phase, Phase::Primary(_));
         outbox.took(if is_primary { RarePath::AnsweredFromTable } else { RarePath::AnsweredByBackup });
-        self.reply(request.address, body, outbox);
-        true
+        self.reply(address, body, outbox);
     }
 
     fn take_request(
         &mut self,
         now: Instant,
         request: Arc<Request<S::Operation>>,
+        why: Unanswered,
         outbox: &mut impl Outbox<S>,
     ) {
-        match self.client_table.lookup(&request, self.commit_number, &self.rules) {
-            Known::InFlight => return outbox.ignored(Ignored::RequestInFlight),
-            Known::Superseded => return outbox.ignored(Ignored::SupersededRequest),
-            Known::NotYetRegistered => return self.reply(request.address, ReplyBody::TryLater, outbox),
-            Known::New => {}
-            Known::Registered(_) | Known::Executed(_) | Known::Evicted(_) => {
-                unreachable!("answered from the table")
-            }
+        match why {
+            Unanswered::InFlight => return outbox.ignored(Ignored::RequestInFlight),
+            Unanswered::Superseded => return outbox.ignored(Ignored::SupersededRequest),
+            Unanswered::NotYetRegistered => return self.reply(request.address, ReplyBody::TryLater, outbox),
+            Unanswered::New => {}
         }
         if self.is_pipeline_full() {
             outbox.took(RarePath::PipelineFull);
@@ -275,7 +278,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn is_new(&self, request: &Arc<Request<S::Operation>>) -> bool {
-        matches!(self.client_table.lookup(request, self.commit_number, &self.rules), Known::New)
+        let known = self.client_table.lookup(request, self.commit_number, &self.rules);
+        matches!(known, Known::Unanswered(Unanswered::New))
     }
 
     // ---- The backup's side -----------------------------------------------------------------------
@@ -294,7 +298,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let (first, end, held) = (prepare.op_number, prepare.last(), self.log.last());
         let Prepare { commit_number, batch, .. } = prepare;
         if self.rules.prepare_follows(first, held) {
-            self.append_all(batch.entries(), outbox);
+            self.append_all(batch, 0, outbox);
         } else if first > held {
             outbox.took(RarePath::PrepareKept);
             let bound = self.options.pipeline_max * self.options.batch_max;
@@ -306,17 +310,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
         } else if end > held {
             outbox.took(RarePath::BatchHeldInPart);
             let known = self.rules.held_of_batch(first, end, held) as usize;
-            self.append_all(&batch.entries()[known..], outbox);
+            self.append_all(batch, known, outbox);
         }
         let acknowledged = self.rules.acknowledged(first, end, self.log.last());
         self.send(from, Payload::PrepareOk(PrepareOk { op_number: acknowledged }), outbox);
         self.learn_commit(now, commit_number, outbox);
     }
 
-    /// Appends what the primary has prepared, and what was kept of what comes after.
-    fn append_all(&mut self, entries: &[Entry<S::Operation>], outbox: &mut impl Outbox<S>) {
-        for entry in entries {
-            self.append(entry.clone(), outbox);
+    /// Appends what the primary has prepared, but for the first `known` entries, and what was kept of what comes
+    /// after.
+    fn append_all(&mut self, batch: Batch<S::Operation>, known: usize, outbox: &mut impl Outbox<S>) {
+        match batch {
+            Batch::One(entry) if known == 0 => _ = self.append(entry, outbox),
+            _ => batch.entries()[known..].iter().for_each(|entry| _ = self.append(entry.clone(), outbox)),
         }
         self.primary_took_something();
         self.append_kept(outbox);
@@ -485,8 +491,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Commits what a quorum holds.
     pub(super) fn commit_acknowledged(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.acknowledged[self.id.index()] = self.log.last();
-        let Some(committed) = self.held_by_quorum() else { return };
-        self.advance_commit(committed.as_commit_number(), outbox);
+        let Some(committed) = self.newly_committed() else { return };
+        self.advance_commit(committed, outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         if primary.abdicated {
             primary.abdicated = false;
@@ -505,12 +511,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.answer_reads(now, outbox);
     }
 
-    /// The largest op-number that a replication quorum has acknowledged, if it is not known to be committed.
-    fn held_by_quorum(&self) -> Option<OpNumber> {
+    /// Up to where a replication quorum has acknowledged the log, if that is further than is known to be committed.
+    fn newly_committed(&self) -> Option<CommitNumber> {
         let quorum = self.rules.replication_quorum(self.quorum_group());
         let holders = |op_number| self.acknowledged.iter().filter(|&&held| held >= op_number).count();
         let new = self.acknowledged.iter().copied().filter(|held| !self.commit_number.covers(*held));
-        new.filter(|&op_number| holders(op_number) >= quorum).max()
+        new.filter(|&op_number| holders(op_number) >= quorum).max().map(OpNumber::as_commit_number)
     }
 
     pub(super) fn primary_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {

@@ -457,12 +457,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
     // ---- Messages --------------------------------------------------------------------------------
 
     /// A message of another epoch, or one that is about epochs.
+    #[cold]
     pub(super) fn on_epoch_message(
         &mut self,
         now: Instant,
         from: ReplicaId,
         view: View,
-        payload: &Payload<S>,
+        payload: Payload<S>,
         outbox: &mut impl Outbox<S>,
     ) {
         if view.epoch() < self.epoch() {
@@ -472,7 +473,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         match payload {
             Payload::StartEpoch(start) | Payload::NewEpoch(start) if is_later => {
                 outbox.took(RarePath::EpochLearned);
-                self.enter_epoch(now, **start, Some(from), outbox);
+                self.enter_epoch(now, *start, Some(from), outbox);
             }
             _ if is_later => {
                 outbox.ignored(Ignored::LaterEpoch);
