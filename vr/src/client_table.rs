@@ -294,8 +294,9 @@ mod tests {
 
     #[test]
     fn a_session_ahead_of_the_executed_log_is_not_called_evicted() {
-        let known =
-            table(2).lookup::<()>(&operation(9, 1), CommitNumber(2), &Standard).eq(&Known::Unanswered(Unanswered::NotYetRegistered));
+        let known = table(2)
+            .lookup::<()>(&operation(9, 1), CommitNumber(2), &Standard)
+            .eq(&Known::Unanswered(Unanswered::NotYetRegistered));
         assert!(known);
     }
 
@@ -308,9 +309,15 @@ mod tests {
         let mut table = ClientTable::<u64>::default();
         table.rebuild_in_flight(&log, CommitNumber(0));
         table.register(ClientAddress(1), OpNumber(1), 3, oldest);
-        assert_eq!(table.lookup(&operation(1, 1), CommitNumber(1), &Standard), Known::Unanswered(Unanswered::InFlight));
+        assert_eq!(
+            table.lookup(&operation(1, 1), CommitNumber(1), &Standard),
+            Known::Unanswered(Unanswered::InFlight)
+        );
         table.executed(ClientId(1), RequestNumber(1));
-        assert_eq!(table.lookup(&operation(1, 2), CommitNumber(2), &Standard), Known::Unanswered(Unanswered::New));
+        assert_eq!(
+            table.lookup(&operation(1, 2), CommitNumber(2), &Standard),
+            Known::Unanswered(Unanswered::New)
+        );
     }
 
     #[test]
@@ -321,7 +328,10 @@ mod tests {
         log.append(entry(0));
         log.append(entry(1));
         table.rebuild_in_flight(&log, CommitNumber(1));
-        assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::Unanswered(Unanswered::InFlight));
+        assert_eq!(
+            table.lookup(&request, CommitNumber(1), &Standard),
+            Known::Unanswered(Unanswered::InFlight)
+        );
         log.truncate(OpNumber(1));
         table.rebuild_in_flight(&log, CommitNumber(1));
         assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::Unanswered(Unanswered::New));

@@ -267,8 +267,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn receive(&mut self, now: Instant, message: Message<S>, outbox: &mut impl Outbox<S>) {
-        let Message { from, incarnation, view, payload } = message;
-        let kind = payload.kind();
+        let Message { from, incarnation, view, .. } = message;
+        let kind = message.payload.kind();
         let is_of_other_epoch = !self.rules.hears_epoch(kind, view.epoch(), self.view.epoch());
         let may_speak = self.group.contains(from) || is_of_other_epoch || kind.crosses_groups();
         if !may_speak || from == self.id {
@@ -284,15 +284,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if kind != MessageKind::Recovery || self.rules.learns_incarnation_from_recovery() {
             self.learn_incarnation(from, incarnation);
         }
-        if is_of_other_epoch || kind.is_of_epochs() {
-            return self.on_epoch_message(now, from, view, payload, outbox);
+        if is_of_other_epoch {
+            return self.on_epoch_message(now, from, view, message.payload, outbox);
         }
         if !self.is_normal()
             && let Some(reason) = self.reason_to_take_no_part(kind)
         {
             return outbox.ignored(reason);
         }
-        match payload {
+        match message.payload {
             Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
             Payload::PrepareOk(ok) => self.on_prepare_ok(now, from, view, ok, outbox),
             Payload::Commit(commit) => self.on_commit(now, from, view, commit, outbox),
@@ -313,9 +313,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Payload::GetCheckpoint(get) => self.on_get_checkpoint(from, get, outbox),
             Payload::CheckpointPart(part) => self.on_checkpoint_part(now, from, *part, outbox),
             Payload::Request(request) => self.on_passed_on_request(now, request, outbox),
-            Payload::StartEpoch(_) | Payload::EpochStarted(_) | Payload::NewEpoch(_) | Payload::GetEpoch => {
-                unreachable!("told of epochs")
-            }
+            of_epochs @ (Payload::StartEpoch(_)
+            | Payload::EpochStarted(_)
+            | Payload::NewEpoch(_)
+            | Payload::GetEpoch) => self.on_epoch_message(now, from, view, of_epochs, outbox),
         }
     }
 

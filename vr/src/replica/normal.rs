@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::batching::Pipeline;
+use super::batching::{Duty, Pipeline};
 use super::reads::Reading;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session, Unanswered};
 use crate::log::Entry;
-use crate::message::{Batch, Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
+use crate::message::{
+    Batch, Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody,
+};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
-use crate::types::{
-    ClientAddress, ClientId, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId,
-    RequestNumber, View,
-};
+use crate::types::{ClientAddress, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, View};
 
 /// How many Prepares are sent again to one backup at a time; who has missed more asks for state.
 const RESENT_AT_ONCE: usize = 16;
@@ -491,7 +490,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Commits what a quorum holds.
     pub(super) fn commit_acknowledged(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.acknowledged[self.id.index()] = self.log.last();
-        let Some(committed) = self.newly_committed() else { return };
+        let committed = self.held_by_quorum();
+        if committed <= self.commit_number {
+            return;
+        }
         self.advance_commit(committed, outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         if primary.abdicated {
@@ -511,12 +513,22 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.answer_reads(now, outbox);
     }
 
-    /// Up to where a replication quorum has acknowledged the log, if that is further than is known to be committed.
-    fn newly_committed(&self) -> Option<CommitNumber> {
+    /// Up to where a replication quorum has acknowledged the log, or what is known to be committed if that is more.
+    fn held_by_quorum(&self) -> CommitNumber {
         let quorum = self.rules.replication_quorum(self.quorum_group());
-        let holders = |op_number| self.acknowledged.iter().filter(|&&held| held >= op_number).count();
-        let new = self.acknowledged.iter().copied().filter(|held| !self.commit_number.covers(*held));
-        new.filter(|&op_number| holders(op_number) >= quorum).max().map(OpNumber::as_commit_number)
+        let mut committed = self.commit_number;
+        // An acknowledgement leads one step further, or none: sorting would do more than is needed.
+        loop {
+            let (mut holders, mut next) = (0, OpNumber(u64::MAX));
+            for &held in self.acknowledged.iter().filter(|&&held| !committed.covers(held)) {
+                holders += 1;
+                next = next.min(held);
+            }
+            if holders < quorum.max(1) {
+                return committed;
+            }
+            committed = next.as_commit_number();
+        }
     }
 
     pub(super) fn primary_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
@@ -576,39 +588,35 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     fn execute_next(&mut self, outbox: &mut impl Outbox<S>) {
         let op_number = self.commit_number.next().op_number();
-        let entry = self.log.get(op_number).expect("a committed operation is in the log").clone();
-        let answer = match &entry.request.body {
-            RequestBody::Register => self.execute_registration(op_number, &entry, outbox),
-            RequestBody::Operation { client, number, operation } => {
-                self.execute_operation(op_number, &entry, (*client, *number), operation, outbox)
-            }
-            RequestBody::Reconfiguration(_) | RequestBody::CheckEpoch { .. } => {
-                self.execute_for_administrator(op_number, &entry, outbox)
-            }
+        let (duty, queued) = match &self.phase {
+            Phase::Primary(primary) => (primary.pipeline.duty(op_number), primary.pipeline.queued()),
+            _ => (Duty::Execute, 0),
         };
-        self.commit_number = self.commit_number.next();
-        let not_executed = self.log.last().0 - op_number.0 + self.queued();
+        let answer = self.execute(op_number, duty, outbox);
+        self.commit_number = op_number.as_commit_number();
+        let not_executed = self.log.last().0 - op_number.0 + queued;
         assert!(
             self.client_table.in_flight_rows() as u64 <= not_executed || !self.rules.rebuilds_in_flight(),
             "more is in flight than the {not_executed} operations that are in the log or the queue and not executed"
         );
-        if matches!(self.phase, Phase::Primary(_))
-            && !self.is_done_with(op_number)
-            && let Some((address, body)) = answer
+        if let Some((address, body)) = answer
+            && duty == Duty::Answer
         {
             self.reply(address, body, outbox);
         }
         self.take_checkpoint_if_due(outbox);
     }
 
+    #[cold]
     fn execute_registration(
         &mut self,
         op_number: OpNumber,
         entry: &Entry<S::Operation>,
+        duty: Duty,
         outbox: &mut impl Outbox<S>,
-    ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
+    ) -> (ClientAddress, ReplyBody<S::Response>) {
         let address = entry.request.address;
-        let is_primary = matches!(self.phase, Phase::Primary(_));
+        let is_primary = duty != Duty::Execute;
         let sessions_max = self.options.sessions_max;
         let registration = self.client_table.register(address, op_number, sessions_max, |last_used| {
             self.rules.session_to_evict(is_primary, last_used)
@@ -618,18 +626,25 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let outcome = Outcome::Registered(registration);
         outbox.executed(Execution { op_number, entry, outcome, service: &self.service });
-        Some((address, ReplyBody::Registered { client: registration.client }))
+        (address, ReplyBody::Registered { client: registration.client })
     }
 
-    fn execute_operation(
+    fn execute(
         &mut self,
         op_number: OpNumber,
-        entry: &Entry<S::Operation>,
-        (client, number): (ClientId, RequestNumber),
-        operation: &S::Operation,
+        duty: Duty,
         outbox: &mut impl Outbox<S>,
     ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
-        let is_done = self.is_done_with(op_number);
+        let entry = self.log.get(op_number).expect("a committed operation is in the log");
+        let (client, number, operation) = match &entry.request.body {
+            RequestBody::Operation { client, number, operation } => (*client, *number, operation),
+            RequestBody::Register => {
+                return Some(self.execute_registration(op_number, &entry.clone(), duty, outbox));
+            }
+            RequestBody::Reconfiguration(_) | RequestBody::CheckEpoch { .. } => {
+                return self.execute_for_administrator(op_number, &entry.clone(), outbox);
+            }
+        };
         let service = &mut self.service;
         let Some(session) = self.client_table.session_mut(client) else {
             outbox.took(RarePath::EvictedInLog);
@@ -651,12 +666,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         };
         let outcome = Outcome::Executed(&response);
         outbox.executed(Execution { op_number, entry, outcome, service });
-        let is_primary = matches!(self.phase, Phase::Primary(_));
-        let answer = is_primary.then(|| {
+        let answer = (duty == Duty::Answer).then(|| {
             let response = response.clone();
             (session.address, ReplyBody::Executed { client, number, op_number, response })
         });
-        let stored = (self.rules.stores_response(is_primary) && !is_done).then_some(response);
+        let stores = self.rules.stores_response(duty != Duty::Execute) && duty != Duty::Nothing;
+        let stored = stores.then_some(response);
         session.record(number, op_number, stored);
         self.client_table.executed(client, number);
         answer

@@ -23,9 +23,7 @@ use crate::message::{
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::{Asked, Rules};
 use crate::service::Service;
-use crate::types::{
-    ClientAddress, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View,
-};
+use crate::types::{ClientAddress, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View};
 
 /// What a replaced replica remembers until it may stop.
 #[derive(Clone, Debug)]
