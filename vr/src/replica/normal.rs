@@ -329,7 +329,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// The primary takes requests: no client's wait speaks against it.
+    #[inline]
     pub(super) fn primary_took_something(&mut self) {
+        if let Phase::Backup(backup) = &self.phase
+            && (backup.waiting.is_some() || backup.discontent.is_some())
+        {
+            self.forget_discontent();
+        }
+    }
+
+    #[cold]
+    fn forget_discontent(&mut self) {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.waiting = None;
         if backup.discontent.take().is_some() {
@@ -338,11 +348,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Appends the kept Prepares that have become the next.
+    #[inline]
     pub(super) fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
-        let Phase::Backup(backup) = &mut self.phase else { return };
-        if backup.kept.is_empty() {
-            return;
+        if let Phase::Backup(backup) = &self.phase
+            && !backup.kept.is_empty()
+        {
+            self.append_next_kept(outbox);
         }
+    }
+
+    #[cold]
+    fn append_next_kept(&mut self, outbox: &mut impl Outbox<S>) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
         let mut kept = std::mem::take(&mut backup.kept);
         kept.retain(|(op_number, entry)| {
             if *op_number == self.log.last().next() {
@@ -478,8 +495,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
             ok.op_number,
             self.log.last()
         );
-        let uncounted = self.group.others(self.id).find(|at| self.acknowledged[at.index()] < ok.op_number);
-        let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, uncounted);
+        let is_uncounted = |at: &ReplicaId| self.acknowledged[at.index()] < ok.op_number;
+        let uncounted = || self.group.others(self.id).find(is_uncounted);
+        let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, &uncounted);
         let acknowledged = &mut self.acknowledged[counted.index()];
         if ok.op_number > *acknowledged {
             *acknowledged = ok.op_number;
@@ -491,9 +509,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn commit_acknowledged(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.acknowledged[self.id.index()] = self.log.last();
         let committed = self.held_by_quorum();
-        if committed <= self.commit_number {
-            return;
+        if committed > self.commit_number {
+            self.commit(now, committed, outbox);
         }
+    }
+
+    fn commit(&mut self, now: Instant, committed: CommitNumber, outbox: &mut impl Outbox<S>) {
         self.advance_commit(committed, outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         if primary.abdicated {

@@ -540,8 +540,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let needed = self.rules.epoch_quorum(self.group, self.epoch_start.previous);
         let Phase::Leaving(leaving) = &mut self.phase else { return outbox.ignored(Ignored::NotReplaced) };
-        let uncounted = self.group.members().find(|member| !leaving.started[member.index()]);
-        let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, uncounted);
+        let uncounted = || self.group.members().find(|member| !leaving.started[member.index()]);
+        let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, &uncounted);
         leaving.started[counted.index()] = true;
         if leaving.started.iter().filter(|&&started| started).count() >= needed {
             self.phase = Phase::Stopped;

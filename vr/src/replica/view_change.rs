@@ -259,9 +259,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) {
         let Phase::ViewChange(change) = &mut self.phase else { return };
-        let uncounted = self.group.members().find(|at| change.votes[at.index()].is_none());
+        let uncounted = || self.group.members().find(|at| change.votes[at.index()].is_none());
         let is_own = from == self.id;
-        let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, uncounted);
+        let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, &uncounted);
         change.votes[counted.index()] = Some(Vote { incarnation, said });
         for (sender, vote) in (0..).map(ReplicaId).zip(&mut change.votes) {
             let known = self.incarnations[sender.index()];
