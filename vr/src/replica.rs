@@ -292,7 +292,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         {
             return outbox.ignored(reason);
         }
-        match message.payload {
+        let payload = message.payload;
+        match payload {
             Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
             Payload::PrepareOk(ok) => self.on_prepare_ok(now, from, view, ok, outbox),
             Payload::Commit(commit) => self.on_commit(now, from, view, commit, outbox),

@@ -36,7 +36,7 @@ pub(super) enum Duty {
     Execute,
     /// As the primary: keep its result, and answer the client.
     Answer,
-    /// As a primary that is done with it already. That happens never; but a wrong rule can make it so.
+    /// As a primary that is done with it already, which only a wrong rule makes it.
     Nothing,
 }
 

@@ -501,7 +501,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let acknowledged = &mut self.acknowledged[counted.index()];
         if ok.op_number > *acknowledged {
             *acknowledged = ok.op_number;
-            self.commit_acknowledged(now, outbox);
+            // Who comes after the quorum commits nothing.
+            if !self.commit_number.covers(ok.op_number) {
+                self.commit_acknowledged(now, outbox);
+            }
         }
     }
 
