@@ -451,8 +451,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return;
         }
         outbox.took(RarePath::OutsiderRecovered);
-        // It has the log of a view in which it never took part.
-        self.last_normal_view = View::ZERO;
         self.truncate_log(self.commit_number.op_number(), outbox);
         self.log_end_replaced();
         self.phase = Phase::Standby;
