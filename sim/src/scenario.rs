@@ -248,8 +248,11 @@ fn reconcile(setup: &mut Setup) {
     {
         crash.targets.push(CrashTarget::Random);
     }
-    // An administrator needs somebody to make a member of.
+    // An administrator needs somebody to make a member of, and spares somebody who makes them members.
     setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
+    if setup.faults.reconfiguration.is_none() && setup.story.is_none() {
+        setup.spares = 0;
+    }
     let sessions_needed = u32::from(setup.client_slots()) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }
