@@ -144,6 +144,22 @@ impl<S: Service, R: Rules> Replica<S, R> {
         replica
     }
 
+    /// A member of an epoch that has begun before the node ever started: it fetches the log up to the epoch's start,
+    /// and then takes part.
+    ///
+    /// Only for the first start ever, like [`new`](Self::new); `service` must be in its initial state.
+    ///
+    /// # Panics
+    /// If the node is no member, the epoch is the first one (see [`new`](Self::new)), or the options are out of
+    /// range.
+    pub fn join(now: Instant, member: Member, rules: R, service: S, outbox: &mut impl Outbox<S>) -> Self {
+        let mut replica = Self::blank(member, Incarnation::ZERO, rules, service);
+        assert!(member.epoch.members.contains(member.id), "{} is not in {}", member.id, member.epoch.members);
+        assert!(member.epoch.epoch > Epoch::ZERO, "the first epoch has no log to fetch");
+        replica.enter_without_log(now, outbox);
+        replica
+    }
+
     /// A replica that was restarted and has lost its memory. It asks the others for the state and takes
     /// part in nothing until it has it.
     ///
@@ -246,6 +262,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
             }
             replica.transfer_timeouts(now, outbox);
         });
+    }
+
+    /// Somebody outside of the group knows that `start` has begun: a directory, an operator. Nothing that the
+    /// replica knows already changes anything. It need not be told, unless all that it could ask are gone.
+    pub fn on_epoch(&mut self, now: Instant, start: EpochStart, outbox: &mut impl Outbox<S>) {
+        self.telling_role_changes(now, outbox, |replica, outbox| replica.hear_of_epoch(now, start, outbox));
     }
 
     /// When [`on_timeout`](Self::on_timeout) wants to be called next.
