@@ -324,11 +324,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             self.at_group(group, outbox, |replica, outbox| replica.on_timeout(now, outbox));
         }
         self.client_timeouts(now, outbox);
-        if self.vigil.due_at <= now {
-            self.vigil.due_at = now + self.node.options.alive_interval;
-            self.is_settled = false;
-            self.show_life(outbox);
-        }
+        self.keep_vigil(now, outbox);
         self.settle(now, outbox);
     }
 
@@ -449,13 +445,6 @@ impl<A: Application, R: HostRules> Host<A, R> {
             }
             Err(Refusal::Stopped(_)) if host_of(to).is_none() => outbox.no_such_group(to, group),
             _ => {}
-        }
-    }
-
-    fn show_life<B: HostOutbox<A>>(&self, outbox: &mut B) {
-        let primary = self.supervisor.primary_of(self.supervisor.view());
-        if primary != self.node.id {
-            outbox.send(primary, Envelope { from: self.node.id, contents: Contents::Alive });
         }
     }
 }

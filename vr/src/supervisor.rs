@@ -32,9 +32,13 @@
 //!
 //! A node that has run a replica and lost its memory must not begin anew, or it breaks promises that it has
 //! forgotten. It cannot know whether it has run one; the log does. A host [draws a ticket](Operation::Join) before it
-//! starts a replica, and only the first ticket that a node ever draws for a group lets it begin anew. Whoever crashes
-//! between the drawing and the start has lost nothing but is treated as if it had, which costs the group as much as a
-//! crash does. The tickets' numbers are the replicas' incarnations, too.
+//! starts a replica, and only a clean one lets the replica begin anew: the first that the node ever draws for the group,
+//! and the first after it has [given back](Operation::Leave) the one before. It does so when it runs no replica, and the
+//! directory wants none of it there: whatever it has promised, it was in epochs that are over. Who crashes between the
+//! drawing and the start has lost nothing, but is treated as if it had, which costs the group as much as a crash does.
+//! The tickets' numbers are the replicas' incarnations, too.
+//!
+//! This rests on the log knowing of every epoch to come: nobody else may reconfigure the groups of a supervisor.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
@@ -81,8 +85,8 @@ pub struct Group<M> {
     pub epoch: EpochStart,
     /// Who its members are to be in the epoch after that, if it is decided that they are to be others.
     pub next: Option<Configuration>,
-    /// The nodes that have drawn a ticket for it.
-    pub drawn: Option<Configuration>,
+    /// The last ticket that each node has drawn for it and not given back.
+    pub tickets: BTreeMap<ReplicaId, Incarnation>,
 }
 
 /// What is asked of a [`Supervisor`].
@@ -126,6 +130,16 @@ pub enum Operation<M> {
         group: GroupId,
         /// Where.
         node: ReplicaId,
+    },
+    /// Asked by hosts: nothing of the group is left at a node where it should not be. Answered by
+    /// [`Response::Recorded`].
+    Leave {
+        /// Which group.
+        group: GroupId,
+        /// Where.
+        node: ReplicaId,
+        /// The last ticket that the node has drawn.
+        ticket: Incarnation,
     },
     /// Asked by hosts: these nodes seem to be dead, and are to be replaced wherever they can be. Answered by
     /// [`Response::Decided`]. A group that has lost too many members to be reconfigured is left as it is, and of those
@@ -175,9 +189,9 @@ pub struct Ticket<M> {
     pub epoch: EpochStart,
     /// Larger than on all tickets before: the replica's incarnation.
     pub number: Incarnation,
-    /// Whether it is the first one that the node has drawn for the group. With any other one the replica has to
-    /// recover.
-    pub is_first: bool,
+    /// Whether the node has taken part in none of the group's epochs from this one on, or the next. With any other
+    /// ticket the replica has to recover.
+    pub is_clean: bool,
 }
 
 /// Why a supervisor refuses what it is asked for.
@@ -339,7 +353,7 @@ impl<M: Clone> Supervisor<M> {
         }
         self.last_group = GroupId(self.last_group.0 + 1);
         let epoch = EpochStart::first(nodes);
-        let group = Group { machine: machine.clone(), epoch, next: None, drawn: None };
+        let group = Group { machine: machine.clone(), epoch, next: None, tickets: BTreeMap::new() };
         self.groups.insert(self.last_group, group);
         Ok(Response::Started(self.last_group))
     }
@@ -368,12 +382,24 @@ impl<M: Clone> Supervisor<M> {
         if !entry.concerns(node) {
             return Err(Refusal::NotAMember(node));
         }
-        let is_first = entry.drawn.is_none_or(|drawn| !drawn.contains(node));
-        let drawn = entry.drawn.into_iter().flat_map(Configuration::members);
-        entry.drawn = Configuration::of(drawn.filter(|&other| other != node).chain([node])).ok();
-        let ticket = Ticket { group, machine: entry.machine.clone(), epoch: entry.epoch, number, is_first };
+        let is_clean = entry.tickets.insert(node, number).is_none();
+        let ticket = Ticket { group, machine: entry.machine.clone(), epoch: entry.epoch, number, is_clean };
         self.last_ticket = number;
         Ok(Response::Ticket(ticket))
+    }
+
+    fn leave(
+        &mut self,
+        group: GroupId,
+        node: ReplicaId,
+        ticket: Incarnation,
+    ) -> Result<Response<M>, Refusal> {
+        let entry = self.group_mut(group)?;
+        // It may have drawn another one since, and run a replica with it.
+        if entry.tickets.get(&node) == Some(&ticket) {
+            entry.tickets.remove(&node);
+        }
+        Ok(Response::Recorded)
     }
 
     fn replace(&mut self, failed: Configuration) -> Response<M> {
@@ -422,6 +448,7 @@ impl<M: Clone + Debug> Service for Supervisor<M> {
             Operation::Where { group } => self.find(*group),
             Operation::List { after, limit } => Ok(self.list(*after, *limit)),
             Operation::Join { group, node } => self.join(*group, *node),
+            Operation::Leave { group, node, ticket } => self.leave(*group, *node, *ticket),
             Operation::Replace { failed } => Ok(self.replace(*failed)),
             Operation::Moved { group, epoch } => self.record(*group, *epoch),
         };
@@ -511,22 +538,30 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_ticket_of_a_node_lets_it_begin() {
+    fn only_a_node_that_has_given_back_its_ticket_begins_anew() {
         let mut supervisor = supervisor(&[&[0, 1, 2], &[0, 1, 2]]);
-        let mut draw = |group, node| {
+        let draw = |supervisor: &mut Supervisor<_>, group, node| {
             let operation = Operation::Join { group: GroupId(group), node: ReplicaId(node) };
             match supervisor.execute(&operation) {
-                Response::Ticket(ticket) => (ticket.is_first, ticket.number.0),
+                Response::Ticket(ticket) => (ticket.is_clean, ticket.number.0),
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!([draw(1, 0), draw(1, 1), draw(1, 0)], [(true, 1), (true, 2), (false, 3)]);
-        assert_eq!([draw(2, 0), draw(1, 0), draw(1, 2)], [(true, 4), (false, 5), (true, 6)]);
-        // Not even when it has been gone meanwhile.
+        let drawn = [(1, 0), (1, 1), (1, 0), (2, 0), (1, 0), (1, 2)];
+        let tickets = drawn.map(|(group, node)| draw(&mut supervisor, group, node));
+        assert_eq!(tickets, [(true, 1), (true, 2), (false, 3), (true, 4), (false, 5), (true, 6)]);
+        let leave = |ticket| {
+            let (group, node) = (GroupId(1), ReplicaId(0));
+            Operation::Leave { group, node, ticket: Incarnation(ticket) }
+        };
         supervisor.execute(&moved(1, 1, &[1, 2, 3], &[0, 1, 2]));
-        supervisor.execute(&moved(1, 2, &[0, 1, 2], &[1, 2, 3]));
-        let operation = Operation::Join { group: GroupId(1), node: ReplicaId(0) };
-        assert!(matches!(supervisor.execute(&operation), Response::Ticket(Ticket { is_first: false, .. })));
+        // A word of an earlier life, which comes late, says nothing of this one.
+        assert_eq!(supervisor.execute(&leave(3)), Response::Recorded);
+        supervisor.execute(&Operation::Move { group: GroupId(1), nodes: nodes(&[0, 1, 2]) });
+        assert_eq!(draw(&mut supervisor, 1, 0), (false, 7));
+        assert_eq!(supervisor.execute(&leave(7)), Response::Recorded);
+        assert_eq!(draw(&mut supervisor, 1, 0), (true, 8));
+        assert_eq!(draw(&mut supervisor, 2, 0), (false, 9));
     }
 
     #[test]
@@ -569,14 +604,15 @@ mod tests {
         let (members, previous) = (some().unwrap(), some().unwrap());
         let group = GroupId(random.below(200));
         let node = ReplicaId(random.below(9) as u8);
-        match random.below(16) {
+        match random.below(17) {
             0..8 => Operation::Start { machine: random.below(5), nodes: members },
             8 => Operation::Stop { group },
             9 => Operation::Move { group, nodes: members },
             10 => Operation::Where { group },
             11 => Operation::List { after: group, limit: random.below(9) as u32 },
             12 | 13 => Operation::Join { group, node },
-            14 => Operation::Replace { failed: Configuration::of([node]).unwrap() },
+            14 => Operation::Leave { group, node, ticket: Incarnation(random.below(100)) },
+            15 => Operation::Replace { failed: Configuration::of([node]).unwrap() },
             _ => {
                 let (epoch, after) = (Epoch(random.below(5)), OpNumber(random.below(100)));
                 let epoch = EpochStart { epoch, after, created: View::ZERO, members, previous };

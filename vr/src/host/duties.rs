@@ -4,7 +4,7 @@
 //! All of it follows from the present state, not from the event that led to it. So it does not matter what was lost or
 //! left undone, or by whom: whoever is supervisor's primary next finds in the directory what is to be done.
 
-use super::post::{Channel, GroupLine, SupervisorLine, address_in_host};
+use super::post::{Channel, Contents, Envelope, GroupLine, SupervisorLine, address_in_host};
 use super::{Application, Host, HostOutbox, HostRules, Node, ResponseOf};
 use crate::client::{Client, ClientEvent, ClientOptions, ClientOutbox};
 use crate::configuration::Configuration;
@@ -14,7 +14,7 @@ use crate::outbox::Role;
 use crate::replica::{Member, Replica};
 use crate::rules::Rules;
 use crate::supervisor::{GroupId, Operation, Response, Ticket};
-use crate::types::{ClientAddress, Epoch, Instant, OpNumber, ReplicaId};
+use crate::types::{ClientAddress, Duration, Epoch, Instant, OpNumber, ReplicaId};
 
 /// The host's client of the supervisor: one errand at a time.
 #[derive(Clone, Debug)]
@@ -151,14 +151,15 @@ impl<A: Application, R: HostRules> Host<A, R> {
         let service = application.service(&ticket.machine);
         let (is_member, rules) = (member.epoch.members.contains(node.id), rules.clone());
         let channel = &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post };
-        let replica = if !rules.begins_anew(ticket.is_first) {
-            Replica::recover(now, member, ticket.number, rules, service, channel)
+        let number = ticket.number;
+        let replica = if !rules.begins_anew(ticket.is_clean) {
+            Replica::recover(now, member, number, rules, service, channel)
         } else if is_member && member.epoch.epoch == Epoch::ZERO {
-            Replica::new(now, member, rules, service)
+            Replica::new(now, member, rules, service).in_incarnation(number)
         } else if is_member {
-            Replica::join(now, member, rules, service, channel)
+            Replica::join(now, member, number, rules, service, channel)
         } else {
-            let mut replica = Replica::standby(member, rules, service);
+            let mut replica = Replica::standby(member, rules, service).in_incarnation(number);
             replica.warm_up(now, channel);
             replica
         };
@@ -191,6 +192,14 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if let Some((&group, _)) = missing {
             return Some(Operation::Join { group, node });
         }
+        // Nothing of it is left here, and the directory does not want it here: should it ever again, the node begins anew.
+        let left = directory.groups().iter().find_map(|(id, group)| {
+            let ticket = *group.tickets.get(&node)?;
+            (is_missing(id) && !group.concerns(node)).then_some((*id, ticket))
+        });
+        if let Some((group, ticket)) = left {
+            return Some(Operation::Leave { group, node, ticket });
+        }
         let moved = self.groups.iter().find(|(id, replica)| {
             let is_news = |recorded| self.rules.reports_epoch(replica.role(), replica.epoch(), recorded);
             directory.group(**id).is_ok_and(|group| is_news(group.epoch.epoch))
@@ -198,7 +207,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if let Some((&group, replica)) = moved {
             return Some(Operation::Moved { group, epoch: replica.epoch_start() });
         }
-        let failed = self.failed(now).filter(|_| self.is_supervising())?;
+        let failed = self.failed(now)?;
         (!directory.replacements(failed).is_empty()).then_some(Operation::Replace { failed })
     }
 
@@ -241,16 +250,43 @@ impl<A: Application, R: HostRules> Host<A, R> {
         self.supervisor.role() == Role::Primary
     }
 
+    fn silence(&self, now: Instant, node: ReplicaId) -> Duration {
+        now.since(self.vigil.heard[node.index()])
+    }
+
+    /// Whether enough nodes have been heard lately to say of others that they are dead.
+    fn may_suspect(&self, now: Instant) -> bool {
+        let (nodes, timeout) = (self.node.nodes, self.node.options.failure_timeout);
+        let is_recent = |node: &ReplicaId| self.silence(now, *node).doubled(1) < timeout;
+        let heard = 1 + nodes.others(self.node.id).filter(is_recent).count();
+        self.rules.may_suspect(heard, nodes)
+    }
+
     /// The nodes that have been silent for too long.
     fn failed(&self, now: Instant) -> Option<Configuration> {
-        let (nodes, timeout) = (self.node.nodes, self.node.options.failure_timeout);
-        let silence = |node: ReplicaId| now.since(self.vigil.heard[node.index()]);
-        let is_recent = |node: &ReplicaId| silence(*node).doubled(1) < timeout;
-        let heard = 1 + nodes.others(self.node.id).filter(is_recent).count();
-        if !self.rules.may_suspect(heard, nodes) {
+        if !self.is_supervising() || !self.may_suspect(now) {
             return None;
         }
-        Configuration::of(nodes.others(self.node.id).filter(|&node| silence(node) >= timeout)).ok()
+        let timeout = self.node.options.failure_timeout;
+        let is_silent = |node: &ReplicaId| self.silence(now, *node) >= timeout;
+        Configuration::of(self.node.nodes.others(self.node.id).filter(is_silent)).ok()
+    }
+
+    /// Shows that this node is alive, and sees to it that it looks at others with its eyes open.
+    pub(super) fn keep_vigil<B: HostOutbox<A>>(&mut self, now: Instant, outbox: &mut B) {
+        if now < self.vigil.due_at {
+            return;
+        }
+        self.vigil.due_at = now + self.node.options.alive_interval;
+        self.is_settled = false;
+        if !self.may_suspect(now) {
+            // It is cut off itself. Once it is not any more, it does not hear everybody at once.
+            self.vigil.begin(now);
+        }
+        let primary = self.supervisor.primary_of(self.supervisor.view());
+        if primary != self.node.id {
+            outbox.send(primary, Envelope { from: self.node.id, contents: Contents::Alive });
+        }
     }
 
     /// Carries out what is decided.

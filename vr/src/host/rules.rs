@@ -8,10 +8,10 @@ use crate::types::Epoch;
 /// A host's decisions, besides those of the replicas that it runs: the right answer is the default body of each, as in
 /// [`Rules`].
 pub trait HostRules: Rules + Clone {
-    /// Whether a replica that is started begins anew: only with the first ticket that its node has drawn for the
-    /// group. With any other, it may have run before, and has forgotten what it promised.
-    fn begins_anew(&self, is_first: bool) -> bool {
-        is_first
+    /// Whether a replica that is started begins anew: only with a clean ticket. With any other, its node may have taken
+    /// part in this epoch or a later one, and has forgotten what it promised.
+    fn begins_anew(&self, is_clean: bool) -> bool {
+        is_clean
     }
 
     /// Who the members of a group are to be instead of the present ones, if they are to be others: as `decided` in the
