@@ -48,7 +48,7 @@ use crate::configuration::Configuration;
 use crate::epoch::{EpochStart, MIN_MEMBERS};
 use crate::service::Service;
 use crate::services::in_parts;
-use crate::types::{Incarnation, ReplicaId};
+use crate::types::{Epoch, Incarnation, ReplicaId};
 
 /// A replica group among those that a supervisor knows. The log numbers them from 1; no number is given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +140,8 @@ pub enum Operation<M> {
         node: ReplicaId,
         /// The last ticket that the node has drawn.
         ticket: Incarnation,
+        /// The last epoch in which the replica can have taken part; unknown if it was lost in a crash.
+        until: Option<Epoch>,
     },
     /// Asked by hosts: these nodes seem to be dead, and are to be replaced wherever they can be. Answered by
     /// [`Response::Decided`]. A group that has lost too many members to be reconfigured is left as it is, and of those
@@ -251,6 +253,14 @@ impl<M> Group<M> {
     #[must_use]
     pub fn concerns(&self, node: ReplicaId) -> bool {
         self.epoch.members.contains(node) || self.next.is_some_and(|next| next.contains(node))
+    }
+
+    /// The first epoch, from the present one on, of which `node` is a member, as far as it is decided.
+    fn comes_to(&self, node: ReplicaId) -> Option<Epoch> {
+        if self.epoch.members.contains(node) {
+            return Some(self.epoch.epoch);
+        }
+        self.concerns(node).then(|| self.epoch.epoch.next())
     }
 
     /// The members, with `failed` ones replaced by `spare`, if that can be done and nothing else is under way.
@@ -393,10 +403,14 @@ impl<M: Clone> Supervisor<M> {
         group: GroupId,
         node: ReplicaId,
         ticket: Incarnation,
+        until: Option<Epoch>,
     ) -> Result<Response<M>, Refusal> {
         let entry = self.group_mut(group)?;
-        // It may have drawn another one since, and run a replica with it.
-        if entry.tickets.get(&node) == Some(&ticket) {
+        // The node may have drawn another one since, and run a replica with it. Or the group may be about to come back
+        // to it, and the replica have known, before it was lost.
+        let is_last = entry.tickets.get(&node) == Some(&ticket);
+        let is_over = entry.comes_to(node).is_none_or(|first| until.is_some_and(|until| first > until));
+        if is_last && is_over {
             entry.tickets.remove(&node);
         }
         Ok(Response::Recorded)
@@ -448,7 +462,7 @@ impl<M: Clone + Debug> Service for Supervisor<M> {
             Operation::Where { group } => self.find(*group),
             Operation::List { after, limit } => Ok(self.list(*after, *limit)),
             Operation::Join { group, node } => self.join(*group, *node),
-            Operation::Leave { group, node, ticket } => self.leave(*group, *node, *ticket),
+            Operation::Leave { group, node, ticket, until } => self.leave(*group, *node, *ticket, *until),
             Operation::Replace { failed } => Ok(self.replace(*failed)),
             Operation::Moved { group, epoch } => self.record(*group, *epoch),
         };
@@ -550,18 +564,24 @@ mod tests {
         let drawn = [(1, 0), (1, 1), (1, 0), (2, 0), (1, 0), (1, 2)];
         let tickets = drawn.map(|(group, node)| draw(&mut supervisor, group, node));
         assert_eq!(tickets, [(true, 1), (true, 2), (false, 3), (true, 4), (false, 5), (true, 6)]);
-        let leave = |ticket| {
-            let (group, node) = (GroupId(1), ReplicaId(0));
-            Operation::Leave { group, node, ticket: Incarnation(ticket) }
+        let leave = |supervisor: &mut Supervisor<_>, ticket, until: Option<u64>| {
+            let (group, node, ticket) = (GroupId(1), ReplicaId(0), Incarnation(ticket));
+            supervisor.execute(&Operation::Leave { group, node, ticket, until: until.map(Epoch) });
+            !supervisor.group(group).unwrap().tickets.contains_key(&node)
         };
         supervisor.execute(&moved(1, 1, &[1, 2, 3], &[0, 1, 2]));
-        // A word of an earlier life, which comes late, says nothing of this one.
-        assert_eq!(supervisor.execute(&leave(3)), Response::Recorded);
+        assert!(!leave(&mut supervisor, 3, Some(1)), "a word of an earlier life, which comes late");
+        assert!(leave(&mut supervisor, 5, None));
+        assert_eq!(draw(&mut supervisor, 2, 0), (false, 7));
         supervisor.execute(&Operation::Move { group: GroupId(1), nodes: nodes(&[0, 1, 2]) });
-        assert_eq!(draw(&mut supervisor, 1, 0), (false, 7));
-        assert_eq!(supervisor.execute(&leave(7)), Response::Recorded);
         assert_eq!(draw(&mut supervisor, 1, 0), (true, 8));
-        assert_eq!(draw(&mut supervisor, 2, 0), (false, 9));
+        // A replica that was lost may have been in the epoch that is decided; one that was dropped was not.
+        assert!(!leave(&mut supervisor, 8, None));
+        assert!(!leave(&mut supervisor, 8, Some(2)));
+        assert!(leave(&mut supervisor, 8, Some(1)));
+        assert_eq!(draw(&mut supervisor, 1, 0), (true, 9));
+        supervisor.execute(&moved(1, 2, &[0, 1, 2], &[1, 2, 3]));
+        assert!(!leave(&mut supervisor, 9, Some(2)));
     }
 
     #[test]
@@ -611,7 +631,12 @@ mod tests {
             10 => Operation::Where { group },
             11 => Operation::List { after: group, limit: random.below(9) as u32 },
             12 | 13 => Operation::Join { group, node },
-            14 => Operation::Leave { group, node, ticket: Incarnation(random.below(100)) },
+            14 => Operation::Leave {
+                group,
+                node,
+                ticket: Incarnation(random.below(100)),
+                until: Some(Epoch(1)),
+            },
             15 => Operation::Replace { failed: Configuration::of([node]).unwrap() },
             _ => {
                 let (epoch, after) = (Epoch(random.below(5)), OpNumber(random.below(100)));

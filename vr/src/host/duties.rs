@@ -14,7 +14,7 @@ use crate::outbox::Role;
 use crate::replica::{Member, Replica};
 use crate::rules::Rules;
 use crate::supervisor::{GroupId, Operation, Response, Ticket};
-use crate::types::{ClientAddress, Duration, Epoch, Instant, OpNumber, ReplicaId};
+use crate::types::{ClientAddress, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId};
 
 /// The host's client of the supervisor: one errand at a time.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
     /// Drops the replicas of groups that were stopped, and those that their group needs no more.
     fn drop_replicas<B: HostOutbox<A>>(&mut self, outbox: &mut B) {
-        let Self { node, rules, supervisor, groups, .. } = self;
+        let Self { node, rules, supervisor, groups, dropped, .. } = self;
         let directory = supervisor.service();
         groups.retain(|&id, replica| {
             let is_kept = directory.group(id).is_ok_and(|group| {
@@ -118,10 +118,15 @@ impl<A: Application, R: HostRules> Host<A, R> {
                 group.concerns(node.id) || may_know_more || !rules.may_drop(replica.role())
             });
             if !is_kept {
+                dropped.insert(id, (replica.incarnation(), replica.epoch()));
                 outbox.group_stopped(id);
             }
             is_kept
         });
+        let holds = |id: GroupId, ticket: &Incarnation| {
+            directory.group(id).is_ok_and(|group| group.tickets.get(&node.id) == Some(ticket))
+        };
+        dropped.retain(|&id, (ticket, _)| holds(id, ticket));
     }
 
     fn pass_epochs_on<B: HostOutbox<A>>(&mut self, now: Instant, outbox: &mut B) {
@@ -186,29 +191,43 @@ impl<A: Application, R: HostRules> Host<A, R> {
     }
 
     fn errand(&self, now: Instant) -> Option<Operation<A::Machine>> {
+        self.leave().or_else(|| self.join()).or_else(|| self.report()).or_else(|| self.replace(now))
+    }
+
+    /// Nothing of a group is left here. Should it ever come back, the node begins anew.
+    fn leave(&self) -> Option<Operation<A::Machine>> {
         let (directory, node) = (self.supervisor.service(), self.node.id);
-        let is_missing = |id: &GroupId| !self.groups.contains_key(id);
-        let missing = directory.groups().iter().find(|(id, group)| group.concerns(node) && is_missing(id));
-        if let Some((&group, _)) = missing {
-            return Some(Operation::Join { group, node });
+        if let Some((&group, &(ticket, until))) = self.dropped.first_key_value() {
+            return Some(Operation::Leave { group, node, ticket, until: Some(until) });
         }
-        // Nothing of it is left here, and the directory does not want it here: should it ever again, the node begins anew.
-        let left = directory.groups().iter().find_map(|(id, group)| {
-            let ticket = *group.tickets.get(&node)?;
-            (is_missing(id) && !group.concerns(node)).then_some((*id, ticket))
-        });
-        if let Some((group, ticket)) = left {
-            return Some(Operation::Leave { group, node, ticket });
-        }
+        directory.groups().iter().find_map(|(&group, known)| {
+            let ticket = *known.tickets.get(&node)?;
+            let is_lost = !known.concerns(node) && !self.groups.contains_key(&group);
+            is_lost.then_some(Operation::Leave { group, node, ticket, until: None })
+        })
+    }
+
+    /// A group is to run here and does not.
+    fn join(&self) -> Option<Operation<A::Machine>> {
+        let (mut groups, node) = (self.supervisor.service().groups().iter(), self.node.id);
+        let missing = groups.find(|(id, group)| group.concerns(node) && !self.groups.contains_key(id));
+        missing.map(|(&group, _)| Operation::Join { group, node })
+    }
+
+    /// A group has come to an epoch that the directory does not know.
+    fn report(&self) -> Option<Operation<A::Machine>> {
+        let directory = self.supervisor.service();
         let moved = self.groups.iter().find(|(id, replica)| {
             let is_news = |recorded| self.rules.reports_epoch(replica.role(), replica.epoch(), recorded);
             directory.group(**id).is_ok_and(|group| is_news(group.epoch.epoch))
         });
-        if let Some((&group, replica)) = moved {
-            return Some(Operation::Moved { group, epoch: replica.epoch_start() });
-        }
+        moved.map(|(&group, replica)| Operation::Moved { group, epoch: replica.epoch_start() })
+    }
+
+    /// Nodes seem to be dead, and something can be done about it.
+    fn replace(&self, now: Instant) -> Option<Operation<A::Machine>> {
         let failed = self.failed(now)?;
-        (!directory.replacements(failed).is_empty()).then_some(Operation::Replace { failed })
+        (!self.supervisor.service().replacements(failed).is_empty()).then_some(Operation::Replace { failed })
     }
 
     pub(super) fn on_supervisor_answer<B: HostOutbox<A>>(
@@ -283,9 +302,12 @@ impl<A: Application, R: HostRules> Host<A, R> {
             // It is cut off itself. Once it is not any more, it does not hear everybody at once.
             self.vigil.begin(now);
         }
+        let own = self.node.id;
         let primary = self.supervisor.primary_of(self.supervisor.view());
-        if primary != self.node.id {
-            outbox.send(primary, Envelope { from: self.node.id, contents: Contents::Alive });
+        // While it is not normal, it does not know who is primary.
+        let is_shown = |to: &ReplicaId| *to == primary || !self.supervisor.is_normal();
+        for to in self.node.nodes.others(own).filter(is_shown) {
+            outbox.send(to, Envelope { from: own, contents: Contents::Alive });
         }
     }
 
