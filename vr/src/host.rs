@@ -1,4 +1,192 @@
-//! Many groups on the same nodes.
+//! Many groups on the same nodes: every node has a [`Host`], and the hosts run whatever the
+//! [supervisor](crate::supervisor) is told to run.
+//!
+//! A host is a value like a replica, with the same inputs. It runs a replica of the supervisor, whose group is made of
+//! all nodes, and a replica of each group that the supervisor has put on its node. Users talk to the supervisor through
+//! a [`Client`](crate::Client) like to any other group: start this state machine on these nodes, move it, stop it,
+//! where is it? Clients of a group talk to the group, at the nodes where it is.
+//!
+//! # A key-value store and locks, side by side
+//!
+//! Four nodes in one process. What is on its way is a queue of deliveries.
+//!
+//! ```
+//! use std::collections::VecDeque;
+//! use std::sync::Arc;
+//! use vr::host::Envelope;
+//! use vr::services::{Either, KeyValueStore, Locks, key_value_store, locks};
+//! use vr::supervisor::{Operation, Response};
+//! use vr::*;
+//!
+//! // What can run: an application's state machines, and how each is made.
+//! #[derive(Clone, Debug, PartialEq)]
+//! enum Machine { Values, Locks }
+//! struct Both;
+//! type Running = Either<KeyValueStore<String, u64>, Locks<String, u64>>;
+//! type Asked = Either<key_value_store::Operation<String, u64>, locks::Operation<String, u64>>;
+//! type Answered = <Running as Service>::Response;
+//!
+//! impl Application for Both {
+//!     type Machine = Machine;
+//!     type Service = Running;
+//!     fn service(&self, machine: &Machine) -> Running {
+//!         match machine {
+//!             Machine::Values => Either::Left(KeyValueStore::default()),
+//!             Machine::Locks => Either::Right(Locks::default()),
+//!         }
+//!     }
+//! }
+//!
+//! // In place of sockets.
+//! type Delivery = Box<dyn FnOnce(&mut [Host<Both>], Instant, &mut Network)>;
+//! #[derive(Default)]
+//! struct Network {
+//!     post: VecDeque<Delivery>,
+//!     replies: VecDeque<Reply<Answered>>,
+//!     supervisor_replies: VecDeque<Reply<Response<Machine>>>,
+//!     /// Whose clients are asking.
+//!     group: GroupId,
+//! }
+//! impl HostOutbox<Both> for Network {
+//!     fn send(&mut self, to: ReplicaId, envelope: Envelope<Both>) {
+//!         self.post.push_back(Box::new(move |hosts, now, network| {
+//!             hosts[to.index()].on_envelope(now, envelope, network);
+//!         }));
+//!     }
+//!     fn reply(&mut self, _: ClientAddress, _: GroupId, reply: Reply<Answered>) {
+//!         self.replies.push_back(reply);
+//!     }
+//!     fn supervisor_reply(&mut self, _: ClientAddress, reply: Reply<Response<Machine>>) {
+//!         self.supervisor_replies.push_back(reply);
+//!     }
+//! }
+//! impl ClientOutbox<Asked> for Network {
+//!     fn send(&mut self, to: ReplicaId, request: Arc<Request<Asked>>) {
+//!         let group = self.group;
+//!         self.post.push_back(Box::new(move |hosts, now, network| {
+//!             hosts[to.index()].on_request(now, group, request, network);
+//!         }));
+//!     }
+//! }
+//! impl ClientOutbox<Operation<Machine>> for Network {
+//!     fn send(&mut self, to: ReplicaId, request: Arc<Request<Operation<Machine>>>) {
+//!         self.post.push_back(Box::new(move |hosts, now, network| {
+//!             hosts[to.index()].on_supervisor_request(now, request, network);
+//!         }));
+//!     }
+//! }
+//!
+//! struct World { hosts: Vec<Host<Both>>, network: Network, now: Instant }
+//!
+//! impl World {
+//!     /// Lets everything happen until `client` has the answer to `operation`.
+//!     fn ask<O: Clone, T>(
+//!         &mut self,
+//!         client: &mut Client<O>,
+//!         operation: O,
+//!         replies: fn(&mut Network) -> &mut VecDeque<Reply<T>>,
+//!     ) -> T
+//!     where
+//!         Network: ClientOutbox<O>,
+//!     {
+//!         let World { hosts, network, now } = self;
+//!         client.register(*now, network);
+//!         let mut operation = Some(operation);
+//!         loop {
+//!             if client.id().is_some() && !client.is_waiting() {
+//!                 client.request(*now, operation.take().unwrap(), network).unwrap();
+//!             } else if let Some(reply) = replies(network).pop_front() {
+//!                 if let Some(ClientEvent::Executed { response, .. }) = client.on_reply(*now, reply, network) {
+//!                     return response;
+//!                 }
+//!             } else if let Some(deliver) = network.post.pop_front() {
+//!                 deliver(hosts, *now, network);
+//!             } else {
+//!                 let deadlines = hosts.iter().map(Host::next_deadline);
+//!                 *now = deadlines.min().unwrap().min(client.next_deadline());
+//!                 hosts.iter_mut().for_each(|host| host.on_timeout(*now, network));
+//!                 client.on_timeout(*now, network);
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! let (now, mut network) = (Instant(0), Network::default());
+//! let nodes = Configuration::new(4).unwrap();
+//! let start = |id: ReplicaId| {
+//!     let (options, entropy) = (HostOptions::default(), u64::from(id.0));
+//!     let node = Node { id, nodes, options, incarnation: Incarnation(0), entropy };
+//!     Host::start(now, node, Both, Standard, &mut network)
+//! };
+//! let hosts = nodes.members().map(start).collect();
+//! let mut world = World { hosts, network, now };
+//!
+//! // A user wants a store on the first three nodes, and locks on the last three.
+//! let mut user = Client::new(ClientAddress(1), nodes, ClientOptions::default(), Standard, 1);
+//! let mut groups = Vec::new();
+//! for (machine, ids) in [(Machine::Values, [0, 1, 2]), (Machine::Locks, [1, 2, 3])] {
+//!     let members = Configuration::of(ids.map(ReplicaId)).unwrap();
+//!     let start = Operation::Start { machine, nodes: members };
+//!     match world.ask(&mut user, start, |network| &mut network.supervisor_replies) {
+//!         Response::Started(group) => groups.push((group, members)),
+//!         other => panic!("{other:?}"),
+//!     }
+//! }
+//!
+//! // Each has its clients.
+//! let (store, members) = groups[0];
+//! world.network.group = store;
+//! let mut client = Client::new(ClientAddress(2), members, ClientOptions::default(), Standard, 2);
+//! let put = key_value_store::Operation::Put { key: "a".to_owned(), value: 1 };
+//! let answer = world.ask(&mut client, Either::Left(put), |network| &mut network.replies);
+//! assert_eq!(answer, Ok(Either::Left(key_value_store::Response::Replaced(None))));
+//!
+//! let (locks, members) = groups[1];
+//! world.network.group = locks;
+//! let mut client = Client::new(ClientAddress(3), members, ClientOptions::default(), Standard, 3);
+//! let acquire = locks::Operation::Acquire { lock: "printer".to_owned(), owner: 7 };
+//! let answer = world.ask(&mut client, Either::Right(acquire), |network| &mut network.replies);
+//! let token = locks::Token(1);
+//! assert_eq!(answer, Ok(Either::Right(locks::Response::Granted { token })));
+//!
+//! // Where is the store?
+//! let place = Operation::Where { group: store };
+//! let Response::Found(found) = world.ask(&mut user, place, |network| &mut network.supervisor_replies) else {
+//!     panic!("it was started")
+//! };
+//! assert_eq!((found.machine, found.epoch.members), (Machine::Values, groups[0].1));
+//! assert!(world.hosts[3].group(store).is_none() && world.hosts[3].group(locks).is_some());
+//! ```
+//!
+//! # What a host does of its own accord
+//!
+//! It holds what runs at its node against the directory, whenever either has changed:
+//!
+//! - A group that should run here and does not: it draws a [ticket](crate::supervisor#tickets), and starts a replica
+//!   in the way that the ticket says. After a restart, that is a recovery.
+//! - A group that was stopped, or that needs this node no more: it drops the replica. A member that was replaced is kept
+//!   until enough of the new members have the state.
+//! - A group whose primary is here has come to another epoch: it tells the supervisor.
+//! - A replica here has missed an epoch that the directory knows: it tells the replica.
+//!
+//! The host of the supervisor's primary does more: it looks for nodes that have been silent for longer than
+//! [`HostOptions::failure_timeout`], by its own clock, and asks the supervisor to replace them. What is decided is in
+//! the supervisor's log, and carried out by an administrator in that host, with a [`Client`](crate::Client) of the
+//! group. Should the primary change, the next one's host goes on; should both be at it, they want the same. Whether
+//! somebody is dead nobody can know, and safety does not rest on it.
+//!
+//! # What you must keep to
+//!
+//! - The rules of the crate hold for hosts as a whole: one [`Incarnation`] for each start of a host, above zero for all
+//!   but the first one ever, and [`Host::next_deadline`] after each input.
+//! - The nodes stay the same, and the supervisor runs on all of them. If more than
+//!   [`Configuration::failures_tolerated`] of them are without memory at one time, the supervisor answers no more, and
+//!   nothing starts or recovers; groups that run go on.
+//! - Nobody but the supervisor reconfigures its groups: see [`supervisor`](crate::supervisor#tickets).
+//! - Clients have addresses below 2^63. Those above belong to the clients that live in hosts.
+//! - [`Application::service`] is a function of the description alone.
+//! - A group's clients that know none of its members any more ask the supervisor where it is; a host that the group has
+//!   left tells them, too.
 
 mod duties;
 mod post;

@@ -32,11 +32,11 @@
 //!
 //! A node that has run a replica and lost its memory must not begin anew, or it breaks promises that it has
 //! forgotten. It cannot know whether it has run one; the log does. A host [draws a ticket](Operation::Join) before it
-//! starts a replica, and only a clean one lets the replica begin anew: the first that the node ever draws for the group,
-//! and the first after it has [given back](Operation::Leave) the one before. It does so when it runs no replica, and the
-//! directory wants none of it there: whatever it has promised, it was in epochs that are over. Who crashes between the
-//! drawing and the start has lost nothing, but is treated as if it had, which costs the group as much as a crash does.
-//! The tickets' numbers are the replicas' incarnations, too.
+//! starts a replica, and only a clean one lets the replica begin anew: the first that the node ever draws for the
+//! group, and the first after it has [given back](Operation::Leave) the one before. It does so when it runs no replica,
+//! and the directory wants none there: whatever it has promised, it was in epochs that are over. Who crashes between
+//! the drawing and the start has lost nothing, but is treated as if it had, which costs the group as much as a crash
+//! does. The tickets' numbers are the replicas' incarnations, too.
 //!
 //! This rests on the log knowing of every epoch to come: nobody else may reconfigure the groups of a supervisor.
 

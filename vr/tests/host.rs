@@ -13,13 +13,14 @@ use vr::services::locks::{Operation as Lock, Response as Grant, Token};
 use vr::services::{Either, KeyValueStore, Locks};
 use vr::supervisor::{Operation, Refusal, Response, Ticket};
 use vr::{
-    Application, Client, ClientAddress, ClientEvent, ClientOptions, ClientOutbox, Configuration, Duration,
-    Epoch, EpochStart, Execution, GroupId, Host, HostOptions, HostOutbox, HostRules, Incarnation, Instant,
-    Message, Node, OpNumber, Options, Outbox, Outcome, ReplicaId, Reply, Request, Role, Rules, Service,
-    Standard, Supervisor, View,
+    Application, Client, ClientAddress, ClientEvent, ClientOptions, ClientOutbox, Configuration, Consistency,
+    Duration, Epoch, EpochStart, Execution, GroupId, Host, HostOptions, HostOutbox, HostRules, Incarnation,
+    Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Read, ReplicaId, Reply, Request, Role, Rules,
+    Service, Standard, Supervisor, View,
 };
 
 const MILLISECOND: u64 = 1_000_000;
+/// How many nodes there are, if nothing else is said.
 const NODES: u8 = 5;
 
 // ---- What runs ----------------------------------------------------------------------------------
@@ -65,6 +66,8 @@ enum Delivery {
     Envelope(ReplicaId, Envelope<Both>),
     Request(ReplicaId, GroupId, Arc<Request<Asked>>),
     SupervisorRequest(ReplicaId, Arc<Request<Operation<Machine>>>),
+    Read(ReplicaId, GroupId, Arc<Read<Asked>>),
+    SupervisorRead(ReplicaId, Arc<Read<Operation<Machine>>>),
     Reply(ClientAddress, Reply<Answered>),
     SupervisorReply(Reply<Response<Machine>>),
 }
@@ -192,6 +195,10 @@ impl ClientOutbox<Asked> for ToGroup<'_> {
     fn send(&mut self, to: ReplicaId, request: Arc<Request<Asked>>) {
         self.1.push(Delivery::Request(to, self.0, request));
     }
+
+    fn send_read(&mut self, to: ReplicaId, read: Arc<Read<Asked>>) {
+        self.1.push(Delivery::Read(to, self.0, read));
+    }
 }
 
 struct ToSupervisor<'a>(&'a mut Vec<Delivery>);
@@ -199,6 +206,10 @@ struct ToSupervisor<'a>(&'a mut Vec<Delivery>);
 impl ClientOutbox<Operation<Machine>> for ToSupervisor<'_> {
     fn send(&mut self, to: ReplicaId, request: Arc<Request<Operation<Machine>>>) {
         self.0.push(Delivery::SupervisorRequest(to, request));
+    }
+
+    fn send_read(&mut self, to: ReplicaId, read: Arc<Read<Operation<Machine>>>) {
+        self.0.push(Delivery::SupervisorRead(to, read));
     }
 }
 
@@ -211,6 +222,7 @@ struct Worker {
     done: u64,
     goal: u64,
     token: Token,
+    has_read: bool,
 }
 
 impl Worker {
@@ -222,6 +234,13 @@ impl Worker {
             (self.client.address().0, self.token, &mut ToGroup(self.group, deliveries));
         if self.client.id().is_none() {
             return self.client.register(now, outbox);
+        }
+        if !std::mem::replace(&mut self.has_read, true) {
+            let operation = match self.machine {
+                Machine::Values => Either::Left(Ask::Get { key }),
+                Machine::Locks => Either::Right(Lock::Inspect { lock: key }),
+            };
+            return self.client.read(now, operation, Consistency::Linearizable, outbox).expect("a session");
         }
         let operation = match self.machine {
             Machine::Values => Either::Left(Ask::Put { key, value: self.done + 1 }),
@@ -235,7 +254,9 @@ impl Worker {
 
     fn on_reply(&mut self, now: Instant, reply: Reply<Answered>, deliveries: &mut Vec<Delivery>) {
         match self.client.on_reply(now, reply, &mut ToGroup(self.group, deliveries)) {
-            Some(ClientEvent::Executed { response, .. }) => self.check(response.expect("its own service")),
+            Some(ClientEvent::Executed { response, .. } | ClientEvent::Observed { response, .. }) => {
+                self.check(response.expect("its own service"));
+            }
             None | Some(ClientEvent::Registered(_)) => {}
             other => panic!("{other:?}"),
         }
@@ -243,7 +264,15 @@ impl Worker {
     }
 
     fn check(&mut self, response: Either<Value<u64, u64>, Grant<u64>>) {
+        let is_taken = !self.done.is_multiple_of(2);
         match response {
+            Either::Left(Value::Found(value)) => {
+                return assert_eq!(value.unwrap_or(0), self.done, "the latest");
+            }
+            Either::Right(Grant::Free) => return assert!(!is_taken, "the latest"),
+            Either::Right(Grant::Taken { token, .. }) => {
+                return assert!(is_taken && token == self.token, "the latest");
+            }
             Either::Left(Value::Replaced(before)) => {
                 assert_eq!(before.unwrap_or(0), self.done, "exactly once")
             }
@@ -255,10 +284,11 @@ impl Worker {
                 );
                 self.token = token;
             }
-            Either::Right(Grant::Released) => assert!(!self.done.is_multiple_of(2)),
+            Either::Right(Grant::Released) => assert!(is_taken),
             other => panic!("{other:?} to request {}", self.done),
         }
         self.done += 1;
+        self.has_read = !self.done.is_multiple_of(3);
     }
 }
 
@@ -266,6 +296,7 @@ impl Worker {
 
 struct World<R: HostRules> {
     hosts: Vec<Option<Host<Both, R>>>,
+    all: Configuration,
     rules: R,
     incarnations: Vec<u64>,
     network: Network,
@@ -298,11 +329,16 @@ fn options() -> HostOptions {
 
 impl<R: HostRules> World<R> {
     fn new(seed: u64, rules: R) -> Self {
-        let all = nodes(&[0, 1, 2, 3, 4]);
+        Self::with(NODES, seed, rules)
+    }
+
+    fn with(count: u8, seed: u64, rules: R) -> Self {
+        let all = Configuration::new(usize::from(count)).expect("a few");
         let mut world = Self {
-            hosts: (0..NODES).map(|_| None).collect(),
+            hosts: (0..count).map(|_| None).collect(),
+            all,
             rules,
-            incarnations: vec![0; usize::from(NODES)],
+            incarnations: vec![0; usize::from(count)],
             network: Network { deliveries: Vec::new(), seen: Seen::default(), node: ReplicaId(0) },
             travelling: BTreeMap::new(),
             sequence: 0,
@@ -315,7 +351,7 @@ impl<R: HostRules> World<R> {
             answer: None,
         };
         world.loss = [0, 10, 50, 150][world.random.below(4) as usize];
-        (0..NODES).for_each(|node| world.start(node));
+        (0..count).for_each(|node| world.start(node));
         world
     }
 
@@ -327,7 +363,7 @@ impl<R: HostRules> World<R> {
         let incarnation = &mut self.incarnations[usize::from(node)];
         let node_of_host = Node {
             id: ReplicaId(node),
-            nodes: nodes(&[0, 1, 2, 3, 4]),
+            nodes: self.all,
             options: options(),
             incarnation: Incarnation(*incarnation),
             entropy: self.random.below(1 << 30),
@@ -366,11 +402,18 @@ impl<R: HostRules> World<R> {
                 self.at(to.0, |host, now, network| host.on_envelope(now, envelope, network));
             }
             Delivery::Request(to, ..) | Delivery::SupervisorRequest(to, _) if self.is_cut(to) => {}
+            Delivery::Read(to, ..) | Delivery::SupervisorRead(to, _) if self.is_cut(to) => {}
             Delivery::Request(to, group, request) => {
                 self.at(to.0, |host, now, network| host.on_request(now, group, request, network));
             }
             Delivery::SupervisorRequest(to, request) => {
                 self.at(to.0, |host, now, network| host.on_supervisor_request(now, request, network));
+            }
+            Delivery::Read(to, group, read) => {
+                self.at(to.0, |host, now, network| host.on_read(now, group, read, network));
+            }
+            Delivery::SupervisorRead(to, read) => {
+                self.at(to.0, |host, now, network| host.on_supervisor_read(now, read, network));
             }
             Delivery::Reply(to, reply) => {
                 let worker = self.workers.iter_mut().find(|worker| worker.client.address() == to);
@@ -380,7 +423,9 @@ impl<R: HostRules> World<R> {
             }
             Delivery::SupervisorReply(reply) => {
                 let outbox = &mut ToSupervisor(&mut self.network.deliveries);
-                if let Some(ClientEvent::Executed { response, .. }) = self.user.on_reply(now, reply, outbox) {
+                if let Some(ClientEvent::Executed { response, .. } | ClientEvent::Observed { response, .. }) =
+                    self.user.on_reply(now, reply, outbox)
+                {
                     self.answer = Some(response);
                 }
             }
@@ -504,7 +549,7 @@ impl<R: HostRules> World<R> {
         let address = ClientAddress(10 + self.workers.len() as u64);
         let entropy = self.random.below(1 << 30);
         let client = Client::new(address, nodes(members), ClientOptions::default(), Standard, entropy);
-        let mut worker = Worker { client, group, machine, done: 0, goal, token: Token(0) };
+        let mut worker = Worker { client, group, machine, done: 0, goal, token: Token(0), has_read: false };
         worker.go_on(self.now(), &mut self.network.deliveries);
         self.workers.push(worker);
     }
@@ -861,6 +906,18 @@ impl HostRules for SuspectsWhenCutOff {
     }
 }
 
+/// Nobody tells replicas of the epochs that they have missed.
+#[derive(Clone, Copy)]
+struct KeepsEpochs;
+
+impl Rules for KeepsEpochs {}
+
+impl HostRules for KeepsEpochs {
+    fn passes_epochs_on(&self) -> bool {
+        false
+    }
+}
+
 /// Nobody tells the supervisor of new epochs.
 #[derive(Clone, Copy)]
 struct ReportsNothing;
@@ -962,5 +1019,33 @@ fn who_moves_groups_must_say_so() {
         let (values, _) = two_groups(world, &[0, 1, 2]);
         world.ask(Operation::Move { group: values, nodes: nodes(&[2, 3, 4]) });
         world.settle();
+    });
+}
+
+/// Who was away while the whole group left cannot ask anybody who still knows of it.
+fn all_leave_while_one_is_away<R: HostRules>(world: &mut World<R>) {
+    let values = world.start_group(Machine::Values, &[0, 1, 2]);
+    world.employ(values, Machine::Values, &[0, 1, 2], 6);
+    world.settle();
+    let away = world.random.below(3) as u8;
+    world.cut.insert(away);
+    world.ask(Operation::Move { group: values, nodes: nodes(&[3, 4, 5]) });
+    let has_left = |world: &World<R>| {
+        let runs = |host: &&Host<Both, R>| host.group(values).is_some();
+        world.hosts.iter().flatten().filter(runs).count() == 4
+    };
+    world.run_until("the others' leaving", has_left);
+    world.cut.clear();
+    world.settle();
+}
+
+#[test]
+fn a_host_tells_its_replicas_what_nobody_else_can_tell_them() {
+    for seed in seeds(200) {
+        all_leave_while_one_is_away(&mut World::with(6, seed, Standard));
+    }
+    goes_wrong(KeepsEpochs, "order: not within a minute", |world| {
+        *world = World::with(6, world.random.below(1_000), KeepsEpochs);
+        all_leave_while_one_is_away(world);
     });
 }
