@@ -189,6 +189,7 @@
 //!   left tells them, too.
 
 mod duties;
+mod groups;
 mod post;
 mod rules;
 
@@ -209,6 +210,7 @@ use crate::supervisor::{self, GroupId, Refusal, Supervisor};
 use crate::types::{ClientAddress, Duration, Epoch, Incarnation, Instant, ReplicaId, View};
 
 use duties::{Administrator, Clerk, Vigil};
+use groups::Groups;
 use post::{Channel, GroupLine, SupervisorLine, Unobserved, host_of};
 
 pub use post::{Contents, Envelope, Letter};
@@ -372,12 +374,12 @@ pub struct Host<A: Application, R: HostRules = Standard> {
     node: Node,
     application: A,
     rules: R,
-    supervisor: Replica<Supervisor<A::Machine>, R>,
-    groups: BTreeMap<GroupId, Replica<A::Service, R>>,
+    supervisor: Replica<Supervisor<A::Machine>, R::Replica>,
+    groups: Groups<A::Service, R::Replica>,
     /// Which replicas were dropped here: their tickets, and the last epochs in which they can have taken part.
     dropped: BTreeMap<GroupId, (Incarnation, Epoch)>,
-    clerk: Clerk<supervisor::Operation<A::Machine>, R>,
-    administrators: BTreeMap<GroupId, Administrator<OperationOf<A>, R>>,
+    clerk: Clerk<supervisor::Operation<A::Machine>, R::Replica>,
+    administrators: BTreeMap<GroupId, Administrator<OperationOf<A>, R::Replica>>,
     vigil: Vigil,
     /// What was sent from here to here.
     own_post: VecDeque<Contents<A>>,
@@ -411,13 +413,13 @@ impl<A: Application, R: HostRules> Host<A, R> {
         let directory = Supervisor::new(nodes, options.groups_max);
         let channel = &mut Channel { node: id, line: SupervisorLine, outbox, own_post: &mut own_post };
         let supervisor = match incarnation {
-            Incarnation::ZERO => Replica::new(now, member, rules.clone(), directory),
-            _ => Replica::recover(now, member, incarnation, rules.clone(), directory, channel),
+            Incarnation::ZERO => Replica::new(now, member, rules.replica(), directory),
+            _ => Replica::recover(now, member, incarnation, rules.replica(), directory, channel),
         };
         Self {
-            clerk: Clerk::new(&node, rules.clone(), entropy.draw()),
+            clerk: Clerk::new(&node, rules.replica(), entropy.draw()),
             vigil: Vigil::new(nodes, now),
-            groups: BTreeMap::new(),
+            groups: Groups::none(),
             dropped: BTreeMap::new(),
             administrators: BTreeMap::new(),
             is_settled: true,
@@ -468,7 +470,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if host_of(read.address).is_some() {
             return;
         }
-        if self.groups.contains_key(&group) {
+        if self.groups.contains(group) {
             self.at_group(group, outbox, |replica, outbox| replica.on_read(now, read, outbox));
         } else {
             self.redirect(read.address, group, outbox);
@@ -507,11 +509,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if self.supervisor.next_deadline() <= now {
             self.at_supervisor(now, outbox, |replica, outbox| replica.on_timeout(now, outbox));
         }
-        let is_due = |(&id, replica): (&GroupId, &Replica<A::Service, R>)| {
-            (replica.next_deadline() <= now).then_some(id)
-        };
-        let due: Vec<GroupId> = self.groups.iter().filter_map(is_due).collect();
-        for group in due {
+        for group in self.groups.due(now) {
             self.at_group(group, outbox, |replica, outbox| replica.on_timeout(now, outbox));
         }
         self.client_timeouts(now, outbox);
@@ -522,9 +520,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// When [`on_timeout`](Self::on_timeout) wants to be called next: the earliest of all deadlines here.
     #[must_use]
     pub fn next_deadline(&self) -> Instant {
-        let groups = self.groups.values().map(Replica::next_deadline);
-        let others = [self.supervisor.next_deadline(), self.clients_deadline(), self.vigil.due_at];
-        groups.chain(others).min().expect("there are others")
+        let replicas = self.supervisor.next_deadline().min(self.groups.next_deadline());
+        replicas.min(self.clients_deadline()).min(self.vigil.due_at)
     }
 
     // ---- What can be seen ------------------------------------------------------------------------
@@ -537,19 +534,19 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
     /// The supervisor's replica. Its service is the directory, as far as it is known here.
     #[must_use]
-    pub fn supervisor(&self) -> &Replica<Supervisor<A::Machine>, R> {
+    pub fn supervisor(&self) -> &Replica<Supervisor<A::Machine>, R::Replica> {
         &self.supervisor
     }
 
     /// The replica of a group, if one runs here.
     #[must_use]
-    pub fn group(&self, group: GroupId) -> Option<&Replica<A::Service, R>> {
-        self.groups.get(&group)
+    pub fn group(&self, group: GroupId) -> Option<&Replica<A::Service, R::Replica>> {
+        self.groups.get(group)
     }
 
     /// All groups that run here, in the order of their numbers; the supervisor's is none of them.
-    pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Replica<A::Service, R>)> {
-        self.groups.iter().map(|(id, replica)| (*id, replica))
+    pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Replica<A::Service, R::Replica>)> {
+        self.groups.iter()
     }
 
     // ---- Within ----------------------------------------------------------------------------------
@@ -569,7 +566,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             Contents::Group(group, Letter::Message(message)) => {
                 self.at_group(group, outbox, |replica, outbox| replica.on_message(now, message, outbox));
             }
-            Contents::Group(group, Letter::Request(request)) if !self.groups.contains_key(&group) => {
+            Contents::Group(group, Letter::Request(request)) if !self.groups.contains(group) => {
                 self.redirect(request.address, group, outbox);
             }
             Contents::Group(group, Letter::Request(request)) => {
@@ -598,7 +595,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         &mut self,
         now: Instant,
         outbox: &mut B,
-        act: impl FnOnce(&mut Replica<Supervisor<A::Machine>, R>, &mut Channel<'_, A, B, SupervisorLine>),
+        act: impl FnOnce(&mut Replica<Supervisor<A::Machine>, R::Replica>, &mut Channel<'_, A, B, SupervisorLine>),
     ) {
         let Self { node, supervisor, own_post, .. } = self;
         let before = (supervisor.role(), supervisor.view(), supervisor.commit_number());
@@ -615,13 +612,14 @@ impl<A: Application, R: HostRules> Host<A, R> {
         &mut self,
         group: GroupId,
         outbox: &mut B,
-        act: impl FnOnce(&mut Replica<A::Service, R>, &mut Channel<'_, A, B, GroupLine>),
+        act: impl FnOnce(&mut Replica<A::Service, R::Replica>, &mut Channel<'_, A, B, GroupLine>),
     ) {
-        let Self { node, groups, own_post, .. } = self;
-        let Some(replica) = groups.get_mut(&group) else { return };
-        let before = (replica.role(), replica.view());
-        act(replica, &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post });
-        self.is_settled &= before == (replica.role(), replica.view());
+        let Self { node, groups, own_post, is_settled, .. } = self;
+        groups.with(group, |replica| {
+            let before = (replica.role(), replica.view());
+            act(replica, &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post });
+            *is_settled &= before == (replica.role(), replica.view());
+        });
     }
 
     /// Tells a client where a group is that does not run here.
@@ -642,7 +640,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
 // Derived, these would ask too much, or too little, of the application.
 
-impl<A: Application<Service: Clone> + Clone, R: HostRules> Clone for Host<A, R> {
+impl<A: Application<Service: Clone> + Clone, R: HostRules + Clone> Clone for Host<A, R> {
     fn clone(&self) -> Self {
         Self {
             node: self.node,

@@ -15,7 +15,7 @@ use vr::supervisor::{Operation, Refusal, Response, Ticket};
 use vr::{
     Application, Client, ClientAddress, ClientEvent, ClientOptions, ClientOutbox, Configuration, Consistency,
     Duration, Epoch, EpochStart, Execution, GroupId, Host, HostOptions, HostOutbox, HostRules, Incarnation,
-    Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Read, ReplicaId, Reply, Request, Role, Rules,
+    Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Read, ReplicaId, Reply, Request, Role,
     Service, Standard, Supervisor, View,
 };
 
@@ -294,7 +294,7 @@ impl Worker {
 
 // ---- The world ----------------------------------------------------------------------------------
 
-struct World<R: HostRules> {
+struct World<R: HostRules + Clone> {
     hosts: Vec<Option<Host<Both, R>>>,
     all: Configuration,
     rules: R,
@@ -327,7 +327,7 @@ fn options() -> HostOptions {
     }
 }
 
-impl<R: HostRules> World<R> {
+impl<R: HostRules + Clone> World<R> {
     fn new(seed: u64, rules: R) -> Self {
         Self::with(NODES, seed, rules)
     }
@@ -631,7 +631,7 @@ fn over_seeds(story: impl Fn(&mut World<Standard>)) {
 }
 
 /// Two groups, with two clients each.
-fn two_groups<R: HostRules>(world: &mut World<R>, members: &[u8]) -> (GroupId, GroupId) {
+fn two_groups<R: HostRules + Clone>(world: &mut World<R>, members: &[u8]) -> (GroupId, GroupId) {
     let values = world.start_group(Machine::Values, members);
     let locks = world.start_group(Machine::Locks, &[0, 1, 2, 3, 4]);
     for _ in 0..2 {
@@ -858,9 +858,13 @@ fn anything_may_happen_in_any_order() {
 #[derive(Clone, Copy)]
 struct AnyTicketBegins;
 
-impl Rules for AnyTicketBegins {}
-
 impl HostRules for AnyTicketBegins {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
     fn begins_anew(&self, _: bool) -> bool {
         true
     }
@@ -870,9 +874,13 @@ impl HostRules for AnyTicketBegins {
 #[derive(Clone, Copy)]
 struct DecidesAlone;
 
-impl Rules for DecidesAlone {}
-
 impl HostRules for DecidesAlone {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
     fn replacement(
         &self,
         decided: Option<Configuration>,
@@ -886,9 +894,13 @@ impl HostRules for DecidesAlone {
 #[derive(Clone, Copy)]
 struct DropsAtOnce;
 
-impl Rules for DropsAtOnce {}
-
 impl HostRules for DropsAtOnce {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
     fn may_drop(&self, _: Role) -> bool {
         true
     }
@@ -898,9 +910,13 @@ impl HostRules for DropsAtOnce {
 #[derive(Clone, Copy)]
 struct SuspectsWhenCutOff;
 
-impl Rules for SuspectsWhenCutOff {}
-
 impl HostRules for SuspectsWhenCutOff {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
     fn may_suspect(&self, _: usize, _: Configuration) -> bool {
         true
     }
@@ -910,9 +926,13 @@ impl HostRules for SuspectsWhenCutOff {
 #[derive(Clone, Copy)]
 struct KeepsEpochs;
 
-impl Rules for KeepsEpochs {}
-
 impl HostRules for KeepsEpochs {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
     fn passes_epochs_on(&self) -> bool {
         false
     }
@@ -922,16 +942,20 @@ impl HostRules for KeepsEpochs {
 #[derive(Clone, Copy)]
 struct ReportsNothing;
 
-impl Rules for ReportsNothing {}
-
 impl HostRules for ReportsNothing {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
     fn reports_epoch(&self, _: Role, _: Epoch, _: Epoch) -> bool {
         false
     }
 }
 
 /// The first seed of which the story goes wrong in the way that is `expected`; by the rules it never goes wrong.
-fn goes_wrong<R: HostRules>(rules: R, expected: &str, story: impl Fn(&mut World<R>)) {
+fn goes_wrong<R: HostRules + Clone>(rules: R, expected: &str, story: impl Fn(&mut World<R>)) {
     for seed in 0..500 {
         let told = catch_unwind(AssertUnwindSafe(|| story(&mut World::new(seed, rules.clone()))));
         let Err(panic) = told else { continue };
@@ -944,7 +968,7 @@ fn goes_wrong<R: HostRules>(rules: R, expected: &str, story: impl Fn(&mut World<
     panic!("no seed shows it");
 }
 
-fn several_crash<R: HostRules>(world: &mut World<R>) {
+fn several_crash<R: HostRules + Clone>(world: &mut World<R>) {
     two_groups(world, &[0, 1, 2]);
     for _ in 0..4 {
         world.more_work(10);
@@ -964,7 +988,7 @@ fn a_host_that_ignores_its_ticket_loses_what_was_committed() {
     goes_wrong(AnyTicketBegins, "differ", several_crash);
 }
 
-fn one_is_replaced<R: HostRules>(world: &mut World<R>) {
+fn one_is_replaced<R: HostRules + Clone>(world: &mut World<R>) {
     let (values, _) = two_groups(world, &[0, 1, 2]);
     world.settle();
     world.crash(1);
@@ -977,7 +1001,7 @@ fn hosts_that_decide_without_the_log_move_groups_where_nobody_knows_of_it() {
     goes_wrong(DecidesAlone, "moves as nobody decided", one_is_replaced);
 }
 
-fn only_one_stays<R: HostRules>(world: &mut World<R>) {
+fn only_one_stays<R: HostRules + Clone>(world: &mut World<R>) {
     let (values, _) = two_groups(world, &[0, 1, 2]);
     world.settle();
     world.ask(Operation::Move { group: values, nodes: nodes(&[2, 3, 4]) });
@@ -994,7 +1018,7 @@ fn a_state_that_is_dropped_at_once_may_have_been_the_last() {
     goes_wrong(DropsAtOnce, "not within a minute", only_one_stays);
 }
 
-fn the_supervisors_primary_is_cut_off<R: HostRules>(world: &mut World<R>) {
+fn the_supervisors_primary_is_cut_off<R: HostRules + Clone>(world: &mut World<R>) {
     let (values, _) = two_groups(world, &[1, 2, 3]);
     world.settle();
     world.loss = 0;
@@ -1023,7 +1047,7 @@ fn who_moves_groups_must_say_so() {
 }
 
 /// Who was away while the whole group left cannot ask anybody who still knows of it.
-fn all_leave_while_one_is_away<R: HostRules>(world: &mut World<R>) {
+fn all_leave_while_one_is_away<R: HostRules + Clone>(world: &mut World<R>) {
     let values = world.start_group(Machine::Values, &[0, 1, 2]);
     world.employ(values, Machine::Values, &[0, 1, 2], 6);
     world.settle();

@@ -45,7 +45,7 @@ pub(super) struct Vigil {
     pub(super) due_at: Instant,
 }
 
-impl<O: Clone, R: HostRules> Clerk<O, R> {
+impl<O: Clone, R: Rules> Clerk<O, R> {
     pub(super) fn new(node: &Node, rules: R, entropy: u64) -> Self {
         let address = address_in_host(node.id, node.incarnation, 0);
         let client = Client::new(address, node.nodes, node.options.clients, rules, entropy);
@@ -53,7 +53,7 @@ impl<O: Clone, R: HostRules> Clerk<O, R> {
     }
 }
 
-impl<O: Clone, R: HostRules> Administrator<O, R> {
+impl<O: Clone, R: Rules> Administrator<O, R> {
     fn new(
         address: ClientAddress,
         options: ClientOptions,
@@ -112,7 +112,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
     fn drop_replicas<B: HostOutbox<A>>(&mut self, outbox: &mut B) {
         let Self { node, rules, supervisor, groups, dropped, .. } = self;
         let directory = supervisor.service();
-        groups.retain(|&id, replica| {
+        groups.retain(|id, replica| {
             let is_kept = directory.group(id).is_ok_and(|group| {
                 let may_know_more = replica.epoch() > group.epoch.epoch;
                 group.concerns(node.id) || may_know_more || !rules.may_drop(replica.role())
@@ -134,9 +134,9 @@ impl<A: Application, R: HostRules> Host<A, R> {
             return;
         }
         let directory = self.supervisor.service();
-        let is_news = |(id, replica): (&GroupId, &Replica<A::Service, R>)| {
-            let start = directory.group(*id).ok()?.epoch;
-            (start.epoch > replica.epoch()).then_some((*id, start))
+        let is_news = |(id, replica): (GroupId, &Replica<A::Service, R::Replica>)| {
+            let start = directory.group(id).ok()?.epoch;
+            (start.epoch > replica.epoch()).then_some((id, start))
         };
         let news: Vec<(GroupId, EpochStart)> = self.groups.iter().filter_map(is_news).collect();
         for (group, start) in news {
@@ -147,24 +147,24 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// Starts a replica, as its ticket says.
     fn start_replica<B: HostOutbox<A>>(&mut self, now: Instant, ticket: &Ticket<A::Machine>, outbox: &mut B) {
         let group = ticket.group;
-        if self.groups.contains_key(&group) || self.supervisor.service().group(group).is_err() {
+        if self.groups.contains(group) || self.supervisor.service().group(group).is_err() {
             return;
         }
         let entropy = self.entropy.draw();
         let Self { node, application, rules, groups, own_post, .. } = self;
         let member = Member { id: node.id, epoch: ticket.epoch, options: node.options.groups, entropy };
         let service = application.service(&ticket.machine);
-        let (is_member, rules) = (member.epoch.members.contains(node.id), rules.clone());
+        let (is_member, replica_rules) = (member.epoch.members.contains(node.id), rules.replica());
         let channel = &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post };
         let number = ticket.number;
         let replica = if !rules.begins_anew(ticket.is_clean) {
-            Replica::recover(now, member, number, rules, service, channel)
+            Replica::recover(now, member, number, replica_rules, service, channel)
         } else if is_member && member.epoch.epoch == Epoch::ZERO {
-            Replica::new(now, member, rules, service).in_incarnation(number)
+            Replica::new(now, member, replica_rules, service).in_incarnation(number)
         } else if is_member {
-            Replica::join(now, member, number, rules, service, channel)
+            Replica::join(now, member, number, replica_rules, service, channel)
         } else {
-            let mut replica = Replica::standby(member, rules, service).in_incarnation(number);
+            let mut replica = Replica::standby(member, replica_rules, service).in_incarnation(number);
             replica.warm_up(now, channel);
             replica
         };
@@ -202,7 +202,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         }
         directory.groups().iter().find_map(|(&group, known)| {
             let ticket = *known.tickets.get(&node)?;
-            let is_lost = !known.concerns(node) && !self.groups.contains_key(&group);
+            let is_lost = !known.concerns(node) && !self.groups.contains(group);
             is_lost.then_some(Operation::Leave { group, node, ticket, until: None })
         })
     }
@@ -210,7 +210,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// A group is to run here and does not.
     fn join(&self) -> Option<Operation<A::Machine>> {
         let (mut groups, node) = (self.supervisor.service().groups().iter(), self.node.id);
-        let missing = groups.find(|(id, group)| group.concerns(node) && !self.groups.contains_key(id));
+        let missing = groups.find(|(id, group)| group.concerns(node) && !self.groups.contains(**id));
         missing.map(|(&group, _)| Operation::Join { group, node })
     }
 
@@ -219,9 +219,9 @@ impl<A: Application, R: HostRules> Host<A, R> {
         let directory = self.supervisor.service();
         let moved = self.groups.iter().find(|(id, replica)| {
             let is_news = |recorded| self.rules.reports_epoch(replica.role(), replica.epoch(), recorded);
-            directory.group(**id).is_ok_and(|group| is_news(group.epoch.epoch))
+            directory.group(*id).is_ok_and(|group| is_news(group.epoch.epoch))
         });
-        moved.map(|(&group, replica)| Operation::Moved { group, epoch: replica.epoch_start() })
+        moved.map(|(group, replica)| Operation::Moved { group, epoch: replica.epoch_start() })
     }
 
     /// Nodes seem to be dead, and something can be done about it.
@@ -253,7 +253,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             }
             ClientEvent::Evicted => {
                 let entropy = self.entropy.draw();
-                self.clerk = Clerk::new(&self.node, self.rules.clone(), entropy);
+                self.clerk = Clerk::new(&self.node, self.rules.replica(), entropy);
             }
             ClientEvent::Registered(_)
             | ClientEvent::Epoch { .. }
@@ -331,7 +331,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             let administrator = administrators.entry(group).or_insert_with(|| {
                 // One for each epoch, so that no session is taken up by another client than the one that opened it.
                 let address = address_in_host(node.id, node.incarnation, start.epoch.0 as u16);
-                Administrator::new(address, node.options.clients, start, rules.clone(), entropy)
+                Administrator::new(address, node.options.clients, start, rules.replica(), entropy)
             });
             let channel = &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post };
             administrator.go_on(now, next, channel);

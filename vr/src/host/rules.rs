@@ -7,7 +7,13 @@ use crate::types::Epoch;
 
 /// A host's decisions, besides those of the replicas that it runs: the right answer is the default body of each, as in
 /// [`Rules`].
-pub trait HostRules: Rules + Clone {
+pub trait HostRules {
+    /// The rules of the replicas and of the clients in the host.
+    type Replica: Rules + Clone;
+
+    /// Those of one of them.
+    fn replica(&self) -> Self::Replica;
+
     /// Whether a replica that is started begins anew: only with a clean ticket. With any other, its node may have taken
     /// part in this epoch or a later one, and has forgotten what it promised.
     fn begins_anew(&self, is_clean: bool) -> bool {
@@ -50,4 +56,10 @@ pub trait HostRules: Rules + Clone {
     }
 }
 
-impl HostRules for Standard {}
+impl HostRules for Standard {
+    type Replica = Self;
+
+    fn replica(&self) -> Self {
+        Self
+    }
+}
