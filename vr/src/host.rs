@@ -1,5 +1,5 @@
 //! Many groups on the same nodes: every node has a [`Host`], and the hosts run whatever the
-//! [supervisor](crate::supervisor) is told to run.
+//! [`Supervisor`] is told to run.
 //!
 //! A host is a value like a replica, with the same inputs. It runs a replica of the supervisor, whose group is made of
 //! all nodes, and a replica of each group that the supervisor has put on its node. Users talk to the supervisor through

@@ -571,15 +571,15 @@ impl<R: HostRules + Clone> World<R> {
     /// Whether a group works on exactly these nodes, and all of them have executed the same.
     fn runs_on(&self, group: GroupId, members: Configuration) -> bool {
         let mut ends = BTreeSet::new();
-        let is_right = |host: &Host<Both, R>| {
+        let mut is_right = |host: &Host<Both, R>| {
             let Some(replica) = host.group(group) else { return !members.contains(host.node()) };
             ends.insert((replica.epoch(), replica.commit_number(), replica.op_number()));
             let is_normal = matches!(replica.role(), Role::Primary | Role::Backup);
             members.contains(host.node()) && replica.group() == members && is_normal
         };
-        let is_right = self.hosts.iter().flatten().map(is_right).fold(true, |all, one| all && one);
+        let wrong = self.hosts.iter().flatten().filter(|host| !is_right(host)).count();
         let whole = ends.iter().all(|(_, committed, last)| committed.op_number() == *last);
-        is_right && ends.len() == 1 && whole
+        wrong == 0 && ends.len() == 1 && whole
     }
 
     /// Whether all hosts that are up know the same directory, and nothing is left to be done.
@@ -621,7 +621,7 @@ fn seeds(default: u64) -> std::ops::Range<u64> {
 /// Runs `story` in a world of each seed.
 fn over_seeds(story: impl Fn(&mut World<Standard>)) {
     let only = std::env::var("HOST_SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(seeds(200), |seed: u64| seed..seed + 1) {
+    for seed in only.map_or(seeds(60), |seed: u64| seed..seed + 1) {
         let told = catch_unwind(AssertUnwindSafe(|| {
             let mut world = World::new(seed, Standard);
             story(&mut world);
@@ -852,6 +852,49 @@ fn anything_may_happen_in_any_order() {
     });
 }
 
+/// Groups may lose more members than they can stand. Then they stop; what they have answered stays right.
+fn whatever_happens<R: HostRules + Clone>(world: &mut World<R>) {
+    let (values, locks) = two_groups(world, &[0, 1, 2]);
+    world.more_work(1_000);
+    for _ in 0..40 {
+        let wait = world.random.below(200);
+        world.run(wait);
+        let node = world.random.below(u64::from(NODES)) as u8;
+        let is_normal =
+            |host: &&Host<Both, R>| matches!(host.supervisor().role(), Role::Primary | Role::Backup);
+        let normal = world.hosts.iter().flatten().filter(is_normal).count();
+        match world.random.below(4) {
+            // The supervisor must be able to go on, or nothing more happens.
+            0 | 1 if normal > 3 => {
+                let is_up = world.host(node).is_some();
+                if is_up {
+                    world.crash(node);
+                }
+                let wait = world.random.below(100);
+                world.run(wait);
+                world.start(node);
+            }
+            2 if normal > 3 => {
+                let group = if world.random.below(4) == 0 { locks } else { values };
+                let others = [1 + world.random.below(2) as u8, 3 + world.random.below(2) as u8];
+                let members = nodes(&[node, (node + others[0]) % NODES, (node + others[1]) % NODES]);
+                world.ask(Operation::Move { group, nodes: members });
+            }
+            _ => {
+                world.cut.clear();
+                if world.random.below(3) == 0 {
+                    world.cut.insert(node);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_wrong_is_ever_answered() {
+    over_seeds(whatever_happens);
+}
+
 // ---- Without its rules ----------------------------------------------------------------------------
 
 /// Every ticket is as good as a clean one.
@@ -1065,7 +1108,7 @@ fn all_leave_while_one_is_away<R: HostRules + Clone>(world: &mut World<R>) {
 
 #[test]
 fn a_host_tells_its_replicas_what_nobody_else_can_tell_them() {
-    for seed in seeds(200) {
+    for seed in seeds(60) {
         all_leave_while_one_is_away(&mut World::with(6, seed, Standard));
     }
     goes_wrong(KeepsEpochs, "order: not within a minute", |world| {
