@@ -376,7 +376,8 @@ pub struct Host<A: Application, R: HostRules = Standard> {
     rules: R,
     supervisor: Replica<Supervisor<A::Machine>, R::Replica>,
     groups: Groups<A::Service, R::Replica>,
-    /// Which replicas were dropped here: their tickets, and the last epochs in which they can have taken part.
+    /// Which replicas were dropped here: their tickets, and the epochs that the directory knew then, of which this node
+    /// is no member. In later ones nobody has taken part here.
     dropped: BTreeMap<GroupId, (Incarnation, Epoch)>,
     clerk: Clerk<supervisor::Operation<A::Machine>, R::Replica>,
     administrators: BTreeMap<GroupId, Administrator<OperationOf<A>, R::Replica>>,

@@ -110,15 +110,23 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
     /// Drops the replicas of groups that were stopped, and those that their group needs no more.
     fn drop_replicas<B: HostOutbox<A>>(&mut self, outbox: &mut B) {
+        if !self.knows_its_errands() {
+            // A replica may have been started since, for what the directory here does not show yet.
+            return;
+        }
         let Self { node, rules, supervisor, groups, dropped, .. } = self;
         let directory = supervisor.service();
         groups.retain(|id, replica| {
             let is_kept = directory.group(id).is_ok_and(|group| {
-                let may_know_more = replica.epoch() > group.epoch.epoch;
-                group.concerns(node.id) || may_know_more || !rules.may_drop(replica.role())
+                let recorded = group.epoch.epoch;
+                let is_needed = group.concerns(node.id) || replica.epoch() > recorded;
+                let is_kept = is_needed || !rules.may_drop(replica.role());
+                if !is_kept {
+                    dropped.insert(id, (replica.incarnation(), recorded));
+                }
+                is_kept
             });
             if !is_kept {
-                dropped.insert(id, (replica.incarnation(), replica.epoch()));
                 outbox.group_stopped(id);
             }
             is_kept
@@ -174,10 +182,14 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
     // ---- What the supervisor is told and asked ----------------------------------------------------
 
+    /// Whether the directory, as it is known here, shows all that the clerk has done.
+    fn knows_its_errands(&self) -> bool {
+        self.supervisor.commit_number().covers(self.clerk.done_at)
+    }
+
     /// Sends the clerk out with what is to be done, if it is not on its way.
     fn run_errand<B: HostOutbox<A>>(&mut self, now: Instant, outbox: &mut B) {
-        let is_known = self.supervisor.commit_number().covers(self.clerk.done_at);
-        if self.clerk.client.is_waiting() || !is_known {
+        if self.clerk.client.is_waiting() || !self.knows_its_errands() {
             return;
         }
         let Some(errand) = self.errand(now) else { return };
@@ -252,8 +264,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
                 }
             }
             ClientEvent::Evicted => {
-                let entropy = self.entropy.draw();
-                self.clerk = Clerk::new(&self.node, self.rules.replica(), entropy);
+                let (entropy, done_at) = (self.entropy.draw(), self.clerk.done_at);
+                self.clerk = Clerk { done_at, ..Clerk::new(&self.node, self.rules.replica(), entropy) };
             }
             ClientEvent::Registered(_)
             | ClientEvent::Epoch { .. }

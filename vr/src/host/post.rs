@@ -33,6 +33,18 @@ pub enum Contents<A: Application> {
     Group(GroupId, Letter<A::Service>),
 }
 
+impl<A: Application> Contents<A> {
+    /// Within which group it is sent; none if it says only that the sender is alive.
+    #[must_use]
+    pub const fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Alive => None,
+            Self::Supervisor(_) => Some(GroupId::SUPERVISOR),
+            Self::Group(group, _) => Some(*group),
+        }
+    }
+}
+
 /// What is sent within one group.
 pub enum Letter<S: Service> {
     /// From one replica to another.
