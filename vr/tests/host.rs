@@ -15,8 +15,8 @@ use vr::supervisor::{Operation, Refusal, Response, Ticket};
 use vr::{
     Application, Client, ClientAddress, ClientEvent, ClientOptions, ClientOutbox, Configuration, Consistency,
     Duration, Epoch, EpochStart, Execution, GroupId, Host, HostOptions, HostOutbox, HostRules, Incarnation,
-    Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Read, ReplicaId, Reply, Request, Role,
-    Service, Standard, Supervisor, View,
+    Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Read, ReplicaId, Reply, Request, RequestBody,
+    Role, Service, Standard, Supervisor, View,
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -85,6 +85,27 @@ struct Seen {
     dropped: u64,
     gone: BTreeSet<GroupId>,
     roles: BTreeMap<(GroupId, ReplicaId), Role>,
+    /// The last epoch in which each node has taken part, in whatever life.
+    taken_part: BTreeMap<(GroupId, ReplicaId), Epoch>,
+}
+
+impl Seen {
+    fn took_part(&mut self, group: GroupId, node: ReplicaId, role: Role, epoch: Epoch) {
+        if matches!(role, Role::Primary | Role::Backup | Role::ViewChange) {
+            let last = self.taken_part.entry((group, node)).or_insert(epoch);
+            *last = epoch.max(*last);
+        }
+    }
+
+    /// Who begins anew has promised nothing in the epochs to come.
+    fn check_ticket(&mut self, ticket: &Ticket<Machine>, node: ReplicaId) {
+        *if ticket.is_clean { &mut self.tickets } else { &mut self.later_tickets } += 1;
+        let EpochStart { epoch, members, .. } = ticket.epoch;
+        let first = if members.contains(node) { epoch } else { epoch.next() };
+        let last = self.taken_part.get(&(ticket.group, node));
+        let is_right = !ticket.is_clean || last.is_none_or(|last| *last < first);
+        assert!(is_right, "{node} has taken part in {last:?}, and begins anew in {first}");
+    }
 }
 
 struct Network {
@@ -133,8 +154,11 @@ impl Outbox<Supervisor<Machine>> for WatchSupervisor<'_> {
         let is_new = !self.0.directory.contains_key(&place);
         let first = self.0.directory.entry(place).or_insert_with(|| Arc::clone(request));
         assert_eq!(first, request, "the supervisor's logs differ at {place}");
-        if is_new && let Outcome::Executed(Response::Ticket(Ticket { is_clean, .. })) = execution.outcome {
-            *if *is_clean { &mut self.0.tickets } else { &mut self.0.later_tickets } += 1;
+        if is_new
+            && let Outcome::Executed(Response::Ticket(ticket)) = execution.outcome
+            && let RequestBody::Operation { operation: Operation::Join { node, .. }, .. } = request.body
+        {
+            self.0.check_ticket(ticket, node);
         }
         for (&id, group) in execution.service.groups() {
             if let Some(next) = group.next {
@@ -164,6 +188,7 @@ impl HostOutbox<Both> for Network {
     }
 
     fn group_started(&mut self, group: GroupId, _: &Machine, role: Role) {
+        self.seen.took_part(group, self.node, role, Epoch::ZERO);
         self.seen.roles.insert((group, self.node), role);
     }
 
@@ -172,7 +197,8 @@ impl HostOutbox<Both> for Network {
         assert!(self.seen.roles.remove(&(group, self.node)).is_some(), "{group} did not run here");
     }
 
-    fn role_changed(&mut self, group: GroupId, role: Role, _: View) {
+    fn role_changed(&mut self, group: GroupId, role: Role, view: View) {
+        self.seen.took_part(group, self.node, role, view.epoch());
         if group != GroupId::SUPERVISOR {
             assert!(self.seen.roles.insert((group, self.node), role).is_some(), "{group} does not run here");
         }
