@@ -9,6 +9,7 @@ mod client_table;
 mod configuration;
 mod entropy;
 mod epoch;
+pub mod host;
 mod lease;
 mod log;
 mod message;
@@ -17,6 +18,7 @@ mod replica;
 mod rules;
 mod service;
 pub mod services;
+pub mod supervisor;
 mod types;
 
 pub use checkpoint::{Checkpoint, Content};
@@ -26,6 +28,7 @@ pub use configuration::{
     Configuration, InvalidGroupSize, InvalidMembers, InvalidOptions, MAX_REPLICAS, Members, Options,
 };
 pub use epoch::{EpochStart, MIN_MEMBERS, Reconfiguration, Refusal};
+pub use host::{Application, Host, HostOptions, HostOutbox, HostRules, Node};
 pub use log::{Entry, Log};
 pub use message::{
     Batch, CheckpointPart, Commit, CommitOk, DoViewChange, EpochStarted, Freshness, GetCheckpoint, GetState,
@@ -36,6 +39,7 @@ pub use outbox::{Basis, Execution, Ignored, Observation, Outbox, Outcome, RarePa
 pub use replica::{Member, Replica};
 pub use rules::{Admission, Asked, HeldState, LogSummary, RecoveryAnswer, Rules, Standard};
 pub use service::{Prediction, Service};
+pub use supervisor::{GroupId, Supervisor};
 pub use types::{
     ClientAddress, ClientId, CommitNumber, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId,
     RequestNumber, View,

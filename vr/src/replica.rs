@@ -130,6 +130,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         replica
     }
 
+    /// The same replica, which has just been made, told that it is that start of its node. A node that starts
+    /// again for an epoch in which it has never taken part [stands by](Self::standby) or [joins](Self::join), and need
+    /// not recover, but must not be taken for a ghost of its earlier self.
+    #[must_use]
+    pub fn in_incarnation(mut self, incarnation: Incarnation) -> Self {
+        self.incarnations[self.id.index()] = incarnation;
+        self
+    }
+
     /// A node that is to become a member later: it waits until an epoch begins of which it is one (see
     /// [`warm_up`](Self::warm_up) for what it can do meanwhile).
     ///
@@ -142,6 +151,30 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let mut replica = Self::blank(member, Incarnation::ZERO, rules, service);
         assert!(!member.epoch.members.contains(member.id), "{} is in {}", member.id, member.epoch.members);
         replica.phase = Phase::Standby;
+        replica
+    }
+
+    /// A member of an epoch that has begun without it: it fetches the log up to the epoch's start, and then takes part.
+    ///
+    /// Only for a node that has never taken part in this epoch or a later one, and does not run; in earlier ones it may
+    /// have. `service` must be in its initial state, and `incarnation` larger than at any earlier start, or zero if
+    /// there was none.
+    ///
+    /// # Panics
+    /// If the node is no member, the epoch is the first one (see [`new`](Self::new)), or the options are out of
+    /// range.
+    pub fn join(
+        now: Instant,
+        member: Member,
+        incarnation: Incarnation,
+        rules: R,
+        service: S,
+        outbox: &mut impl Outbox<S>,
+    ) -> Self {
+        let mut replica = Self::blank(member, incarnation, rules, service);
+        assert!(member.epoch.members.contains(member.id), "{} is not in {}", member.id, member.epoch.members);
+        assert!(member.epoch.epoch > Epoch::ZERO, "the first epoch has no log to fetch");
+        replica.enter_without_log(now, outbox);
         replica
     }
 
@@ -247,6 +280,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
             }
             replica.transfer_timeouts(now, outbox);
         });
+    }
+
+    /// Somebody outside of the group knows that `start` has begun: a directory, an operator. Nothing that the
+    /// replica knows already changes anything. It need not be told, unless all that it could ask are gone.
+    pub fn on_epoch(&mut self, now: Instant, start: EpochStart, outbox: &mut impl Outbox<S>) {
+        self.telling_role_changes(now, outbox, |replica, outbox| replica.hear_of_epoch(now, start, outbox));
     }
 
     /// When [`on_timeout`](Self::on_timeout) wants to be called next.

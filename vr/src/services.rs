@@ -9,6 +9,7 @@
 //! | [`Set`] | insert, remove, ask for one member, list all |
 //! | [`Locks`] | acquire, release, and inspect locks that give fencing tokens |
 //! | [`Replicated`] | the events of a [`StateMachine`] of your own |
+//! | [`Either`] | one service or another, where groups of different kinds share a [`Host`](crate::Host) |
 //!
 //! Each has a module of its own, which holds its `Operation` and its `Response`: both are plain data with
 //! public fields, so that a transport can write them as it likes.
@@ -131,6 +132,7 @@ use std::sync::Arc;
 
 pub mod blackboard;
 pub mod counter;
+pub mod either;
 pub mod key_value_store;
 pub mod locks;
 pub mod register;
@@ -139,6 +141,7 @@ pub mod state_machine;
 
 pub use blackboard::Blackboard;
 pub use counter::Counter;
+pub use either::Either;
 pub use key_value_store::KeyValueStore;
 pub use locks::Locks;
 pub use register::Register;
@@ -149,7 +152,7 @@ pub use state_machine::{Replicated, StateMachine};
 pub const ENTRIES_PER_PART: usize = 64;
 
 /// Cuts entries into pieces of [`ENTRIES_PER_PART`], the last of which may be shorter. No entries, no piece.
-fn in_parts<T>(entries: impl Iterator<Item = T>) -> Vec<Arc<[T]>> {
+pub(crate) fn in_parts<T>(entries: impl Iterator<Item = T>) -> Vec<Arc<[T]>> {
     let mut entries = entries.peekable();
     let mut parts = Vec::new();
     while entries.peek().is_some() {
@@ -168,17 +171,17 @@ fn only_part<T>(parts: &[T]) -> &T {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fmt::Debug;
 
     use super::*;
     use crate::Service;
 
     /// Numbers that look random: Knuth's linear congruential generator, of which the upper bits are good.
-    pub(super) struct Random(u64);
+    pub(crate) struct Random(u64);
 
     impl Random {
-        pub(super) fn below(&mut self, bound: u64) -> u64 {
+        pub(crate) fn below(&mut self, bound: u64) -> u64 {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 33) % bound
         }
@@ -187,7 +190,7 @@ mod tests {
     /// Restores snapshots of a service that goes through random operations, each into one that has gone
     /// through others: both must then be equal and answer alike whatever follows. Returns how many pieces the
     /// largest snapshot had.
-    pub(super) fn most_parts_restored<S>(initial: &S, draw: impl Fn(&mut Random) -> S::Operation) -> usize
+    pub(crate) fn most_parts_restored<S>(initial: &S, draw: impl Fn(&mut Random) -> S::Operation) -> usize
     where
         S: Service<Response: PartialEq> + Clone + PartialEq + Debug,
     {

@@ -282,6 +282,20 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
+    /// Takes part in the epoch, told of it by nobody in the group.
+    pub(super) fn hear_of_epoch(&mut self, now: Instant, start: EpochStart, outbox: &mut impl Outbox<S>) {
+        if start.epoch > self.epoch() {
+            outbox.took(RarePath::EpochLearned);
+            self.enter_epoch(now, start, None, outbox);
+        }
+    }
+
+    /// Waits for the log up to the start of the epoch.
+    pub(super) fn enter_without_log(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
+        self.phase = Phase::Transitioning;
+        self.fetch_history(now, None, outbox);
+    }
+
     fn resize_tables(&mut self) {
         let rows = self.group.rows();
         self.acknowledged = vec![OpNumber::ZERO; rows].into();
