@@ -628,7 +628,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
         let Self { node, supervisor, own_post, .. } = self;
         match supervisor.service().group(group) {
             Ok(known) if known.epoch.epoch > Epoch::ZERO => {
-                let (view, body) = (View::of(known.epoch.epoch, 0), ReplyBody::NewEpoch(known.epoch));
+                let (view, body) =
+                    (View::of(known.epoch.epoch, 0), ReplyBody::NewEpoch(Box::new(known.epoch)));
                 let reply = Reply { from: node.id, view, body };
                 let channel = &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post };
                 Outbox::<A::Service>::reply(channel, to, reply);
