@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use vr::{Configuration, ReplicaId, Role, View};
+use vr::{Configuration, ReplicaId, View};
 
+use crate::groups::Placement;
 use crate::node::Node;
 use crate::random::{self, Purpose};
 use crate::setup::{CrashTarget, PartitionShape, Setup};
@@ -140,6 +141,40 @@ impl Action {
         }
     }
 
+    /// Something that is done to hosts, as something that is done to replicas. What happens to a host is named by a
+    /// replica on it: that of `group`, if it has one there. `None`: there is nobody to do it to.
+    #[must_use]
+    pub fn on_replicas(mut self, placement: &Placement, group: usize) -> Option<Self> {
+        let on_host = |host| {
+            placement.on_host_in(group, host).or_else(|| placement.on_host(host).next()).map(|replica| replica.0)
+        };
+        match &mut self {
+            Self::Cut { links, .. }
+            | Self::Clog { links, .. }
+            | Self::Sever { links }
+            | Self::Mend { links } => {
+                *links = placement.links(links).into();
+                if links.is_empty() {
+                    return None;
+                }
+            }
+            Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
+                *replica = on_host(*replica)?;
+            }
+            Self::Pause { node, .. }
+            | Self::FireEarly { node }
+            | Self::FireLate { node, .. }
+            | Self::Halt { node }
+            | Self::Resume { node } => {
+                if let Node::Replica(host) = node {
+                    *host = ReplicaId(on_host(host.0)?);
+                }
+            }
+            Self::CrashClient { .. } | Self::Reconfigure { .. } | Self::WarmUp { .. } => {}
+        }
+        Some(self)
+    }
+
     /// The nodes that it is done to.
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         let (links, node) = match self {
@@ -189,11 +224,11 @@ pub enum Strike {
 /// What families see of the system.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    /// What each replica is; `None` for one that is down.
-    pub roles: Vec<Option<Role>>,
-    /// The latest view that any replica is in.
+    /// How many hosts there are: where there is one group, these are the replicas.
+    pub hosts: u8,
+    /// The latest view that any replica of a group is in.
     pub view: View,
-    /// The members of its epoch.
+    /// The hosts of the members of its epoch.
     pub group: Configuration,
     /// Whether the administrator waits for an answer.
     pub administrator_waits: bool,
@@ -202,14 +237,14 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The replica that is primary of `view`.
+    /// The host of the primary of `view`.
     #[must_use]
     pub fn primary(&self, view: View) -> ReplicaId {
         self.group.member_at(view.number())
     }
 
     fn replicas(&self) -> Vec<ReplicaId> {
-        (0..self.roles.len() as u8).map(ReplicaId).collect()
+        (0..self.hosts).map(ReplicaId).collect()
     }
 }
 
