@@ -88,7 +88,9 @@ impl Promised {
         }
         let end = vote.log.last();
         let (acknowledged_in, acknowledged, chain) = self.acknowledged;
-        let holds_it = acknowledged_in != normal || member.chain(acknowledged) == Some(chain);
+        // What was acknowledged in an earlier epoch is in the log up to this one's start, if it was committed.
+        let is_of_this_epoch = acknowledged_in == normal && normal.epoch() == view.epoch();
+        let holds_it = !is_of_this_epoch || member.chain(acknowledged) == Some(chain);
         if !holds_it || !is_own_log(member, &vote.log) {
             let witness = format!(
                 "{replica} votes for view {view} with a log to op {end}; it acknowledged op {acknowledged}"

@@ -17,14 +17,20 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         slot.is_some_and(|slot| self.clients[usize::from(slot)].errand.is_some())
     }
 
-    /// The memberships that must keep the state of a group: the present one, those before it whose successor does not have the
-    /// state yet, and those that may come to be. And that of the directory: whoever starts asks there, and until the
+    /// The memberships that must keep the state of a group: the present one, those before it whose successor does not
+    /// have the state yet, and those that may come to be. And that of the directory: whoever starts asks there, and until the
     /// administrator knows that another group works, nobody else can be asked.
     pub(super) fn needed_groups(&self, group: usize) -> impl Iterator<Item = Configuration> {
         let members = &self.environment.checks.of(group).members;
         let latest = members.latest_epoch();
         let ordered = self.ordered.iter().filter(move |(epoch, _)| *epoch >= latest).map(|(_, group)| *group);
-        members.living_groups().chain(ordered).chain([self.environment.directory[group].members])
+        let asked_next =
+            self.setup.administrator().and_then(|slot| match self.clients[usize::from(slot)].errand {
+                Some(Errand::Reconfigure(group)) => Some(group),
+                _ => None,
+            });
+        let directory = self.environment.directory[group].members;
+        members.living_groups().chain(ordered).chain(asked_next).chain([directory])
     }
 
     /// Whether such a group can be asked for: somebody must be there to ask, and enough members to start it.
@@ -47,9 +53,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn order(&mut self, members: &[u8]) {
         let Some(slot) = self.setup.administrator() else { return };
         let Ok(group) = Configuration::of(members.iter().copied().map(ReplicaId)) else { return };
-        let latest = self.environment.checks.first().members.latest_epoch();
-        self.ordered.retain(|(epoch, _)| *epoch >= latest);
-        self.ordered.push((latest, group));
         let was_waiting =
             self.clients[usize::from(slot)].errand.replace(Errand::Reconfigure(group)).is_some();
         if was_waiting {
@@ -83,6 +86,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         };
         if let Some(number) = asked {
             let errand = client.errand;
+            if let Some(Errand::Reconfigure(group)) = errand {
+                let latest = self.environment.checks.first().members.latest_epoch();
+                self.ordered.retain(|(epoch, _)| *epoch >= latest);
+                self.ordered.push((latest, group));
+            }
             self.environment.checks.first_mut().requested_by_administrator(slot, address, number);
             self.environment.tell(|| Effect::Requests {
                 client: Node::Client(slot),
