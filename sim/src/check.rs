@@ -138,6 +138,9 @@ pub struct Violation {
     pub property: Property,
     /// In what way; two violations with the same property and kind count as the same finding.
     pub kind: String,
+    /// Which of several groups it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
     /// What contradicts it, in one sentence.
     pub witness: String,
     /// The step after which it was seen.
@@ -211,7 +214,8 @@ impl Findings {
             None => witness.into(),
             Some(group) => format!("in g{group}, {}", witness.into()),
         };
-        let violation = Violation { property, kind, witness, step, time, facts: Vec::new() };
+        let group = self.group;
+        let violation = Violation { property, kind, group, witness, step, time, facts: Vec::new() };
         Added(Some(self.first.insert(violation)))
     }
 

@@ -8,7 +8,7 @@ use vr::{
     RequestBody, Role, ViewStart,
 };
 
-use crate::bugs::Silence;
+use crate::bugs::Sabotage;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
 use crate::chronicle::{Chronicle, Effect, Sent, describe};
@@ -26,6 +26,9 @@ use crate::setup::{CrashTarget, Setup};
 use crate::stage::{Answer, Cast, Kept, Rules, Stage, Which};
 use crate::timeline::Recording;
 use crate::workload::Workload;
+
+/// One of so many messages goes to another group, where groups are mixed up.
+const MIXED_UP: u64 = 64;
 
 /// Something that will happen.
 #[derive(Clone)]
@@ -155,8 +158,8 @@ pub struct Environment<W: Workload> {
     pub stage: Option<Box<Stage<W>>>,
     /// What came to nodes that stand still until somebody resumes them.
     pub waiting: Vec<Postponed<W>>,
-    /// Messages that are kept from being sent: a planted bug.
-    pub silence: Option<Silence>,
+    /// What goes wrong outside of the rules: a planted bug.
+    pub sabotage: Option<Sabotage>,
     /// What is reached, if somebody wants to know.
     pub coverage: Option<Box<Coverage>>,
     /// Where whoever starts looks its group up: of each, the last epoch of which the administrator knows that it has
@@ -200,7 +203,7 @@ impl<W: Workload> Environment<W> {
             triggered: None,
             stage,
             waiting: Vec::new(),
-            silence: None,
+            sabotage: None,
             coverage: None,
             directory: directory.collect(),
             placement,
@@ -282,7 +285,7 @@ impl<W: Workload> Environment<W> {
     #[inline]
     pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Service>) {
         let mut routed = self.network.route(self.now, packet.identity(from, to));
-        if self.silence.is_some_and(|silence| silence.covers(&routed.identity)) {
+        if self.sabotage.is_some_and(|sabotage| sabotage.covers(&routed.identity)) {
             self.network.take_back(&mut routed);
         }
         self.marks.sent[routed.identity.kind as usize] += 1;
@@ -326,6 +329,27 @@ impl<W: Workload> Environment<W> {
                 self.queue.push(at, Event::Deliver { from, to, life, message, packet });
             }
         }
+    }
+
+    /// A host with replicas of several groups has mixed them up: who gets the message, if it is another one than `to`.
+    #[cold]
+    pub fn mixed_up(&self, to: Node, packet: &mut Packet<W::Service>) -> Option<Node> {
+        let Node::Replica(replica) = to else { return None };
+        let placement = &self.placement;
+        let beside: Vec<ReplicaId> = placement.beside(replica).collect();
+        let place = beside.iter().position(|&other| other == replica)?;
+        let other = beside[(place + 1) % beside.len()];
+        // Not by who sent it to whom: nodes have other names once a trace is shrunk.
+        let Identity { kind, view, number, .. } = packet.identity(to, to);
+        let digest = [kind as u64, view, number].into_iter().fold(0, digest::mix);
+        if !digest.is_multiple_of(MIXED_UP) || other == replica {
+            return None;
+        }
+        if let Packet::Peer(message) = packet {
+            let host = placement.host_of(message.from);
+            message.from = placement.on_host_in(placement.group_of(other), host)?;
+        }
+        Some(Node::Replica(other))
     }
 
     // ---- Messages that a story keeps -------------------------------------------------------------

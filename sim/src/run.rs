@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use vr::{OpNumber, Rules, Standard};
 
-use crate::bugs::Silence;
+use crate::bugs::Sabotage;
 use crate::check::linearizability::{self, Verdict as Judgement};
 use crate::check::{Fact, Properties, Property, Violation};
 use crate::chronicle::Chronicle;
@@ -113,7 +113,7 @@ pub struct Manner<O> {
     /// Compare the digest after each step with these, and find the first that differs.
     pub expected: Option<Arc<[u32]>>,
     /// Keep these messages from being sent.
-    pub silence: Option<Silence>,
+    pub sabotage: Option<Sabotage>,
     /// Where chance decides anew, in the order of steps.
     pub redraws: Vec<Redraw>,
     /// Do not report violations of these properties.
@@ -154,7 +154,7 @@ impl<O> Default for Manner<O> {
             chronicle: false,
             history: false,
             expected: None,
-            silence: None,
+            sabotage: None,
             redraws: Vec::new(),
             off: Properties::NONE,
             changes: Arc::from([]),
@@ -183,7 +183,7 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
         manner.script,
         manner.record || manner.expected.is_some(),
     );
-    world.environment_mut().silence = manner.silence;
+    world.environment_mut().sabotage = manner.sabotage;
     world.environment_mut().checks.turn_off(manner.off);
     if manner.chronicle {
         world.keep_chronicle();
@@ -206,12 +206,12 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
 pub fn explore<W: Workload, R: Rules + Clone>(
     setup: &Arc<Setup>,
     rules: R,
-    silence: Option<Silence>,
+    sabotage: Option<Sabotage>,
     changes: &[Change],
     branching: Option<&Branching>,
 ) -> Vec<Explored> {
     let mut trunk = World::<W, R>::new(Arc::clone(setup), rules, None, false);
-    trunk.environment_mut().silence = silence;
+    trunk.environment_mut().sabotage = sabotage;
     trunk.environment_mut().coverage = Some(Box::default());
     let at = branching.map_or(u64::MAX, |branching| branching.at);
     let verdict = follow(&mut trunk, &[], changes, at, &mut |_| {});
@@ -437,6 +437,7 @@ fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn A
             property: Property::Panic,
             witness: format!("{node} panicked: {message} ({place})"),
             kind: place,
+            group: None,
             step: world.environment().steps,
             time: world.environment().now,
             facts: Vec::new(),

@@ -297,7 +297,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// From here on everything that happens is kept. To be called before the first step.
     pub fn keep_chronicle(&mut self) {
-        let mut chronicle = Box::new(Chronicle::new());
+        let mut chronicle = Box::new(Chronicle::new(Arc::clone(&self.environment.placement)));
         for (index, slot) in self.replicas.iter().enumerate() {
             chronicle.after(ReplicaId(index as u8), slot.replica.as_ref().map(describe::state));
         }

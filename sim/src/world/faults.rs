@@ -7,6 +7,7 @@ use rand::RngExt;
 use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
 
 use super::{Ending, Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
+use crate::bugs::Sabotage;
 use crate::chronicle::{Cause, Effect};
 use crate::decisions::Done;
 use crate::environment::{Event, ReplicaPort};
@@ -340,10 +341,15 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         let member = member(&self.setup, id, self.environment.directory[group], slot.jitter.random());
         let now = slot.clock.read(self.environment.now);
+        let begins_anew = group > 0 && self.environment.sabotage == Some(Sabotage::OneRecovery);
         self.acting = Some(node);
         let mut port = ReplicaPort { replica: id, environment: &mut self.environment };
-        slot.replica =
-            Some(Replica::recover(now, member, incarnation, self.rules.clone(), W::service(), &mut port));
+        let (rules, service) = (self.rules.clone(), W::service());
+        slot.replica = Some(if begins_anew {
+            Replica::new(now, member, rules, service)
+        } else {
+            Replica::recover(now, member, incarnation, rules, service, &mut port)
+        });
         self.acting = None;
         self.after_replica(id);
         self.schedule_replica_timer(id.index());

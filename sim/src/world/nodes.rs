@@ -3,6 +3,7 @@
 use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 
 use super::{Phase, UNTIL_RESUMED, World};
+use crate::bugs::Sabotage;
 use crate::check::liveness;
 use crate::chronicle::{Cause, Effect, describe};
 use crate::digest;
@@ -24,7 +25,7 @@ pub(super) struct Delivery<W: Workload> {
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn deliver(&mut self, delivery: Delivery<W>) {
-        let Delivery { from, to, life, message, packet } = delivery;
+        let Delivery { from, mut to, life, message, mut packet } = delivery;
         let paused_until = self.paused_until(to);
         if paused_until > self.environment.now {
             self.environment.marks.moment(Moment::DeliveredAfterPause);
@@ -34,6 +35,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return self.postpone(to, paused_until, Event::Deliver { from, to, life, message, packet });
         }
         self.environment.network.arrived(from, to);
+        if self.environment.sabotage == Some(Sabotage::WrongGroup) {
+            to = self.environment.mixed_up(to, &mut packet).unwrap_or(to);
+        }
         let identity = packet.identity(from, to);
         if let Some(nobody) = self.receiver_is_gone(to, &packet) {
             self.begin_step(identity.digest(0), Cause::ArrivalAtNobody(message, nobody));

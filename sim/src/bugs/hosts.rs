@@ -1,0 +1,26 @@
+//! Bugs of hosts that several groups share. They break groups other than the first one, too: that they are found shows
+//! that each group is checked.
+
+use crate::check::Property::{S1, S2, S8, S9, S23, S28};
+
+use super::{Bug, Sabotage};
+
+/// All bugs of this family.
+pub const BUGS: &[Bug] = &[
+    Bug::silent(
+        "M-H1",
+        "now and then a host hands a message to another group's replica",
+        Sabotage::WrongGroup,
+        200,
+        &[S1, S2, S8, S9, S23, S28],
+    )
+    .in_scenario("several-groups"),
+    Bug::silent(
+        "M-H2",
+        "a host that starts again recovers its first group only",
+        Sabotage::OneRecovery,
+        200,
+        &[S23],
+    )
+    .in_scenario("several-groups"),
+];
