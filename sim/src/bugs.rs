@@ -51,7 +51,7 @@ pub enum Sabotage {
     Resends(Kind),
     /// No message of this kind is ever sent.
     All(Kind),
-    /// Now and then a host hands a message to its replica of another group, as if it had come from that group's replica
+    /// Now and then a host hands a message of a replica to its replica of another group, as if it had come from that group's replica
     /// on the sender's host.
     WrongGroup,
     /// When a host starts again, only its replica of the first group recovers: the others begin as if they had never

@@ -29,8 +29,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vr::{
-    Checkpoint, ClientAddress, Entry, Epoch, EpochStart, Execution, Incarnation, Message,
-    Observation, OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
+    Checkpoint, ClientAddress, Entry, Epoch, EpochStart, Execution, Incarnation, Message, Observation,
+    OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
 };
 
 use crate::groups::Placement;
@@ -283,10 +283,7 @@ impl Checks {
     #[must_use]
     pub fn new(setup: &Setup, placement: &Placement, group: usize) -> Self {
         let replicas = usize::from(setup.nodes());
-        let findings = Findings {
-            group: (placement.groups() > 1).then_some(group),
-            ..Findings::default()
-        };
+        let findings = Findings { group: (placement.groups() > 1).then_some(group), ..Findings::default() };
         Self {
             findings,
             members: Members::new(replicas, placement.numbers(group), placement.members(group)),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message,
-    Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
-    RequestBody, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message, Observation,
+    OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request, RequestBody,
+    Role, ViewStart,
 };
 
 use crate::bugs::Sabotage;
@@ -331,10 +331,11 @@ impl<W: Workload> Environment<W> {
         }
     }
 
-    /// A host with replicas of several groups has mixed them up: who gets the message, if it is another one than `to`.
+    /// A host with replicas of several groups has mixed them up: who gets a message that another replica has sent, if
+    /// it is another one than `to`.
     #[cold]
     pub fn mixed_up(&self, to: Node, packet: &mut Packet<W::Service>) -> Option<Node> {
-        let Node::Replica(replica) = to else { return None };
+        let (Node::Replica(replica), Packet::Peer(_)) = (to, &*packet) else { return None };
         let placement = &self.placement;
         let beside: Vec<ReplicaId> = placement.beside(replica).collect();
         let place = beside.iter().position(|&other| other == replica)?;

@@ -146,7 +146,10 @@ impl Action {
     #[must_use]
     pub fn on_replicas(mut self, placement: &Placement, group: usize) -> Option<Self> {
         let on_host = |host| {
-            placement.on_host_in(group, host).or_else(|| placement.on_host(host).next()).map(|replica| replica.0)
+            placement
+                .on_host_in(group, host)
+                .or_else(|| placement.on_host(host).next())
+                .map(|replica| replica.0)
         };
         match &mut self {
             Self::Cut { links, .. }

@@ -141,7 +141,10 @@ impl Placement {
     /// If there is no such slot.
     #[must_use]
     pub fn group_of_client(&self, slot: u16) -> usize {
-        self.groups.iter().position(|group| group.clients.contains(&slot)).expect("the slot of a group's client")
+        self.groups
+            .iter()
+            .position(|group| group.clients.contains(&slot))
+            .expect("the slot of a group's client")
     }
 
     /// The host of a replica.
@@ -333,10 +336,7 @@ mod tests {
         let placement = Placement::new(&setup(&[(&[0, 1, 2, 3, 4], 2), (&[0, 2, 4], 1)]));
         let (replica, client) = (|id| Node::Replica(ReplicaId(id)), Node::Client);
         let links = |from, to| placement.links(&[(from, to)]);
-        assert_eq!(
-            links(replica(0), replica(2)),
-            [(replica(0), replica(2)), (replica(5), replica(6))]
-        );
+        assert_eq!(links(replica(0), replica(2)), [(replica(0), replica(2)), (replica(5), replica(6))]);
         assert_eq!(links(replica(0), replica(1)), [(replica(0), replica(1))]);
         assert_eq!(links(client(2), replica(4)), [(client(2), replica(7))]);
         assert_eq!(links(client(2), replica(3)), []);
@@ -359,7 +359,10 @@ mod tests {
     #[test]
     fn groups_that_cannot_be_are_refused() {
         let refused = |groups: &[(&[u8], u16)]| check(&setup(groups)).unwrap_err();
-        assert!(refused(&[(&[0, 5], 1), (&[0], 1)]).starts_with("groups[0].hosts: [0, 5]: expected some of the 5"));
+        assert!(
+            refused(&[(&[0, 5], 1), (&[0], 1)])
+                .starts_with("groups[0].hosts: [0, 5]: expected some of the 5")
+        );
         assert!(refused(&[(&[0], 1), (&[1, 0], 1)]).starts_with("groups[1].hosts: [1, 0]"));
         assert!(refused(&[(&[], 1)]).starts_with("groups[0].hosts: []"));
         let mut setup = setup(&[(&[0, 1], 1), (&[1, 2], 1)]);

@@ -139,7 +139,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             acting: None,
             skips: 0,
         };
-        let on_some = world.setup.groups.iter().filter(|group| group.hosts.len() < world.setup.replicas.into());
+        let on_some =
+            world.setup.groups.iter().filter(|group| group.hosts.len() < world.setup.replicas.into());
         on_some.for_each(|_| world.environment.marks.moment(Moment::GroupOnSomeHosts));
         world.schedule_beginning();
         world

@@ -79,8 +79,7 @@ fn a_host_crashes_with_all_that_is_on_it_and_within_what_each_group_can_stand() 
                 assert!(beside.contains(&replica));
                 let down = |id: &&ReplicaId| environment.checks[**id].members[**id].role.is_none();
                 assert_eq!(beside.iter().filter(down).count(), beside.len(), "seed {seed}: {beside:?}");
-                (hits, alone) =
-                    if beside.len() > 1 { (hits + 1, alone) } else { (hits, alone + 1) };
+                (hits, alone) = if beside.len() > 1 { (hits + 1, alone) } else { (hits, alone + 1) };
             }
             seen = actions.len();
             for checks in environment.checks.iter() {

@@ -84,7 +84,9 @@ fn holder(
         | Fact::Appended { .. }
         | Fact::Cut { .. }
         | Fact::Started { .. }
-        | Fact::Answered { .. } => step.effects.iter().filter_map(|effect| told(effect, fact)).find(is_of_group),
+        | Fact::Answered { .. } => {
+            step.effects.iter().filter_map(|effect| told(effect, fact)).find(is_of_group)
+        }
     }
 }
 

@@ -25,7 +25,10 @@ pub(crate) fn export(path: &Path, setup: &Setup, history: Option<&Export>) -> Re
         complain(&if setup.groups.is_empty() {
             format!("--history: the workload {} fits no model of `sim check`", setup.workload)
         } else {
-            format!("--history: {} groups have a history each: expected a run of one group", setup.groups.len())
+            format!(
+                "--history: {} groups have a history each: expected a run of one group",
+                setup.groups.len()
+            )
         });
         return Err(Exit::Usage);
     };

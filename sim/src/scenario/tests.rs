@@ -305,7 +305,7 @@ fn overrides_move_no_draw() {
         let mut expected = swarm.resolve(seed, &overrides);
         assert_eq!((expected.steps, expected.replicas, expected.clients), (77, 9, 1));
         (expected.steps, expected.replicas, expected.clients) = (drawn.steps, drawn.replicas, drawn.clients);
-        reconcile(&mut expected);
+        reconcile(&mut expected, swarm.schema.groups(seed).unwrap());
         assert_eq!(expected, drawn);
     }
 }

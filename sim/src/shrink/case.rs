@@ -190,7 +190,8 @@ impl Case {
         };
         // What is done to a host is named by a replica on it: by another one, if that one is gone.
         let placement = Placement::new(&self.setup);
-        let on_host = |id: u8| replica(id).or_else(|| placement.beside(ReplicaId(id)).find_map(|id| replica(id.0)));
+        let on_host =
+            |id: u8| replica(id).or_else(|| placement.beside(ReplicaId(id)).find_map(|id| replica(id.0)));
         let host = |node: Node| match node {
             Node::Replica(ReplicaId(id)) => on_host(id).map(|id| Node::Replica(ReplicaId(id))),
             Node::Client(_) => rename(node),

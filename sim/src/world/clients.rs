@@ -131,7 +131,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.read_is_answered(slot, op_number, response)
             }
             Some(ClientEvent::Epoch { number, op_number, epoch }) => {
-                self.environment.checks.of_client(slot).answered_administrator(slot, number, op_number, epoch);
+                self.environment
+                    .checks
+                    .of_client(slot)
+                    .answered_administrator(slot, number, op_number, epoch);
                 self.epoch_is_known(slot, epoch);
             }
             Some(ClientEvent::Refused { .. }) => self.errand_is_over(slot),

@@ -397,9 +397,7 @@ mod tests {
     fn an_answer_when_the_group_should_be_stuck_is_a_violation() {
         let mut stuck = (0..100).map(|seed| world("beyond-the-budget", seed)).find_map(|mut world| {
             while world.step() {
-                if is_stuck(&world)
-                    && !world.environment.history.is_empty()
-                {
+                if is_stuck(&world) && !world.environment.history.is_empty() {
                     return Some(world);
                 }
             }
