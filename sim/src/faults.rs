@@ -141,39 +141,54 @@ impl Action {
         }
     }
 
-    /// Something that is done to hosts, as something that is done to replicas. What happens to a host is named by a
-    /// replica on it: that of `group`, if it has one there. `None`: there is nobody to do it to.
+    /// The replica whose host it is done to, if it is done to one.
     #[must_use]
-    pub fn on_replicas(mut self, placement: &Placement, group: usize) -> Option<Self> {
-        let on_host = |host| {
-            placement
-                .on_host_in(group, host)
-                .or_else(|| placement.on_host(host).next())
-                .map(|replica| replica.0)
-        };
-        match &mut self {
-            Self::Cut { links, .. }
-            | Self::Clog { links, .. }
-            | Self::Sever { links }
-            | Self::Mend { links } => {
-                *links = placement.links(links).into();
-                if links.is_empty() {
-                    return None;
-                }
-            }
+    pub const fn host_of(&self) -> Option<ReplicaId> {
+        match *self {
             Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
-                *replica = on_host(*replica)?;
+                Some(ReplicaId(replica))
+            }
+            Self::Pause { node: Node::Replica(replica), .. }
+            | Self::FireEarly { node: Node::Replica(replica) }
+            | Self::FireLate { node: Node::Replica(replica), .. }
+            | Self::Halt { node: Node::Replica(replica) }
+            | Self::Resume { node: Node::Replica(replica) } => Some(replica),
+            _ => None,
+        }
+    }
+
+    /// The same, with another replica that says which host it is done to.
+    #[must_use]
+    pub const fn named_by(mut self, other: ReplicaId) -> Self {
+        match &mut self {
+            Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
+                *replica = other.0;
             }
             Self::Pause { node, .. }
             | Self::FireEarly { node }
             | Self::FireLate { node, .. }
             | Self::Halt { node }
-            | Self::Resume { node } => {
-                if let Node::Replica(host) = node {
-                    *host = ReplicaId(on_host(host.0)?);
-                }
-            }
-            Self::CrashClient { .. } | Self::Reconfigure { .. } | Self::WarmUp { .. } => {}
+            | Self::Resume { node } => *node = Node::Replica(other),
+            _ => {}
+        }
+        self
+    }
+
+    /// Something that is done to hosts, as something that is done to replicas. What happens to a host is named by a
+    /// replica on it: that of `group`, if it has one there. `None`: there is nobody to do it to.
+    #[must_use]
+    pub fn on_replicas(mut self, placement: &Placement, group: usize) -> Option<Self> {
+        if let Some(ReplicaId(host)) = self.host_of() {
+            let replica = placement.on_host_in(group, host).or_else(|| placement.on_host(host).next());
+            return Some(self.named_by(replica?));
+        }
+        if let Self::Cut { links, .. }
+        | Self::Clog { links, .. }
+        | Self::Sever { links }
+        | Self::Mend { links } = &mut self
+        {
+            *links = placement.links(links).into();
+            return (!links.is_empty()).then_some(self);
         }
         Some(self)
     }

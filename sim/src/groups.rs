@@ -218,10 +218,11 @@ impl Placement {
     }
 }
 
-/// The checks of each group.
+/// The checks of each group. Mostly there is one, and whoever looks for its checks has them at once.
 #[derive(Clone, Debug)]
 pub struct GroupChecks {
-    groups: Vec<Checks>,
+    first: Checks,
+    others: Vec<Checks>,
     placement: Arc<Placement>,
 }
 
@@ -229,77 +230,86 @@ impl GroupChecks {
     /// The checks of a run.
     #[must_use]
     pub fn new(setup: &Setup, placement: &Arc<Placement>) -> Self {
-        let groups = (0..placement.groups()).map(|group| Checks::new(setup, placement, group));
-        Self { groups: groups.collect(), placement: Arc::clone(placement) }
+        let checks = |group| Checks::new(setup, placement, group);
+        let others = (1..placement.groups()).map(checks).collect();
+        Self { first: checks(0), others, placement: Arc::clone(placement) }
     }
 
     /// The checks of the only group, where there is one only: of the first one otherwise.
     #[must_use]
-    pub fn first(&self) -> &Checks {
-        &self.groups[0]
+    pub const fn first(&self) -> &Checks {
+        &self.first
     }
 
     /// The same, to report to.
-    pub fn first_mut(&mut self) -> &mut Checks {
-        &mut self.groups[0]
+    pub const fn first_mut(&mut self) -> &mut Checks {
+        &mut self.first
     }
 
     /// The checks of a group.
     #[must_use]
     pub fn of(&self, group: usize) -> &Checks {
-        &self.groups[group]
+        if group == 0 { &self.first } else { &self.others[group - 1] }
     }
 
     /// The same, to report to.
     pub fn of_mut(&mut self, group: usize) -> &mut Checks {
-        &mut self.groups[group]
+        if group == 0 { &mut self.first } else { &mut self.others[group - 1] }
     }
 
     /// The checks of the group of a client.
     pub fn of_client(&mut self, slot: u16) -> &mut Checks {
-        let group = if self.groups.len() == 1 { 0 } else { self.placement.group_of_client(slot) };
-        &mut self.groups[group]
+        if self.others.is_empty() {
+            return &mut self.first;
+        }
+        self.of_mut(self.placement.group_of_client(slot))
     }
 
     /// The checks of all groups.
     pub fn iter(&self) -> impl Iterator<Item = &Checks> {
-        self.groups.iter()
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Which step the following reports belong to.
-    #[inline]
+    #[inline(always)]
     pub fn at(&mut self, step: u64, time: u64) {
-        self.groups.iter_mut().for_each(|checks| checks.findings.at(step, time));
+        self.first.findings.at(step, time);
+        if !self.others.is_empty() {
+            self.others.iter_mut().for_each(|checks| checks.findings.at(step, time));
+        }
     }
 
     /// The first violation, once there is one: within a step, that of the first group.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn first_violation(&self) -> Option<&Violation> {
-        self.groups.iter().find_map(|checks| checks.findings.first())
+        let first = self.first.findings.first();
+        if first.is_some() || self.others.is_empty() {
+            return first;
+        }
+        self.others.iter().find_map(|checks| checks.findings.first())
     }
 
     /// From here on violations of these properties are not reported.
     pub fn turn_off(&mut self, off: Properties) {
-        self.groups.iter_mut().for_each(|checks| checks.findings.turn_off(off));
+        self.first.findings.turn_off(off);
+        self.others.iter_mut().for_each(|checks| checks.findings.turn_off(off));
     }
 }
 
 impl Index<ReplicaId> for GroupChecks {
     type Output = Checks;
 
-    #[inline]
+    #[inline(always)]
     fn index(&self, replica: ReplicaId) -> &Checks {
-        let group = if self.groups.len() == 1 { 0 } else { self.placement.group_of(replica) };
-        &self.groups[group]
+        if self.others.is_empty() { &self.first } else { self.of(self.placement.group_of(replica)) }
     }
 }
 
 impl IndexMut<ReplicaId> for GroupChecks {
-    #[inline]
+    #[inline(always)]
     fn index_mut(&mut self, replica: ReplicaId) -> &mut Checks {
-        let group = if self.groups.len() == 1 { 0 } else { self.placement.group_of(replica) };
-        &mut self.groups[group]
+        if self.others.is_empty() { &mut self.first } else { self.of_mut(self.placement.group_of(replica)) }
     }
 }
 

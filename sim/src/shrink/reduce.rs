@@ -266,7 +266,9 @@ impl Shrinker<'_, '_> {
         let one = (0..groups).map(|only| vec![only]);
         let one_less = (0..groups).map(|out| (0..groups).filter(|&group| group != out).collect());
         let fewer = one.chain(one_less).map(|kept: Vec<usize>| best.with_groups(&kept));
-        self.attempt_any(fewer.chain((0..hosts).filter_map(|host| best.without_host(host))))
+        let fewer = fewer.chain((0..hosts).filter_map(|host| best.without_host(host)));
+        // Who moves up has other delays, unless all are the same.
+        self.attempt_any(fewer.flat_map(|case| [case.with_steady_delays(), case]))
     }
 
     // ---- Single decisions --------------------------------------------------------------------------

@@ -105,6 +105,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         self.environment.marks.action(&action);
         self.environment.tell(|| Effect::Fault(action.clone()));
+        self.tell_of_host(&action);
         if let Some(coverage) = &mut self.environment.coverage {
             coverage.actions.push((self.environment.steps, action.clone()));
         }
@@ -144,7 +145,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::Sever { links } => self.environment.network.cut(&links),
             Action::Mend { links } => self.mend_cut(&links),
             Action::Kill { replica } => self.crash(ReplicaId(replica), None),
-            Action::Restart { replica } => self.start_host_again(&self.down_beside(ReplicaId(replica))),
+            Action::Restart { replica } => {
+                self.on_host_of(Node::Replica(ReplicaId(replica)), |world, node| match node {
+                    Node::Replica(id) if world.replicas[id.index()].replica.is_none() => {
+                        world.start_again(id)
+                    }
+                    _ => {}
+                });
+            }
             Action::Halt { node } => {
                 self.on_host_of(node, |world, node| *world.paused_until_mut(node) = UNTIL_RESUMED);
             }
@@ -157,6 +165,17 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.schedule_replica_timer(replica.into());
             }
         }
+    }
+
+    /// Tells the chronicle who else is on the host to which something is done.
+    fn tell_of_host(&mut self, action: &Action) {
+        let Some(replica) = action.host_of().filter(|_| self.environment.chronicle.is_some()) else { return };
+        self.on_host_of(Node::Replica(replica), |world, node| match node {
+            Node::Replica(other) if other != replica => {
+                world.environment.tell(|| Effect::Fault(action.clone().named_by(other)));
+            }
+            _ => {}
+        });
     }
 
     /// Does something to all replicas on the host of a replica, in order of their groups; or to a client.
@@ -262,13 +281,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             {
                 world.lose_memory(id);
                 hit += 1;
+                if let Some(restart_after) = restart_after {
+                    let at = world.environment.now + restart_after;
+                    world.environment.queue.push(at, Event::Restart(id));
+                }
             }
         });
         if hit > 1 {
             self.environment.marks.moment(Moment::CrashOfSeveralGroups);
-        }
-        if let Some(restart_after) = restart_after {
-            self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
         }
     }
 
@@ -291,15 +311,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.look_around(id);
     }
 
-    /// The host of a replica starts again.
     pub(super) fn restart(&mut self, id: ReplicaId) {
-        let mut down = self.down_beside(id);
-        down.retain(|&id| self.may_restart(id));
-        if down.is_empty() {
+        if self.replicas[id.index()].replica.is_some() || !self.may_restart(id) {
             return;
         }
         self.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(Node::Replica(id)));
-        self.start_host_again(&down);
+        self.start_again(id);
         self.end_step();
     }
 
@@ -310,16 +327,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Ending::Progress { core, .. } => core.contains(&id),
             Ending::Stuck { .. } | Ending::Over => true,
         }
-    }
-
-    /// The replicas that are down on the host of this one, in order of their groups.
-    fn down_beside(&self, id: ReplicaId) -> Vec<ReplicaId> {
-        let is_down = |id: &ReplicaId| self.replicas[id.index()].replica.is_none();
-        self.environment.placement.beside(id).filter(is_down).collect()
-    }
-
-    fn start_host_again(&mut self, down: &[ReplicaId]) {
-        down.iter().for_each(|&id| self.start_again(id));
     }
 
     pub(super) fn start_again(&mut self, id: ReplicaId) {

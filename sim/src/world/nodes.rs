@@ -35,7 +35,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return self.postpone(to, paused_until, Event::Deliver { from, to, life, message, packet });
         }
         self.environment.network.arrived(from, to);
-        if self.environment.sabotage == Some(Sabotage::WrongGroup) {
+        if matches!(self.environment.sabotage, Some(Sabotage::WrongGroup)) {
             to = self.environment.mixed_up(to, &mut packet).unwrap_or(to);
         }
         let identity = packet.identity(from, to);

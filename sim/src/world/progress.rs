@@ -279,10 +279,19 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// Looks whether every group does what is demanded of it.
     pub(super) fn look(&mut self) {
         let Phase::Ending { cut, endings } = &mut self.phase else { return };
+        let is_time = self.environment.steps.is_multiple_of(LOOK_INTERVAL);
+        let is_due = |ending: &Ending| match ending {
+            Ending::Progress { .. } => is_time,
+            Ending::Stuck { .. } => true,
+            Ending::Over => false,
+        };
+        if !endings.iter().any(is_due) {
+            return;
+        }
         let (cut, mut endings) = (std::mem::take(cut), std::mem::take(endings));
         for (group, ending) in endings.iter_mut().enumerate() {
             match ending {
-                Ending::Progress { .. } if !self.environment.steps.is_multiple_of(LOOK_INTERVAL) => {}
+                Ending::Progress { .. } if !is_time => {}
                 Ending::Progress { .. } => self.look_at_progress(group, ending, &cut),
                 Ending::Stuck { .. } => self.look_at_stuck(group, ending),
                 Ending::Over => {}
