@@ -251,11 +251,14 @@ fn reconcile(setup: &mut Setup, groups: u8) {
     {
         crash.targets.push(CrashTarget::Random);
     }
+    // An administrator needs somebody to make a member of, and spares somebody who makes them members.
+    setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
+    if setup.faults.reconfiguration.is_none() && setup.story.is_none() {
+        setup.spares = 0;
+    }
     if setup.spares == 0 {
         setup.groups = groups::draw(setup.seed, groups, setup.replicas, setup.clients);
     }
-    // An administrator needs somebody to make a member of.
-    setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
     let sessions_needed = u32::from(setup.client_slots()) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }

@@ -125,7 +125,8 @@ impl Configuration {
     #[must_use]
     pub const fn member_at(self, place: u64) -> ReplicaId {
         let mut left = self.members;
-        let mut passed = place % self.size as u64;
+        // The first members' turns come most often, and a division takes long.
+        let mut passed = if place < self.size as u64 { place } else { place % self.size as u64 };
         while passed > 0 {
             left &= left - 1;
             passed -= 1;
@@ -210,6 +211,15 @@ impl Iterator for Members {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.0.count_ones() as usize;
         (left, Some(left))
+    }
+}
+
+impl DoubleEndedIterator for Members {
+    #[inline]
+    fn next_back(&mut self) -> Option<ReplicaId> {
+        let last = self.0.checked_ilog2()?;
+        self.0 ^= 1 << last;
+        Some(ReplicaId(last as u8))
     }
 }
 
@@ -391,6 +401,7 @@ mod tests {
         let nodes = |ids: &[u8]| Configuration::of(ids.iter().copied().map(ReplicaId));
         let group = nodes(&[7, 1, 4]).unwrap();
         assert_eq!(group.members().collect::<Vec<_>>(), [1, 4, 7].map(ReplicaId));
+        assert_eq!(group.members().rev().collect::<Vec<_>>(), [7, 4, 1].map(ReplicaId));
         assert_eq!(group.others(ReplicaId(4)).collect::<Vec<_>>(), [1, 7].map(ReplicaId));
         assert_eq!((0..4).map(|place| group.member_at(place).0).collect::<Vec<_>>(), [1, 4, 7, 1]);
         assert_eq!([0, 1, 5, 7, 63].map(|node| group.member_after(ReplicaId(node)).0), [1, 4, 7, 1, 1]);
