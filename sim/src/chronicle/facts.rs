@@ -28,7 +28,7 @@ pub fn of(chronicle: &Chronicle, violation: &Violation) -> Vec<Found> {
         // The same fact twice: once the first time, once the last.
         let first = matches!(fact, Fact::Committed { .. }) || violation.facts[position + 1..].contains(fact);
         let is_of_group = |node: &Node| is_of_group(chronicle, violation, *node);
-        let place = |index: &usize| holder(chronicle, *index, fact, &is_of_group);
+        let place = |index: &usize| holder(chronicle, *index, fact, is_of_group);
         let index = if first {
             (0..end).find(|index| place(index).is_some())
         } else {
