@@ -2,11 +2,12 @@
 //! checks bite. One file for each part of the protocol.
 //!
 //! A bug is a [`Rules`] that overrides a method or two. What no rule expresses (a message that is never
-//! sent again) is a fault of the harness: see [`Silence`]. [`controls`] look like bugs and are safe.
+//! sent again, a host that mixes its groups up) is a fault of the harness: see [`Sabotage`]. [`controls`] look like bugs and are safe.
 
 pub mod checkpoints;
 pub mod clients;
 pub mod controls;
+pub mod hosts;
 pub mod liveness;
 pub mod normal_case;
 pub mod patches;
@@ -33,8 +34,8 @@ pub struct Bug {
     pub what: &'static str,
     /// The rules with the bug in them.
     pub rules: &'static (dyn Rules + Sync),
-    /// Messages that the harness keeps from being sent.
-    pub silence: Option<Silence>,
+    /// What the harness does wrong.
+    pub sabotage: Option<Sabotage>,
     /// The scenario in which it is hunted.
     pub scenario: &'static str,
     /// In how many seeds at most it must be found; for a control, how many must stay silent.
@@ -43,22 +44,29 @@ pub struct Bug {
     pub caught_by: &'static [Property],
 }
 
-/// Messages that are kept from being sent.
+/// What goes wrong outside of the protocol's rules: with messages, and on hosts of several groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub enum Sabotage {
     /// A message of this kind is sent once and never again.
     Resends(Kind),
     /// No message of this kind is ever sent.
     All(Kind),
+    /// Now and then a host hands a message of a replica to its replica of another group, as if it had come from that group's replica
+    /// on the sender's host.
+    WrongGroup,
+    /// When a host starts again, only its replica of the first group recovers: the others begin as if they had never
+    /// been there.
+    OneRecovery,
 }
 
-impl Silence {
+impl Sabotage {
     /// Whether this message is kept from being sent.
     #[must_use]
     pub fn covers(self, identity: &Identity) -> bool {
         match self {
             Self::Resends(kind) => identity.kind == kind && identity.repeat > 0,
             Self::All(kind) => identity.kind == kind,
+            Self::WrongGroup | Self::OneRecovery => false,
         }
     }
 }
@@ -73,19 +81,19 @@ impl Bug {
         seeds: u64,
         caught_by: &'static [Property],
     ) -> Self {
-        Self { name, what, rules, silence: None, scenario: "swarm", seeds, caught_by }
+        Self { name, what, rules, sabotage: None, scenario: "swarm", seeds, caught_by }
     }
 
-    /// A bug in which messages are kept from being sent.
+    /// A bug outside of the rules: messages are kept from being sent, say.
     #[must_use]
     pub const fn silent(
         name: &'static str,
         what: &'static str,
-        silence: Silence,
+        sabotage: Sabotage,
         seeds: u64,
         caught_by: &'static [Property],
     ) -> Self {
-        Self { name, what, rules: &Standard, silence: Some(silence), scenario: "swarm", seeds, caught_by }
+        Self { name, what, rules: &Standard, sabotage: Some(sabotage), scenario: "swarm", seeds, caught_by }
     }
 
     /// The same, hunted in another scenario.
@@ -110,7 +118,7 @@ impl std::fmt::Debug for Bug {
 
 /// All planted bugs.
 pub fn planted() -> impl Iterator<Item = &'static Bug> {
-    let families: [&'static [Bug]; 9] = [
+    let families: [&'static [Bug]; 10] = [
         normal_case::BUGS,
         view_change::BUGS,
         recovery::BUGS,
@@ -120,6 +128,7 @@ pub fn planted() -> impl Iterator<Item = &'static Bug> {
         reads::BUGS,
         liveness::BUGS,
         reconfiguration::BUGS,
+        hosts::BUGS,
     ];
     families.into_iter().flatten()
 }

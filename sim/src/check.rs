@@ -29,10 +29,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vr::{
-    Checkpoint, ClientAddress, Configuration, Entry, Epoch, EpochStart, Execution, Incarnation, Message,
-    Observation, OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
+    Checkpoint, ClientAddress, Entry, Epoch, EpochStart, Execution, Incarnation, Message, Observation,
+    OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
 };
 
+use crate::groups::Placement;
 use crate::setup::Setup;
 use crate::workload::Workload;
 pub use fact::Fact;
@@ -137,6 +138,9 @@ pub struct Violation {
     pub property: Property,
     /// In what way; two violations with the same property and kind count as the same finding.
     pub kind: String,
+    /// Which of several groups it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
     /// What contradicts it, in one sentence.
     pub witness: String,
     /// The step after which it was seen.
@@ -190,6 +194,8 @@ impl fmt::Display for Violation {
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     first: Option<Violation>,
+    /// Which of several groups these checks are about.
+    group: Option<usize>,
     off: Properties,
     step: u64,
     time: u64,
@@ -203,8 +209,13 @@ impl Findings {
             return Added(None);
         }
         let (step, time) = (self.step, self.time);
-        let (kind, witness) = (kind.to_owned(), witness.into());
-        let violation = Violation { property, kind, witness, step, time, facts: Vec::new() };
+        let kind = kind.to_owned();
+        let witness = match self.group {
+            None => witness.into(),
+            Some(group) => format!("in g{group}, {}", witness.into()),
+        };
+        let group = self.group;
+        let violation = Violation { property, kind, group, witness, step, time, facts: Vec::new() };
         Added(Some(self.first.insert(violation)))
     }
 
@@ -268,14 +279,14 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// The checks of a run.
+    /// The checks of a group in a run.
     #[must_use]
-    pub fn new(setup: &Setup) -> Self {
+    pub fn new(setup: &Setup, placement: &Placement, group: usize) -> Self {
         let replicas = usize::from(setup.nodes());
-        let first = Configuration::new(setup.replicas.into()).expect("a validated group size");
+        let findings = Findings { group: (placement.groups() > 1).then_some(group), ..Findings::default() };
         Self {
-            findings: Findings::default(),
-            members: Members::new(replicas, first),
+            findings,
+            members: Members::new(replicas, placement.numbers(group), placement.members(group)),
             ghost: Ghost::default(),
             views: views::Views::new(replicas),
             logs: log_agreement::ViewLogs::default(),

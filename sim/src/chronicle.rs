@@ -12,17 +12,19 @@ pub mod facts;
 pub mod listing;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use vr::{ClientAddress, ReplicaId, Role};
 
 use crate::faults::Action;
+use crate::groups::Placement;
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
 use crate::packet::Identity;
 
 /// Everything that happened in a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chronicle {
     /// The steps, in order. The first holds what came before any event: its number is 0.
     pub steps: Vec<Step>,
@@ -30,6 +32,8 @@ pub struct Chronicle {
     pub messages: Vec<Sent>,
     /// The place of each request in the clients' history: by the client process and the request's number.
     calls: FxHashMap<(ClientAddress, u64), usize>,
+    /// Who is in which group.
+    placement: Arc<Placement>,
 }
 
 /// A step: one event, and all that followed at once.
@@ -287,8 +291,9 @@ impl Step {
 impl Chronicle {
     /// A chronicle in which nothing has happened yet.
     #[must_use]
-    pub fn new() -> Self {
-        let mut chronicle = Self::default();
+    pub fn new(placement: Arc<Placement>) -> Self {
+        let (steps, messages, calls) = (Vec::new(), Vec::new(), FxHashMap::default());
+        let mut chronicle = Self { steps, messages, calls, placement };
         chronicle.begin(0, 0, Cause::Beginning);
         chronicle
     }

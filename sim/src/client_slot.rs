@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Client, ClientOptions, Configuration, Consistency, Duration, Epoch, EpochStart, ReplicaId, Rules};
+use vr::{Client, ClientOptions, Configuration, Consistency, Duration, Epoch, EpochStart, Rules};
 
 use crate::clock::Clock;
 use crate::decisions::Turn;
@@ -117,13 +117,13 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         }
     }
 
-    /// How to read that way: causal reads go to one replica after the other.
+    /// How to read that way: causal reads go to one replica of `group` after the other.
     #[must_use]
-    pub fn consistency(&self, setup: &Setup) -> Consistency {
+    pub fn consistency(&self, group: Configuration) -> Consistency {
         match self.way {
             Way::Causal => {
                 let turn = self.decided + u64::from(self.slot);
-                Consistency::Causal { from: ReplicaId((turn % u64::from(setup.replicas)) as u8) }
+                Consistency::Causal { from: group.member_at(turn) }
             }
             Way::Fast | Way::Log => Consistency::Linearizable,
         }
@@ -214,7 +214,8 @@ fn process<W: Workload, R: Rules>(
     environment: &mut Environment<W>,
 ) -> Client<W::Operation, R> {
     let life = environment.next_life(Node::Client(slot));
-    let EpochStart { epoch, members: group, .. } = environment.directory;
+    let group = environment.placement.group_of_client(slot);
+    let EpochStart { epoch, members: group, .. } = environment.directory[group];
     let options = ClientOptions {
         request_timeout: Duration::from_micros(setup.protocol.request_timeout_us),
         backoff_limit: setup.protocol.backoff_limit,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Configuration, Entry, EpochStart, Execution, Ignored, Message,
-    Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
-    RequestBody, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message, Observation,
+    OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request, RequestBody,
+    Role, ViewStart,
 };
 
-use crate::bugs::Silence;
-use crate::check::Checks;
+use crate::bugs::Sabotage;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
 use crate::chronicle::{Chronicle, Effect, Sent, describe};
@@ -17,6 +16,7 @@ use crate::decisions::{Decisions, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
+use crate::groups::{GroupChecks, Placement};
 use crate::guided::coverage::Coverage;
 use crate::marks::{Fault, Marks, Moment};
 use crate::network::{Dropped, Fate, Network, Route, Routed, ScriptedFates};
@@ -26,6 +26,9 @@ use crate::setup::{CrashTarget, Setup};
 use crate::stage::{Answer, Cast, Kept, Rules, Stage, Which};
 use crate::timeline::Recording;
 use crate::workload::Workload;
+
+/// One of so many messages goes to another group, where groups are mixed up.
+const MIXED_UP: u64 = 64;
 
 /// Something that will happen.
 #[derive(Clone)]
@@ -116,8 +119,10 @@ pub struct Environment<W: Workload> {
     pub queue: EventQueue<Event<W>>,
     /// The links.
     pub network: Network,
-    /// What must hold.
-    pub checks: Checks,
+    /// Who is where.
+    pub placement: Arc<Placement>,
+    /// What must hold, of each group.
+    pub checks: GroupChecks,
     /// What has been counted.
     pub marks: Marks,
     /// A digest of everything that has happened.
@@ -153,13 +158,13 @@ pub struct Environment<W: Workload> {
     pub stage: Option<Box<Stage<W>>>,
     /// What came to nodes that stand still until somebody resumes them.
     pub waiting: Vec<Postponed<W>>,
-    /// Messages that are kept from being sent: a planted bug.
-    pub silence: Option<Silence>,
+    /// What goes wrong outside of the rules: a planted bug.
+    pub sabotage: Option<Sabotage>,
     /// What is reached, if somebody wants to know.
     pub coverage: Option<Box<Coverage>>,
-    /// Where whoever starts looks the group up: the last epoch of which the administrator knows that it has
+    /// Where whoever starts looks its group up: of each, the last epoch of which the administrator knows that it has
     /// started. Another may have followed.
-    pub directory: EpochStart,
+    pub directory: Vec<EpochStart>,
     replicas: usize,
 }
 
@@ -171,14 +176,16 @@ impl<W: Workload> Environment<W> {
         // A script that was made from a story takes its place.
         let story = setup.story.clone().filter(|_| script.is_none());
         let fates = fates.or_else(|| story.is_some().then(|| ScriptedFates::Told(Rules::default())));
+        let placement = Arc::new(Placement::new(setup));
+        let directory = (0..placement.groups()).map(|group| EpochStart::first(placement.members(group)));
         let cast = Cast { replicas: setup.nodes(), clients: setup.clients };
         let stage = story.map(|story| Box::new(Stage::new(story, cast)));
         Self {
             now: 0,
             steps: 0,
             queue: EventQueue::default(),
-            network: Network::new(setup, fates),
-            checks: Checks::new(setup),
+            network: Network::new(setup, &placement, fates),
+            checks: GroupChecks::new(setup, &placement),
             marks: Marks::default(),
             digest: digest::mix(0, setup.seed),
             lives: vec![0; usize::from(setup.nodes()) + usize::from(setup.client_slots())],
@@ -196,25 +203,24 @@ impl<W: Workload> Environment<W> {
             triggered: None,
             stage,
             waiting: Vec::new(),
-            silence: None,
+            sabotage: None,
             coverage: None,
-            directory: EpochStart::first(
-                Configuration::new(setup.replicas.into()).expect("a validated group size"),
-            ),
+            directory: directory.collect(),
+            placement,
             replicas: usize::from(setup.nodes()),
         }
     }
 
     /// An operation with a prediction is executed: from the first time on, its call in the history tells what came of it.
     #[cold]
-    fn predicted(&mut self, execution: &Execution<'_, W::Service>) {
+    fn predicted(&mut self, replica: ReplicaId, execution: &Execution<'_, W::Service>) {
         let request = &execution.entry.request;
         let (RequestBody::Operation { number, operation, .. }, Outcome::Executed(response)) =
             (&request.body, &execution.outcome)
         else {
             return;
         };
-        if !self.checks.ghost.is_next(execution.op_number) {
+        if !self.checks[replica].ghost.is_next(execution.op_number) {
             return;
         }
         let caller = (request.address, number.0);
@@ -279,7 +285,7 @@ impl<W: Workload> Environment<W> {
     #[inline]
     pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Service>) {
         let mut routed = self.network.route(self.now, packet.identity(from, to));
-        if self.silence.is_some_and(|silence| silence.covers(&routed.identity)) {
+        if self.sabotage.is_some_and(|sabotage| sabotage.covers(&routed.identity)) {
             self.network.take_back(&mut routed);
         }
         self.marks.sent[routed.identity.kind as usize] += 1;
@@ -323,6 +329,28 @@ impl<W: Workload> Environment<W> {
                 self.queue.push(at, Event::Deliver { from, to, life, message, packet });
             }
         }
+    }
+
+    /// A host with replicas of several groups has mixed them up: who gets a message that another replica has sent, if
+    /// it is another one than `to`.
+    #[cold]
+    pub fn mixed_up(&self, to: Node, packet: &mut Packet<W::Service>) -> Option<Node> {
+        let (Node::Replica(replica), Packet::Peer(_)) = (to, &*packet) else { return None };
+        let placement = &self.placement;
+        let beside: Vec<ReplicaId> = placement.beside(replica).collect();
+        let place = beside.iter().position(|&other| other == replica)?;
+        let other = beside[(place + 1) % beside.len()];
+        // Not by who sent it to whom: nodes have other names once a trace is shrunk.
+        let Identity { kind, view, number, .. } = packet.identity(to, to);
+        let digest = [kind as u64, view, number].into_iter().fold(0, digest::mix);
+        if !digest.is_multiple_of(MIXED_UP) || other == replica {
+            return None;
+        }
+        if let Packet::Peer(message) = packet {
+            let host = placement.host_of(message.from);
+            message.from = placement.on_host_in(placement.group_of(other), host)?;
+        }
+        Some(Node::Replica(other))
     }
 
     // ---- Messages that a story keeps -------------------------------------------------------------
@@ -453,14 +481,15 @@ impl<W: Workload> Environment<W> {
             | (CrashTarget::AfterRecoveryResponse, Kind::RecoveryResponse)
             | (CrashTarget::AfterStartView, Kind::StartView) => Some(from),
             (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => {
-                (self.checks.members[to].role == Some(Role::Recovering)).then_some(to)
+                (self.checks[to].members[to].role == Some(Role::Recovering)).then_some(to)
             }
             (CrashTarget::BeforeQuorum, Kind::PrepareOk) => {
-                let primary = &self.checks.members[to];
+                let members = &self.checks[to].members;
+                let primary = &members[to];
                 let is_new = identity.number > primary.executed.0 && primary.view == message.view;
                 let holds = |member: &&Member| member.log.len() as u64 >= identity.number;
-                let holders = self.checks.members.iter().filter(holds).count();
-                (is_new && holders >= self.checks.members.quorum()).then_some(to)
+                let holders = members.iter().filter(holds).count();
+                (is_new && holders >= members.quorum()).then_some(to)
             }
             _ => None,
         }
@@ -478,14 +507,14 @@ pub struct ReplicaPort<'a, W: Workload> {
 impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn send(&mut self, to: ReplicaId, message: Message<W::Service>) {
-        self.environment.checks.sent(self.replica, to, &message);
+        self.environment.checks[self.replica].sent(self.replica, to, &message);
         let (from, to) = (Node::Replica(self.replica), Node::Replica(to));
         self.environment.transmit(from, to, Packet::Peer(message));
     }
 
     #[inline]
     fn reply(&mut self, to: ClientAddress, reply: Reply<W::Response>) {
-        self.environment.checks.replied(self.replica, to, &reply);
+        self.environment.checks[self.replica].replied(self.replica, to, &reply);
         self.environment.tell_story(self.replica, slot_of(to).0, &reply);
         let (from, slot) = (Node::Replica(self.replica), Node::Client(slot_of(to).0));
         self.environment.transmit(from, slot, Packet::Reply(to, reply));
@@ -493,7 +522,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 
     #[inline]
     fn appended(&mut self, op_number: OpNumber, entry: &Entry<W::Operation>) {
-        self.environment.checks.appended(self.replica, op_number, entry);
+        self.environment.checks[self.replica].appended(self.replica, op_number, entry);
         let replica = self.replica;
         self.environment.tell(|| Effect::Appended {
             replica,
@@ -504,25 +533,25 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     }
 
     fn truncated(&mut self, last_kept: OpNumber) {
-        self.environment.checks.truncated(self.replica, last_kept);
+        self.environment.checks[self.replica].truncated(self.replica, last_kept);
         let replica = self.replica;
         self.environment.tell(|| Effect::Truncated { replica, last_kept: last_kept.0 });
     }
 
     fn checkpoint_taken(&mut self, checkpoint: &Checkpoint<W::Service>) {
-        self.environment.checks.checkpoint_taken::<W>(self.replica, checkpoint);
+        self.environment.checks[self.replica].checkpoint_taken::<W>(self.replica, checkpoint);
         self.environment.marks.moment(Moment::CheckpointTaken);
     }
 
     fn compacted(&mut self, through: OpNumber) {
-        self.environment.checks.compacted(self.replica, through);
+        self.environment.checks[self.replica].compacted(self.replica, through);
         self.environment.marks.moment(Moment::LogCompacted);
         let replica = self.replica;
         self.environment.tell(|| Effect::Compacted { replica, through: through.0 });
     }
 
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<W::Service>, service: &W::Service) {
-        self.environment.checks.checkpoint_installed::<W>(self.replica, checkpoint, service);
+        self.environment.checks[self.replica].checkpoint_installed::<W>(self.replica, checkpoint, service);
         let (replica, op_number) = (self.replica, checkpoint.op_number().0);
         self.environment.digest = digest::mix(self.environment.digest, op_number);
         self.environment.tell(|| Effect::CheckpointInstalled { replica, op_number });
@@ -531,9 +560,9 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn executed(&mut self, execution: Execution<'_, W::Service>) {
         if execution.entry.predicted.is_some() {
-            self.environment.predicted(&execution);
+            self.environment.predicted(self.replica, &execution);
         }
-        let digest = self.environment.checks.executed::<W>(self.replica, &execution);
+        let digest = self.environment.checks[self.replica].executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
         let replica = self.replica;
         if let Some(chronicle) = &mut self.environment.chronicle {
@@ -552,7 +581,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 
     fn observed(&mut self, observation: Observation<'_, W::Service>) {
         let state = W::digest(observation.service);
-        self.environment.checks.observed(self.replica, &observation, state);
+        self.environment.checks[self.replica].observed(self.replica, &observation, state);
         let (number, op_number) = (observation.read.number.0, observation.op_number.0);
         self.environment.digest = digest::mix(self.environment.digest, op_number ^ state);
         let (replica, basis) = (self.replica, observation.basis);
@@ -565,7 +594,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {
-        self.environment.checks.view_starts(self.replica, start);
+        self.environment.checks[self.replica].view_starts(self.replica, start);
         let replica = self.replica;
         self.environment.tell(|| Effect::ViewStarts {
             replica,
@@ -577,10 +606,10 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     }
 
     fn epoch_begins(&mut self, start: &EpochStart) {
-        if self.environment.checks.epoch_begins(self.replica, start) {
+        if self.environment.checks[self.replica].epoch_begins(self.replica, start) {
             self.environment.marks.moment(Moment::FirstInEpoch);
         }
-        if self.environment.checks.members[self.replica].role == Some(Role::ViewChange) {
+        if self.environment.checks[self.replica].members[self.replica].role == Some(Role::ViewChange) {
             self.environment.marks.moment(Moment::EpochDuringViewChange);
         }
         self.environment.digest = digest::mix(self.environment.digest, digest::of(start));

@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use vr::{Configuration, ReplicaId, Role, View};
+use vr::{Configuration, ReplicaId, View};
 
+use crate::groups::Placement;
 use crate::node::Node;
 use crate::random::{self, Purpose};
 use crate::setup::{CrashTarget, PartitionShape, Setup};
@@ -140,6 +141,58 @@ impl Action {
         }
     }
 
+    /// The replica whose host it is done to, if it is done to one.
+    #[must_use]
+    pub const fn host_of(&self) -> Option<ReplicaId> {
+        match *self {
+            Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
+                Some(ReplicaId(replica))
+            }
+            Self::Pause { node: Node::Replica(replica), .. }
+            | Self::FireEarly { node: Node::Replica(replica) }
+            | Self::FireLate { node: Node::Replica(replica), .. }
+            | Self::Halt { node: Node::Replica(replica) }
+            | Self::Resume { node: Node::Replica(replica) } => Some(replica),
+            _ => None,
+        }
+    }
+
+    /// The same, with another replica that says which host it is done to.
+    #[must_use]
+    pub const fn named_by(mut self, other: ReplicaId) -> Self {
+        match &mut self {
+            Self::Crash { replica, .. } | Self::Kill { replica } | Self::Restart { replica } => {
+                *replica = other.0;
+            }
+            Self::Pause { node, .. }
+            | Self::FireEarly { node }
+            | Self::FireLate { node, .. }
+            | Self::Halt { node }
+            | Self::Resume { node } => *node = Node::Replica(other),
+            _ => {}
+        }
+        self
+    }
+
+    /// Something that is done to hosts, as something that is done to replicas. What happens to a host is named by a
+    /// replica on it: that of `group`, if it has one there. `None`: there is nobody to do it to.
+    #[must_use]
+    pub fn on_replicas(mut self, placement: &Placement, group: usize) -> Option<Self> {
+        if let Some(ReplicaId(host)) = self.host_of() {
+            let replica = placement.on_host_in(group, host).or_else(|| placement.on_host(host).next());
+            return Some(self.named_by(replica?));
+        }
+        if let Self::Cut { links, .. }
+        | Self::Clog { links, .. }
+        | Self::Sever { links }
+        | Self::Mend { links } = &mut self
+        {
+            *links = placement.links(links).into();
+            return (!links.is_empty()).then_some(self);
+        }
+        Some(self)
+    }
+
     /// The nodes that it is done to.
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         let (links, node) = match self {
@@ -189,11 +242,11 @@ pub enum Strike {
 /// What families see of the system.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    /// What each replica is; `None` for one that is down.
-    pub roles: Vec<Option<Role>>,
-    /// The latest view that any replica is in.
+    /// How many hosts there are: where there is one group, these are the replicas.
+    pub hosts: u8,
+    /// The latest view that any replica of a group is in.
     pub view: View,
-    /// The members of its epoch.
+    /// The hosts of the members of its epoch.
     pub group: Configuration,
     /// Whether the administrator waits for an answer.
     pub administrator_waits: bool,
@@ -202,14 +255,14 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The replica that is primary of `view`.
+    /// The host of the primary of `view`.
     #[must_use]
     pub fn primary(&self, view: View) -> ReplicaId {
         self.group.member_at(view.number())
     }
 
     fn replicas(&self) -> Vec<ReplicaId> {
-        (0..self.roles.len() as u8).map(ReplicaId).collect()
+        (0..self.hosts).map(ReplicaId).collect()
     }
 }
 

@@ -45,6 +45,7 @@ pub mod environment;
 pub mod event_queue;
 pub mod explain;
 pub mod faults;
+pub mod groups;
 pub mod guided;
 pub mod history;
 pub mod marks;

@@ -100,6 +100,12 @@ moments! {
     RefusedNotStarted,
     /// A client gave a read up that nobody answered, and asked through the log.
     ReadTurnedToLog,
+    /// A host crashed with replicas of several groups on it.
+    CrashOfSeveralGroups,
+    /// Two groups had their primaries on different hosts.
+    PrimariesApart,
+    /// A run began with a group that is on some of the hosts only.
+    GroupOnSomeHosts,
 }
 
 /// The counters of a run, or of many.

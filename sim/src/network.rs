@@ -5,11 +5,13 @@
 //! and a trace that names the messages with an unusual fate can be replayed on changed code.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
+use crate::groups::Placement;
 use crate::node::Node;
 use crate::packet::{Identity, Kind};
 use crate::random::{self, Purpose};
@@ -17,7 +19,7 @@ use crate::setup;
 use crate::stage::{Rule, Rules, Treatment};
 use crate::timeline::{Befallen, Burst};
 use rand::RngExt;
-use vr::{ReplicaId, View};
+use vr::View;
 
 /// What befalls a message that does not simply arrive after its link's usual delay. Times are in
 /// nanoseconds.
@@ -106,6 +108,7 @@ struct Link {
 /// All links and what befalls messages on them.
 #[derive(Clone, Debug)]
 pub struct Network {
+    placement: Arc<Placement>,
     replicas: usize,
     nodes: usize,
     links: Vec<Link>,
@@ -173,10 +176,11 @@ impl ScriptedFates {
 impl Network {
     /// A network for the nodes of a run; with a script, only the messages that it names have a fate.
     #[must_use]
-    pub fn new(setup: &setup::Setup, script: Option<ScriptedFates>) -> Self {
+    pub fn new(setup: &setup::Setup, placement: &Arc<Placement>, script: Option<ScriptedFates>) -> Self {
         let replicas = usize::from(setup.nodes());
         let nodes = replicas + usize::from(setup.client_slots());
         Self {
+            placement: Arc::clone(placement),
             replicas,
             nodes,
             links: vec![Link::default(); nodes * nodes],
@@ -249,9 +253,10 @@ impl Network {
     /// Up to one round of the primaries, and one view more; half of what is meant for a primary arrives when it
     /// is primary again.
     fn views_outlasted(&self, bits: u64, identity: &Identity) -> u64 {
-        let round = self.replicas as u64;
-        let is_for_primary =
-            identity.to == Node::Replica(ReplicaId((View(identity.view).number() % round) as u8));
+        let Node::Replica(to) = identity.to else { return 1 };
+        let group = self.placement.numbers(self.placement.group_of(to));
+        let round = group.len() as u64;
+        let is_for_primary = u64::from(to.0 - group.start) == View(identity.view).number() % round;
         let choice = digest::mix(bits, 3);
         if is_for_primary && choice.is_multiple_of(2) { round } else { 1 + (choice >> 1) % (round + 1) }
     }

@@ -19,6 +19,8 @@ pub enum Purpose {
     Heal,
     Lingering,
     Reconfiguration,
+    /// On which hosts each of several groups is.
+    Groups,
     /// Where a guided sweep goes on from, and how.
     Guidance,
     /// The key of the links' delays and losses.
@@ -45,6 +47,7 @@ impl Purpose {
             Self::Lingering => 10,
             Self::Guidance => 11,
             Self::Reconfiguration => 12,
+            Self::Groups => 13,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }

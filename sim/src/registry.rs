@@ -9,7 +9,7 @@ use vr::{Rules, Standard};
 
 #[cfg(feature = "planted-bugs")]
 use crate::bugs::Planted;
-use crate::bugs::{Bug, Silence};
+use crate::bugs::{Bug, Sabotage};
 use crate::check::Properties;
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
@@ -164,7 +164,7 @@ fn run_planted<W: Workload>(
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
-    run_typed::<W, Planted>(setup, Planted::new(bug), bug.silence, manner, progress)
+    run_typed::<W, Planted>(setup, Planted::new(bug), bug.sabotage, manner, progress)
 }
 
 #[cfg(not(feature = "planted-bugs"))]
@@ -180,7 +180,7 @@ fn run_planted<W: Workload>(
 fn run_typed<W: Workload, R: Rules + Clone>(
     setup: &Arc<Setup>,
     rules: R,
-    silence: Option<Silence>,
+    sabotage: Option<Sabotage>,
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
@@ -194,7 +194,7 @@ fn run_typed<W: Workload, R: Rules + Clone>(
         chronicle,
         history,
         expected,
-        silence,
+        sabotage,
         redraws,
         off,
         changes,
@@ -244,7 +244,7 @@ fn explore_workload<W: Workload>(
 ) -> Vec<Explored> {
     #[cfg(feature = "planted-bugs")]
     if let Some(bug) = bug {
-        return run::explore::<W, Planted>(setup, Planted::new(bug), bug.silence, changes, branching);
+        return run::explore::<W, Planted>(setup, Planted::new(bug), bug.sabotage, changes, branching);
     }
     assert!(bug.is_none(), "this build has no planted bugs");
     run::explore::<W, Standard>(setup, Standard, None, changes, branching)

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use vr::{OpNumber, Rules, Standard};
 
-use crate::bugs::Silence;
+use crate::bugs::Sabotage;
 use crate::check::linearizability::{self, Verdict as Judgement};
 use crate::check::{Fact, Properties, Property, Violation};
 use crate::chronicle::Chronicle;
@@ -113,7 +113,7 @@ pub struct Manner<O> {
     /// Compare the digest after each step with these, and find the first that differs.
     pub expected: Option<Arc<[u32]>>,
     /// Keep these messages from being sent.
-    pub silence: Option<Silence>,
+    pub sabotage: Option<Sabotage>,
     /// Where chance decides anew, in the order of steps.
     pub redraws: Vec<Redraw>,
     /// Do not report violations of these properties.
@@ -154,7 +154,7 @@ impl<O> Default for Manner<O> {
             chronicle: false,
             history: false,
             expected: None,
-            silence: None,
+            sabotage: None,
             redraws: Vec::new(),
             off: Properties::NONE,
             changes: Arc::from([]),
@@ -183,8 +183,8 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
         manner.script,
         manner.record || manner.expected.is_some(),
     );
-    world.environment_mut().silence = manner.silence;
-    world.environment_mut().checks.findings.turn_off(manner.off);
+    world.environment_mut().sabotage = manner.sabotage;
+    world.environment_mut().checks.turn_off(manner.off);
     if manner.chronicle {
         world.keep_chronicle();
     }
@@ -206,12 +206,12 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
 pub fn explore<W: Workload, R: Rules + Clone>(
     setup: &Arc<Setup>,
     rules: R,
-    silence: Option<Silence>,
+    sabotage: Option<Sabotage>,
     changes: &[Change],
     branching: Option<&Branching>,
 ) -> Vec<Explored> {
     let mut trunk = World::<W, R>::new(Arc::clone(setup), rules, None, false);
-    trunk.environment_mut().silence = silence;
+    trunk.environment_mut().sabotage = sabotage;
     trunk.environment_mut().coverage = Some(Box::default());
     let at = branching.map_or(u64::MAX, |branching| branching.at);
     let verdict = follow(&mut trunk, &[], changes, at, &mut |_| {});
@@ -250,8 +250,8 @@ fn report<W: Workload, R: Rules + Clone>(world: &World<W, R>, verdict: Verdict) 
         steps: environment.steps,
         fault_steps: world.healed_at_step().unwrap_or(environment.steps),
         time: environment.now,
-        committed: environment.checks.ghost.last().0,
-        views: environment.checks.views_started() as u64,
+        committed: environment.checks.iter().map(|checks| checks.ghost.last().0).sum(),
+        views: environment.checks.iter().map(|checks| checks.views_started() as u64).sum(),
         budget_exceeded: world.budget_exceeded(),
         marks: environment.marks.clone(),
         digest: environment.digest,
@@ -265,32 +265,63 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
     if let Some(violation) = world.violation() {
         return Verdict::Violated(violation.clone());
     }
-    let environment = world.environment();
-    if !environment.checks.findings.is_on(Property::S14) {
+    if !world.environment().checks.first().findings.is_on(Property::S14) {
         return Verdict::Held;
     }
-    let order = commit_order(environment);
-    match linearizability::judge(&W::model(), &environment.history, Some(&order), SEARCH_BUDGET) {
+    let groups = world.environment().placement.groups();
+    let verdicts = (0..groups).map(|group| judge_history(world.environment_mut(), group));
+    verdicts.fold(Verdict::Held, |worst, verdict| match (worst, verdict) {
+        (Verdict::Violated(violation), _) => Verdict::Violated(violation),
+        (worst, Verdict::Held) => worst,
+        (_, verdict) => verdict,
+    })
+}
+
+/// Judges what the clients of a group saw.
+fn judge_history<W: Workload>(environment: &mut Environment<W>, group: usize) -> Verdict {
+    let order = commit_order(environment, group);
+    let several = (environment.placement.groups() > 1).then(|| calls_of(environment, group));
+    let judgement = match &several {
+        None => linearizability::judge(&W::model(), &environment.history, Some(&order), SEARCH_BUDGET),
+        Some(calls) => {
+            let history: Vec<_> = calls.iter().map(|&call| environment.history[call].clone()).collect();
+            let place = |call| calls.binary_search(call).expect("a call of the group");
+            let order: Vec<usize> = order.iter().map(place).collect();
+            linearizability::judge(&W::model(), &history, Some(&order), SEARCH_BUDGET)
+        }
+    };
+    let (step, time) = (environment.steps, environment.now);
+    match judgement {
         Judgement::Linearizable => Verdict::Held,
         Judgement::Undecided(_) => {
             Verdict::Inconclusive(format!("no linearization found within {SEARCH_BUDGET} configurations"))
         }
-        Judgement::NotLinearizable(refusal) => Verdict::Violated(Violation {
-            property: Property::S14,
-            kind: "not linearizable".to_owned(),
-            witness: refusal.to_string(),
-            step: environment.steps,
-            time: environment.now,
-            facts: vec![Fact::Called { call: refusal.operation }],
-        }),
+        Judgement::NotLinearizable(refusal) => {
+            let call = several.map_or(refusal.operation, |calls| calls[refusal.operation]);
+            let findings = &mut environment.checks.of_mut(group).findings;
+            findings.at(step, time);
+            let added = findings.add(Property::S14, "not linearizable", refusal.to_string());
+            added.between([Fact::Called { call }]);
+            Verdict::Violated(findings.first().expect("it was added").clone())
+        }
     }
 }
 
-/// The calls of the history in the order in which they were committed.
-fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
-    let calls: FxHashMap<_, usize> =
-        environment.callers.iter().enumerate().map(|(index, &caller)| (caller, index)).collect();
-    let mut reads = environment.versions.clone();
+/// The calls of a group's clients, in order.
+fn calls_of<W: Workload>(environment: &Environment<W>, group: usize) -> Vec<usize> {
+    let clients = environment.placement.clients(group);
+    let calls = environment.history.iter().enumerate();
+    let is_own = |client: u32| clients.contains(&(client as u16));
+    calls.filter(|(_, call)| is_own(call.client)).map(|(index, _)| index).collect()
+}
+
+/// The calls of a group's clients in the order in which they were committed.
+fn commit_order<W: Workload>(environment: &Environment<W>, group: usize) -> Vec<usize> {
+    let clients = environment.placement.clients(group);
+    let is_own = |call: &usize| clients.contains(&(environment.history[*call].client as u16));
+    let callers = environment.callers.iter().enumerate().filter(|(call, _)| is_own(call));
+    let calls: FxHashMap<_, usize> = callers.map(|(index, &caller)| (caller, index)).collect();
+    let mut reads: Vec<_> = environment.versions.iter().copied().filter(|(_, call)| is_own(call)).collect();
     reads.sort_unstable();
     let mut reads = reads.into_iter().peekable();
     let mut order = Vec::with_capacity(environment.history.len());
@@ -299,7 +330,7 @@ fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
             order.push(call);
         }
     };
-    for operation in environment.checks.ghost.operations() {
+    for operation in environment.checks.of(group).ghost.operations() {
         reads_before(operation.op_number, &mut order);
         let number = operation.request.filter(|_| operation.executed).map(|(_, number)| number.0);
         order.extend(number.and_then(|number| calls.get(&(operation.address, number)).copied()));
@@ -308,9 +339,12 @@ fn commit_order<W: Workload>(environment: &Environment<W>) -> Vec<usize> {
     order
 }
 
-/// The clients' history as `sim check` reads it.
+/// The clients' history as `sim check` reads it; there is not one only where there are several groups.
 fn export<W: Workload>(environment: &Environment<W>) -> Option<Export> {
-    let order = commit_order(environment);
+    if environment.placement.groups() > 1 {
+        return None;
+    }
+    let order = commit_order(environment, 0);
     let (model, said) = W::export(&environment.history, &order)?;
     let mut places = vec![None; environment.history.len()];
     for (place, &call) in (0..).zip(&order) {
@@ -398,11 +432,12 @@ fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn A
     match world.acting() {
         None => Verdict::HarnessFailed(format!("{message} ({place})")),
         // Nobody asks for panics; but a world in the middle of a step cannot go on.
-        Some(_) if !world.environment().checks.findings.is_on(Property::Panic) => Verdict::Held,
+        Some(_) if !world.environment().checks.first().findings.is_on(Property::Panic) => Verdict::Held,
         Some(node) => Verdict::Violated(Violation {
             property: Property::Panic,
             witness: format!("{node} panicked: {message} ({place})"),
             kind: place,
+            group: None,
             step: world.environment().steps,
             time: world.environment().now,
             facts: Vec::new(),

@@ -6,7 +6,8 @@
 //! - A number is fixed, `5`, or drawn for each seed: `{"between": [1, 100]}` (each order of magnitude as
 //!   likely as another) or `{"choose": [0, 5, {"between": [10, 20]}]}`.
 //! - A list is fixed, `["primary"]`, or drawn: `{"some_of": ["primary", "random"]}`, at least one.
-//! - A field that is left out is drawn as in `scenarios/swarm.json`, which names them all.
+//! - A field that is left out is drawn as in `scenarios/swarm.json`, which names them all; but for `groups`: there is
+//!   one group.
 //! - Fault families (`tail`, `loss`, `duplicate` and `hold` of `network`, and all of `faults`) that are left
 //!   out are off, or, in a scenario with `"swarm": true`, as in `scenarios/swarm.json`. `null` is off in any
 //!   case. A family that is named, be it `{}`, is on in every seed, or in as many as its `on_percent` says.
@@ -42,6 +43,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::groups;
 use crate::setup::{CrashTarget, Setup};
 
 use error::{Refusal, misspoken_in, syntax};
@@ -233,13 +235,14 @@ impl Scenario {
         if let Some(workload) = overrides.workload {
             workload.clone_into(&mut setup.workload);
         }
-        reconcile(&mut setup);
+        let groups = self.schema.groups(seed).expect("the same holds of groups");
+        reconcile(&mut setup, groups);
         setup
     }
 }
 
-/// Adjusts what was drawn, or overridden, without a look at the others.
-fn reconcile(setup: &mut Setup) {
+/// Adjusts what was drawn, or overridden, without a look at the others, and decides where so many groups are.
+fn reconcile(setup: &mut Setup, groups: u8) {
     let too_small = tolerates_none(setup.replicas.into());
     setup.faults.crash.take_if(|crash| too_small && !crash.beyond_budget);
     // Somebody has to crash before anybody can crash while recovering.
@@ -253,6 +256,9 @@ fn reconcile(setup: &mut Setup) {
     if setup.faults.reconfiguration.is_none() && setup.story.is_none() {
         setup.spares = 0;
     }
+    if setup.spares == 0 {
+        setup.groups = groups::draw(setup.seed, groups, setup.replicas, setup.clients);
+    }
     let sessions_needed = u32::from(setup.client_slots()) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }
@@ -265,7 +271,7 @@ static TOLD: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::TOL
 
 /// Fills in what a scenario leaves out.
 fn fill_in(given: &mut Map<String, Value>, defaults: &Map<String, Value>, swarm: bool) {
-    for (name, default) in defaults.iter().filter(|(name, _)| *name != "swarm") {
+    for (name, default) in defaults.iter().filter(|(name, _)| !["swarm", "groups"].contains(&&***name)) {
         if let ("network" | "traffic" | "protocol" | "faults", Value::Object(defaults)) = (&**name, default) {
             let section = given.entry(name).or_insert_with(|| Value::Object(Map::new()));
             complete_section(section, defaults, swarm);

@@ -17,13 +17,16 @@ pub struct Setup {
     pub steps: u64,
     /// Which service runs.
     pub workload: String,
-    /// Replicas in the group: 1 to 9.
+    /// Replicas in the group: 1 to 9. With several groups, the hosts that these are on.
     pub replicas: u8,
     /// Nodes that are no members at first, and may become some: 0 to 9. Without any there is no administrator.
     #[serde(default, skip_serializing_if = "has_no_spares")]
     pub spares: u8,
     /// Clients at work at a time: 1 to 64.
     pub clients: u16,
+    /// The groups, if there are several; with one only it is on all hosts, and everything here is about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// Delays and what befalls single messages.
     pub network: Network,
     /// How clients behave.
@@ -45,6 +48,16 @@ impl Setup {
     pub fn relies_on_clocks(&self) -> bool {
         self.protocol.lease_us > 0 && !self.faults.clock.as_ref().is_some_and(|clock| clock.beyond_bound)
     }
+}
+
+/// A group among several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The hosts that have a replica of it, in order: all, or three or five of them.
+    pub hosts: Vec<u8>,
+    /// How many of the clients are its own.
+    pub clients: u16,
 }
 
 /// What befalls single messages. Probabilities are parts per million of the messages sent.
@@ -81,10 +94,13 @@ const fn has_no_spares(spares: &u8) -> bool {
 }
 
 impl Setup {
-    /// How many replicas there can be: the first group and the spares.
+    /// How many replicas there can be: the first group and the spares, or those of all groups.
     #[must_use]
-    pub const fn nodes(&self) -> u8 {
-        self.replicas + self.spares
+    pub fn nodes(&self) -> u8 {
+        if self.groups.is_empty() {
+            return self.replicas + self.spares;
+        }
+        self.groups.iter().map(|group| group.hosts.len() as u8).sum()
     }
 
     /// How many clients have a slot: those at work, and the administrator if there is one.

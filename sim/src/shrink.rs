@@ -56,7 +56,7 @@ impl Size {
         Self {
             decisions: trace.decisions.len(),
             steps: trace.head.steps,
-            replicas: trace.head.setup.replicas,
+            replicas: trace.head.setup.nodes() - trace.head.setup.spares,
             clients: trace.head.setup.clients,
         }
     }

@@ -28,7 +28,8 @@ use crate::decisions::{Decisions, Script};
 use crate::digest;
 use crate::environment::{Environment, Event};
 use crate::faults::Source;
-use crate::marks::Marks;
+use crate::groups::Placement;
+use crate::marks::{Marks, Moment};
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
 use crate::setup::Setup;
@@ -64,20 +65,23 @@ struct Stable {
 #[derive(Clone, Debug)]
 enum Phase {
     Faults,
-    /// The faults have stopped; the core has to make progress.
-    Progress {
-        core: Vec<ReplicaId>,
+    /// The faults have stopped: what is demanded of each group.
+    Ending {
         /// The links of a fault that has stayed.
         cut: Vec<(Node, Node)>,
-        liveness: Liveness,
-        stable: Option<Stable>,
+        endings: Vec<Ending>,
     },
-    /// The faults have stopped; too much memory is lost for progress.
-    Stuck {
-        until: u64,
-        calls_before: usize,
-        demanded: bool,
-    },
+    Over,
+}
+
+/// What is demanded of a group once the faults have stopped.
+#[derive(Clone, Debug)]
+enum Ending {
+    /// The core has to make progress.
+    Progress { core: Vec<ReplicaId>, liveness: Liveness, stable: Option<Stable> },
+    /// Too much memory is lost for progress.
+    Stuck { until: u64, calls_before: usize, demanded: bool },
+    /// It was done.
     Over,
 }
 
@@ -108,8 +112,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub fn new(setup: Arc<Setup>, rules: R, script: Option<Arc<Script<W::Operation>>>, record: bool) -> Self {
         let mut environment = Environment::new(&setup, script, record);
         let mut clocks = random::stream(setup.seed, Purpose::Clock);
+        let placement = Arc::clone(&environment.placement);
+        let hosts: Vec<Clock> = (0..placement.hosts()).map(|_| draw_clock(&setup, &mut clocks)).collect();
         let replicas = (0..setup.nodes())
-            .map(|replica| new_replica(&setup, ReplicaId(replica), &rules, &mut clocks))
+            .map(ReplicaId)
+            .map(|id| new_replica(&setup, &placement, id, hosts[usize::from(placement.host_of(id))], &rules))
             .collect();
         let clients = (0..setup.client_slots())
             .map(|slot| {
@@ -132,6 +139,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             acting: None,
             skips: 0,
         };
+        let on_some =
+            world.setup.groups.iter().filter(|group| group.hosts.len() < world.setup.replicas.into());
+        on_some.for_each(|_| world.environment.marks.moment(Moment::GroupOnSomeHosts));
         world.schedule_beginning();
         world
     }
@@ -190,7 +200,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// Whether nothing will happen any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Over) || self.environment.checks.findings.first().is_some()
+        matches!(self.phase, Phase::Over) || self.environment.checks.first_violation().is_some()
     }
 
     fn dispatch(&mut self, event: Event<W>) {
@@ -217,7 +227,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.environment.digest =
             digest::mix(self.environment.digest, self.environment.now ^ what.rotate_left(32));
         let (step, now) = (self.environment.steps, self.environment.now);
-        self.environment.checks.findings.at(step, now);
+        self.environment.checks.at(step, now);
         if let Some(chronicle) = &mut self.environment.chronicle {
             chronicle.begin(step, now, cause);
         }
@@ -259,7 +269,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// The first violation, once there is one.
     #[must_use]
     pub fn violation(&self) -> Option<&Violation> {
-        self.environment.checks.findings.first()
+        self.environment.checks.first_violation()
     }
 
     /// Who was acting when a panic came: `None` means that the harness itself failed.
@@ -288,7 +298,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// From here on everything that happens is kept. To be called before the first step.
     pub fn keep_chronicle(&mut self) {
-        let mut chronicle = Box::new(Chronicle::new());
+        let mut chronicle = Box::new(Chronicle::new(Arc::clone(&self.environment.placement)));
         for (index, slot) in self.replicas.iter().enumerate() {
             chronicle.after(ReplicaId(index as u8), slot.replica.as_ref().map(describe::state));
         }
@@ -306,7 +316,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub fn audit(&mut self) {
         for (index, slot) in self.replicas.iter().enumerate() {
             if let Some(replica) = &slot.replica {
-                self.environment.checks.audit::<W, R>(ReplicaId(index as u8), replica);
+                let id = ReplicaId(index as u8);
+                self.environment.checks[id].audit::<W, R>(id, replica);
             }
         }
     }
@@ -314,13 +325,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
 fn new_replica<W: Workload, R: Rules + Clone>(
     setup: &Setup,
+    placement: &Placement,
     id: ReplicaId,
+    clock: Clock,
     rules: &R,
-    clocks: &mut ChaCha8Rng,
 ) -> ReplicaSlot<W, R> {
-    let clock = draw_clock(setup, clocks);
     let mut jitter = random::stream(setup.seed, Purpose::Jitter(Node::Replica(id).number()));
-    let first = EpochStart::first(Configuration::new(setup.replicas.into()).expect("a validated group size"));
+    let first = EpochStart::first(placement.members(placement.group_of(id)));
     let member = member(setup, id, first, jitter.random());
     let replica = if first.members.contains(id) {
         Replica::new(clock.read(0), member, rules.clone(), W::service())

@@ -4,7 +4,7 @@ use vr::{CommitNumber, Configuration, LogSummary, OpNumber};
 
 use crate::packet::Kind;
 
-use super::{Bug, Silence, wrong};
+use super::{Bug, Sabotage, wrong};
 
 wrong! {
     /// Of equal logs another one is taken.
@@ -75,7 +75,7 @@ pub const CONTROLS: &[Bug] = &[
     ),
     Bug::new("C-6", "only the last Prepare is sent again", &LastPrepareOnly, 2_000, &[]),
     // The Commit with which a primary begins makes the others ask for the view's log.
-    Bug::silent("C-7", "no StartView is ever sent", Silence::All(Kind::StartView), 2_000, &[]),
+    Bug::silent("C-7", "no StartView is ever sent", Sabotage::All(Kind::StartView), 2_000, &[]),
     // The half of M-T9 that costs a moment only: who gets no answer asks the next one.
     Bug::new("C-8", "who has nothing new does not answer", &SilentWithoutEntries, 2_000, &[])
         .in_scenario("one-fault-stays"),

@@ -2,7 +2,7 @@
 
 use vr::{Configuration, ReplicaId, View};
 
-use super::{Bug, Silence, wrong};
+use super::{Bug, Sabotage, wrong};
 use crate::check::Property::{L1, L2, L3, L4, L5, L6, L9};
 use crate::packet::Kind;
 
@@ -57,30 +57,30 @@ pub const BUGS: &[Bug] = &[
     Bug::silent(
         "M-T4a",
         "no StartViewChange is sent again",
-        Silence::Resends(Kind::StartViewChange),
+        Sabotage::Resends(Kind::StartViewChange),
         10_000,
         &[L1, L2, L3, L6, L9],
     ),
     Bug::silent(
         "M-T4b",
         "no DoViewChange is sent again",
-        Silence::Resends(Kind::DoViewChange),
+        Sabotage::Resends(Kind::DoViewChange),
         400,
         &[L5, L9],
     )
     .in_scenario("rare-losses"),
-    Bug::silent("M-T4c", "no Prepare is sent again", Silence::Resends(Kind::Prepare), 400, &[L5, L9])
+    Bug::silent("M-T4c", "no Prepare is sent again", Sabotage::Resends(Kind::Prepare), 400, &[L5, L9])
         .in_scenario("rare-losses"),
-    Bug::silent("M-T4d", "no Recovery is sent again", Silence::Resends(Kind::Recovery), 1_000, &[L3, L9]),
+    Bug::silent("M-T4d", "no Recovery is sent again", Sabotage::Resends(Kind::Recovery), 1_000, &[L3, L9]),
     Bug::silent(
         "M-T4e",
         "no GetState is sent again",
-        Silence::Resends(Kind::GetState),
+        Sabotage::Resends(Kind::GetState),
         10_000,
         &[L1, L2, L4, L6, L9],
     ),
-    Bug::silent("M-T4f", "no Request is sent again", Silence::Resends(Kind::Request), 400, &[L1, L6, L9]),
-    Bug::silent("M-T6", "no Commit is ever sent", Silence::All(Kind::Commit), 200, &[L1, L2, L5, L6, L9]),
+    Bug::silent("M-T4f", "no Request is sent again", Sabotage::Resends(Kind::Request), 400, &[L1, L6, L9]),
+    Bug::silent("M-T6", "no Commit is ever sent", Sabotage::All(Kind::Commit), 200, &[L1, L2, L5, L6, L9]),
     Bug::new("M-T8", "a recovery with enough answers asks no more", &NoNewAttempt, 1_000, &[L3, L9]),
     Bug::new(
         "M-T9a",

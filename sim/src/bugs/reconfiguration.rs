@@ -5,7 +5,7 @@ use vr::{
     ReplicaId, RequestNumber, Standard, View,
 };
 
-use super::{Bug, Silence, wrong};
+use super::{Bug, Sabotage, wrong};
 use crate::check::Property::{
     L1, L2, L3, L4, L5, L6, L7, Panic, S1, S2, S3, S4, S4b, S5, S7, S8, S9, S10, S11, S12, S13, S17, S18,
     S19, S20, S21, S22, S23, S27,
@@ -205,7 +205,7 @@ pub const BUGS: &[Bug] = &[
     Bug::silent(
         "M-E13",
         "StartEpoch is not sent again",
-        Silence::Resends(Kind::StartEpoch),
+        Sabotage::Resends(Kind::StartEpoch),
         100_000,
         &[L7, L1, L2, L3, L4, L5, L6],
     )

@@ -66,18 +66,18 @@ pub struct Liveness {
 const SAME_LOOKS: u32 = 3;
 
 impl Liveness {
-    /// The faults of a run stop at `now`; all of them, or all but one (`in_spite`).
+    /// The faults stop at `now` for a group of so many replicas; all of them, or all but one (`in_spite`).
     #[must_use]
-    pub fn new(setup: &Setup, now: u64, views_before: usize, in_spite: bool) -> Self {
+    pub fn new(setup: &Setup, replicas: usize, now: u64, views_before: usize, in_spite: bool) -> Self {
         let longest = longest_timeout(setup);
-        let bound = longest * (u64::from(setup.nodes()) + 3) * 2;
+        let bound = longest * (replicas as u64 + 3) * 2;
         let interval = longest * 2;
         Self {
             deadline: now + bound,
             views_before,
             // Each replica may have to double its timeouts up to the limit before they suffice, every time at
             // the cost of a view; then it may be anybody's turn.
-            views_allowed: usize::from(setup.nodes()) * (1 + setup.protocol.backoff_limit as usize) + 6,
+            views_allowed: replicas * (1 + setup.protocol.backoff_limit as usize) + 6,
             in_spite,
             interval,
             look_at: now + interval,

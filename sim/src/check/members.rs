@@ -1,6 +1,6 @@
 //! What the checks know of each replica.
 
-use std::ops::{Index, IndexMut};
+use std::ops::{Index, IndexMut, Range};
 
 use vr::{Configuration, Epoch, EpochStart, Incarnation, OpNumber, ReplicaId, Role, View};
 
@@ -133,12 +133,14 @@ pub struct Members {
 }
 
 impl Members {
-    /// `replicas` nodes, of which the first ones are the first group.
-    pub(super) fn new(replicas: usize, first: Configuration) -> Self {
+    /// `replicas` nodes, of which these are `present` and `first` are the first group. The others are none of
+    /// the checks' business: like a replica that is down, each of them holds nothing.
+    pub(super) fn new(replicas: usize, present: Range<u8>, first: Configuration) -> Self {
         let mut members = vec![Member::default(); replicas];
-        for (index, member) in members.iter_mut().enumerate() {
-            let role = if index == 0 { Role::Primary } else { Role::Backup };
-            let is_member = index < first.size();
+        for id in present.map(ReplicaId) {
+            let member = &mut members[id.index()];
+            let role = if id == first.member_at(0) { Role::Primary } else { Role::Backup };
+            let is_member = first.contains(id);
             member.role = Some(if is_member { role } else { Role::Standby });
             member.reached = is_member.then_some(Epoch::ZERO);
             member.changed = true;

@@ -13,7 +13,7 @@ use super::{Findings, Property};
 pub struct Messages {
     last: Option<(MessageKind, View)>,
     other_than_recovery: bool,
-    asked_for_state: bool,
+    asked_for_state: Option<View>,
     /// A message of an earlier view than its sender was in.
     earlier_view: Option<(MessageKind, View, View)>,
     /// The last attempt at a recovery of each replica.
@@ -25,7 +25,7 @@ impl Messages {
         Self {
             last: None,
             other_than_recovery: false,
-            asked_for_state: false,
+            asked_for_state: None,
             earlier_view: None,
             attempts: vec![(Incarnation::ZERO, 0); replicas],
         }
@@ -88,7 +88,9 @@ impl Messages {
                 | MessageKind::GetCheckpoint
                 | MessageKind::GetEpoch
         );
-        self.asked_for_state |= matches!(kind, MessageKind::GetState | MessageKind::GetCheckpoint);
+        if matches!(kind, MessageKind::GetState | MessageKind::GetCheckpoint) {
+            self.asked_for_state = Some(message.view);
+        }
     }
 
     /// S23: messages carry the view that their sender is in, recovering replicas only ask, and who asks for
@@ -101,7 +103,8 @@ impl Messages {
         findings: &mut Findings,
     ) {
         let (role, view) = (state.role(), state.view());
-        if std::mem::take(&mut self.asked_for_state) && !state.is_fetching() {
+        // Who has left the view in the same step does not need its state any more.
+        if self.asked_for_state.take() == Some(view) && !state.is_fetching() {
             let witness = format!("{replica} asked for state, but does not wait for it");
             findings.add(Property::S23, "asked without waiting", witness);
         }

@@ -11,6 +11,7 @@ use vr::{
 
 use super::liveness::{self, Liveness, Seen, Unfinished};
 use super::{Checks, Property};
+use crate::groups::Placement;
 use crate::scenario::{Overrides, Scenario};
 use crate::setup::Setup;
 use crate::workload::Workload;
@@ -26,8 +27,13 @@ fn setup() -> Setup {
     Scenario::find("calm").expect("built in").resolve(1, &overrides)
 }
 
+fn fresh() -> Checks {
+    let setup = setup();
+    Checks::new(&setup, &Placement::new(&setup), 0)
+}
+
 fn checks() -> Checks {
-    let mut checks = Checks::new(&setup());
+    let mut checks = fresh();
     checks.registers(0, ADDRESS);
     checks
 }
@@ -366,7 +372,7 @@ fn s23_an_answer_to_a_recovery_that_was_not_begun() {
 
 #[test]
 fn s28_a_registration_that_nobody_asked_for() {
-    let mut checks = Checks::new(&setup());
+    let mut checks = fresh();
     append_everywhere(&mut checks, 1, &registration(0));
     execute(&mut checks, R0, 1, &registration(0));
     assert_eq!(found(&checks), Some(Property::S28));
@@ -403,7 +409,7 @@ fn seen(replica: u8) -> Seen {
 /// What is complained of when the time is up with the core in this state.
 fn overdue(core: &[Seen], waiting: &[u16]) -> Option<Property> {
     let mut checks = checks();
-    let mut liveness = Liveness::new(&setup(), 0, 0, false);
+    let mut liveness = Liveness::new(&setup(), 3, 0, 0, false);
     let bound = liveness.bound();
     liveness.look(bound, core, waiting, &Unfinished::default(), 0, &mut checks.findings);
     found(&checks)
@@ -442,7 +448,7 @@ fn the_core_agrees_only_if_it_agrees_on_everything() {
 #[test]
 fn l5_views_that_go_on_changing() {
     let mut checks = checks();
-    let mut liveness = Liveness::new(&setup(), 0, 10, false);
+    let mut liveness = Liveness::new(&setup(), 3, 0, 10, false);
     liveness.look(1, &[seen(0)], &[], &Unfinished::default(), 14, &mut checks.findings);
     assert_eq!(found(&checks), None);
     liveness.look(2, &[seen(0)], &[], &Unfinished::default(), 40, &mut checks.findings);
@@ -461,7 +467,7 @@ fn l5_a_view_change_without_a_crash() {
 #[test]
 fn l9_where_a_fault_has_stayed() {
     let mut checks = checks();
-    let mut liveness = Liveness::new(&setup(), 0, 0, true);
+    let mut liveness = Liveness::new(&setup(), 3, 0, 0, true);
     liveness.look(liveness.bound(), &[seen(0)], &[3], &Unfinished::default(), 0, &mut checks.findings);
     assert_eq!(found(&checks), Some(Property::L9));
 }
@@ -470,7 +476,7 @@ fn l9_where_a_fault_has_stayed() {
 fn l6_a_standstill_with_somebody_waiting() {
     let look = |waiting: &[u16]| {
         let mut checks = checks();
-        let mut liveness = Liveness::new(&setup(), 0, 0, false);
+        let mut liveness = Liveness::new(&setup(), 3, 0, 0, false);
         // Looks far apart, all before the deadline, show the same.
         let bound = liveness.bound();
         (1..64).for_each(|part| {

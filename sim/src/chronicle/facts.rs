@@ -27,7 +27,8 @@ pub fn of(chronicle: &Chronicle, violation: &Violation) -> Vec<Found> {
     for (position, fact) in violation.facts.iter().enumerate() {
         // The same fact twice: once the first time, once the last.
         let first = matches!(fact, Fact::Committed { .. }) || violation.facts[position + 1..].contains(fact);
-        let place = |index: &usize| holder(chronicle, *index, fact);
+        let is_of_group = |node: &Node| is_of_group(chronicle, violation, *node);
+        let place = |index: &usize| holder(chronicle, *index, fact, is_of_group);
         let index = if first {
             (0..end).find(|index| place(index).is_some())
         } else {
@@ -44,8 +45,22 @@ pub fn of(chronicle: &Chronicle, violation: &Violation) -> Vec<Found> {
     found
 }
 
+/// Op-numbers and views are those of one group.
+fn is_of_group(chronicle: &Chronicle, violation: &Violation, node: Node) -> bool {
+    let placement = &chronicle.placement;
+    violation.group.is_none_or(|group| match node {
+        Node::Replica(replica) => placement.group_of(replica) == group,
+        Node::Client(slot) => placement.group_of_client(slot) == group,
+    })
+}
+
 /// Whose fact it is, if it is one of this step.
-fn holder(chronicle: &Chronicle, index: usize, fact: &Fact) -> Option<Node> {
+fn holder(
+    chronicle: &Chronicle,
+    index: usize,
+    fact: &Fact,
+    is_of_group: impl Fn(&Node) -> bool,
+) -> Option<Node> {
     let step = &chronicle.steps[index];
     match *fact {
         Fact::Entered { node, view } => becomes(chronicle, index, node, |state| state.view == view),
@@ -69,7 +84,9 @@ fn holder(chronicle: &Chronicle, index: usize, fact: &Fact) -> Option<Node> {
         | Fact::Appended { .. }
         | Fact::Cut { .. }
         | Fact::Started { .. }
-        | Fact::Answered { .. } => step.effects.iter().find_map(|effect| told(effect, fact)),
+        | Fact::Answered { .. } => {
+            step.effects.iter().filter_map(|effect| told(effect, fact)).find(is_of_group)
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What is run, and what came of it, in a few aligned lines.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::bugs::Bug;
+use crate::groups::Placement;
 use crate::marks::{Fault, Marks, Moment};
 use crate::setup::{
     ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, LingeringFaults, Network,
@@ -22,9 +24,14 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
     if let Some(bug) = bug {
         line(page, "bug", &format!("{}: {}", bug.name, bug.what));
     }
-    let (replicas, clients) =
-        (of(setup.replicas.into(), ("replica", "replicas")), of(setup.clients.into(), ("client", "clients")));
-    line(page, "group", &format!("{replicas}, {clients}"));
+    let clients = of(setup.clients.into(), ("client", "clients"));
+    if setup.groups.is_empty() {
+        let replicas = of(setup.replicas.into(), ("replica", "replicas"));
+        line(page, "group", &format!("{replicas}, {clients}"));
+    } else {
+        line(page, "hosts", &format!("{}, {clients}", setup.replicas));
+        groups(page, setup);
+    }
     if let Some(story) = &setup.story {
         line(page, "workload", &setup.workload);
         let fixed = || format!("every message takes {}", micros(setup.network.delay_min_us));
@@ -42,6 +49,28 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         Expectation::Progress => {}
         Expectation::Stuck => line(page, "expected", "no answers once too much memory was lost"),
         Expectation::Steady => line(page, "expected", "no more view changes than crashes"),
+    }
+}
+
+/// Where each of several groups is.
+fn groups(page: &mut String, setup: &Setup) {
+    let placement = Placement::new(setup);
+    let names = |letter, numbers: Range<u16>| match numbers.len() {
+        0 => "none".to_owned(),
+        1 => format!("{letter}{}", numbers.start),
+        _ => format!("{letter}{} to {letter}{}", numbers.start, numbers.end - 1),
+    };
+    for (number, group) in setup.groups.iter().enumerate() {
+        let replicas = placement.numbers(number);
+        let replicas = names('r', replicas.start.into()..replicas.end.into());
+        let clients = names('c', placement.clients(number));
+        let hosts = if group.hosts.len() == usize::from(setup.replicas) {
+            "all hosts".to_owned()
+        } else {
+            format!("hosts {}", list(&group.hosts))
+        };
+        let label = if number == 0 { "groups" } else { "" };
+        line(page, label, &format!("g{number}  {replicas} on {hosts}, {clients}"));
     }
 }
 

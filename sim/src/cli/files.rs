@@ -5,6 +5,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::text::{complain, remark, word};
 use crate::history::record::{Export, to_lines};
+use crate::setup::Setup;
 use crate::whole_file;
 
 /// Why the file that `flag` asks for cannot be written to `path`, as far as can be seen before the run.
@@ -18,10 +19,17 @@ pub(crate) fn no_place(flag: &str, path: &Path) -> Option<String> {
     Some(format!("{flag} {}: {} is no folder", path.display(), file.display()))
 }
 
-/// Writes the history of a run, and says how it is checked. `workload` is what ran.
-pub(crate) fn export(path: &Path, workload: &str, history: Option<&Export>) -> Result<(), Exit> {
+/// Writes the history of a run, and says how it is checked.
+pub(crate) fn export(path: &Path, setup: &Setup, history: Option<&Export>) -> Result<(), Exit> {
     let Some(Export { model, records }) = history else {
-        complain(&format!("--history: the workload {workload} fits no model of `sim check`"));
+        complain(&if setup.groups.is_empty() {
+            format!("--history: the workload {} fits no model of `sim check`", setup.workload)
+        } else {
+            format!(
+                "--history: {} groups have a history each: expected a run of one group",
+                setup.groups.len()
+            )
+        });
         return Err(Exit::Usage);
     };
     if let Err(problem) = replace(path, to_lines(records).as_bytes()) {

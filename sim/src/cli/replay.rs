@@ -64,7 +64,7 @@ fn export(trace: &Trace, replayed: &Replayed, path: &std::path::Path) -> Result<
         complain(&error.to_string());
         Exit::NotReproduced
     })?;
-    files::export(path, &trace.head.setup.workload, history.as_ref())
+    files::export(path, &trace.head.setup, history.as_ref())
 }
 
 fn write_again(trace: &Trace, path: &std::path::Path) -> Result<(), Exit> {

@@ -152,7 +152,7 @@ fn simulate(
 /// Writes the history, if that was asked for.
 fn export(args: &RunArgs, recorded: &AnyRecorded) -> Result<(), Exit> {
     let Some(path) = &args.history else { return Ok(()) };
-    files::export(path, &recorded.report.setup.workload, recorded.history.as_ref())
+    files::export(path, &recorded.report.setup, recorded.history.as_ref())
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -87,7 +87,7 @@ pub(crate) fn run(command: &TraceCommand) -> u8 {
         Ok(trace) => trace,
         Err(exit) => return exit.code(),
     };
-    let replicas = trace.head.setup.replicas;
+    let replicas = trace.head.setup.nodes();
     if let Some(unknown) = args.replica.iter().find(|&&replica| replica >= replicas) {
         complain(&format!("--replica {unknown}: expected one of 0 to {}", replicas - 1));
         return Exit::Usage.code();

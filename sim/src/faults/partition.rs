@@ -97,12 +97,11 @@ fn shuffled(random: &mut ChaCha8Rng, mut replicas: Vec<ReplicaId>) -> Vec<Replic
 mod tests {
     use super::*;
     use crate::random::{Purpose, stream};
-    use vr::{Role, View};
+    use vr::View;
 
     fn drawn(shape: PartitionShape, size: usize) -> Links {
         let group = vr::Configuration::new(size).expect("a valid size");
-        let roles = vec![Some(Role::Backup); size];
-        let scene = Scene { roles, view: View(1), group, administrator_waits: false, clients: 2 };
+        let scene = Scene { hosts: size as u8, view: View(1), group, administrator_waits: false, clients: 2 };
         links(&mut stream(3, Purpose::Partition), shape, &scene)
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::groups;
 use crate::setup::Setup;
 
 use super::error::Refusal;
@@ -15,6 +16,7 @@ const MISHAPS: [&str; 5] = ["tail", "loss", "duplicate", "hold", "outlast"];
 /// # Errors
 /// The field, what it is, and what is allowed.
 pub fn check_resolved(setup: &Setup) -> Result<(), String> {
+    groups::check(setup)?;
     let schema = schema_of(setup).map_err(|error| error.to_string())?;
     let checked = schema.draw(&setup.scenario, setup.seed).and_then(|_| schema.protocol.check_order());
     checked.map_err(Refusal::into_text)
@@ -29,6 +31,9 @@ fn schema_of(setup: &Setup) -> serde_json::Result<Schema> {
     if let Value::Object(fields) = &mut fields {
         fields.remove("scenario");
         fields.remove("seed");
+        if fields.contains_key("groups") {
+            fields.insert("groups".to_owned(), json!(setup.groups.len()));
+        }
         if let Some(Value::Object(network)) = fields.get_mut("network") {
             MISHAPS.iter().for_each(|family| unfold(network, family));
         }

@@ -42,6 +42,10 @@ pub struct Schema {
     pub spares: Option<Number>,
     /// Clients at work at a time: 1 to 64.
     pub clients: Option<Number>,
+    /// Groups on the same hosts: 1 to 4, and 1 where it is left out. Then `replicas` says how many hosts there are; each
+    /// group is on all of them, or on three or five, and clients are shared out. Where there are fewer clients there
+    /// are only as many groups, and where there are spares one.
+    pub groups: Option<Number>,
     /// Delays and what befalls single messages.
     #[serde(default)]
     pub network: Network,
@@ -285,6 +289,7 @@ impl Schema {
         let replicas = draws.number("replicas", &self.replicas, 1..=9)?;
         let spares: u8 = draws.number("spares", &self.spares, 0..=9)?;
         let clients = draws.number("clients", &self.clients, 1..=64)?;
+        self.groups(seed)?;
         self.told_of(Cast { replicas: replicas + spares, clients })
             .map_err(|misspoken| Refusal::new("story", misspoken.to_string()))?;
         Ok(setup::Setup {
@@ -295,6 +300,7 @@ impl Schema {
             replicas,
             spares,
             clients,
+            groups: Vec::new(),
             network: self.network.draw(draws)?,
             traffic: self.traffic.draw(draws)?,
             protocol: self.protocol.draw(draws)?,
@@ -302,6 +308,12 @@ impl Schema {
             expect: self.expect.unwrap_or(Expectation::Progress),
             story: self.story.clone(),
         })
+    }
+
+    /// How many groups there are to be.
+    pub(super) fn groups(&self, seed: u64) -> Result<u8, Refusal> {
+        let count = self.groups.as_ref().map(|_| Draws::new(seed).number("groups", &self.groups, 1..=4));
+        count.unwrap_or(Ok(1))
     }
 
     /// The story, if there is one, told of as many as there are in every seed.
@@ -366,6 +378,7 @@ impl Schema {
         self.check_expectation()?;
         self.check_reads()?;
         self.check_sessions()?;
+        self.check_groups()?;
         self.network.check_sum()?;
         self.protocol.check_order()
     }
@@ -430,6 +443,24 @@ impl Schema {
         let problem =
             format!("{sessions} is too few for {clients} clients: at least {} is needed", clients + 1);
         Err(Refusal::new("protocol.sessions_max", problem))
+    }
+}
+
+impl Schema {
+    /// Refuses groups that there will never be.
+    fn check_groups(&self) -> Result<(), Refusal> {
+        let (least, most) = self.groups.as_ref().map_or((1, 1), |groups| (groups.lowest(), groups.highest()));
+        let refuse = |problem: &str| Err(Refusal::new("groups", problem));
+        if most > 1 && self.story.is_some() {
+            return refuse("a story is told of one group");
+        }
+        if least > 1 && self.spares.as_ref().is_some_and(|spares| spares.lowest() > 0) {
+            return refuse("where there are spares there is one group");
+        }
+        if least > self.clients.as_ref().map_or(0, Number::highest) {
+            return refuse("each group needs a client");
+        }
+        Ok(())
     }
 }
 

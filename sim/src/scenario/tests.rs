@@ -31,8 +31,8 @@ fn syntax_errors_have_a_position() {
     assert_eq!(
         refusal("{\n  \"description\": \"A test.\",\n  \"replica\": 3\n}"),
         "test.json:3:11: unknown field `replica`, expected one of `description`, `swarm`, `steps`, \
-         `workload`, `replicas`, `spares`, `clients`, `network`, `traffic`, `protocol`, `faults`, `expect`, \
-         `story`, `must_fail`"
+         `workload`, `replicas`, `spares`, `clients`, `groups`, `network`, `traffic`, `protocol`, `faults`, \
+         `expect`, `story`, `must_fail`"
     );
     assert_eq!(
         refusal("{\n  \"description\": \"A test.\",\n  \"description\": \"Another.\"\n}"),
@@ -303,7 +303,7 @@ fn overrides_move_no_draw() {
         let mut expected = swarm.resolve(seed, &overrides);
         assert_eq!((expected.steps, expected.replicas, expected.clients), (77, 9, 1));
         (expected.steps, expected.replicas, expected.clients) = (drawn.steps, drawn.replicas, drawn.clients);
-        reconcile(&mut expected);
+        reconcile(&mut expected, swarm.schema.groups(seed).unwrap());
         assert_eq!(expected, drawn);
     }
 }
@@ -350,7 +350,9 @@ fn what_is_not_named_is_off_or_as_in_the_swarm() {
 
         let mut like_default = swarm.resolve(seed, &NONE);
         like_default.scenario = "swarm".into();
-        let drawn = default.resolve(seed, &NONE);
+        let mut drawn = default.resolve(seed, &NONE);
+        assert!(like_default.groups.is_empty(), "there is one group where nothing is said of it");
+        drawn.groups.clear();
         assert_eq!(like_default, drawn);
         assert_eq!((off.steps, &off.traffic), (drawn.steps, &drawn.traffic));
 

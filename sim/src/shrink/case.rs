@@ -9,6 +9,7 @@ use vr::ReplicaId;
 
 use crate::decisions::{Done, Healed};
 use crate::faults::Action;
+use crate::groups::Placement;
 use crate::network::Fate;
 use crate::node::Node;
 use crate::setup::Setup;
@@ -86,6 +87,54 @@ impl Case {
 
     // ---- Nodes -----------------------------------------------------------------------------------
 
+    /// The same with some of several groups only, and with their clients. The others move up; one that is left alone is
+    /// on all hosts.
+    pub(super) fn with_groups(&self, kept: &[usize]) -> Self {
+        let placement = Placement::new(&self.setup);
+        let mut case = self.of_those(|node| match node {
+            Node::Replica(id) => kept.contains(&placement.group_of(id)),
+            Node::Client(slot) => kept.contains(&placement.group_of_client(slot)),
+        });
+        let setup = &mut case.setup;
+        setup.groups = kept.iter().map(|&group| self.setup.groups[group].clone()).collect();
+        setup.clients = setup.groups.iter().map(|group| group.clients).sum();
+        if let [only] = &setup.groups[..] {
+            setup.replicas = only.hosts.len() as u8;
+            setup.groups.clear();
+        }
+        case
+    }
+
+    /// The same without a host of several groups, unless one of them is nowhere else.
+    pub(super) fn without_host(&self, out: u8) -> Option<Self> {
+        let placement = Placement::new(&self.setup);
+        let mut case = self.of_those(|node| match node {
+            Node::Replica(id) => placement.host_of(id) != out,
+            Node::Client(_) => true,
+        });
+        for group in &mut case.setup.groups {
+            group.hosts.retain(|&host| host != out);
+            group.hosts.iter_mut().for_each(|host| *host -= u8::from(*host > out));
+        }
+        case.setup.replicas -= 1;
+        case.setup.groups.iter().all(|group| !group.hosts.is_empty()).then_some(case)
+    }
+
+    /// The same of some nodes only: they move up.
+    fn of_those(&self, stays: impl Fn(Node) -> bool) -> Self {
+        self.renamed(|node| {
+            let is_replica = |id: u8| stays(Node::Replica(ReplicaId(id)));
+            stays(node).then(|| match node {
+                Node::Replica(ReplicaId(id)) => {
+                    Node::Replica(ReplicaId((0..id).filter(|&id| is_replica(id)).count() as u8))
+                }
+                Node::Client(slot) => {
+                    Node::Client((0..slot).filter(|&slot| stays(Node::Client(slot))).count() as u16)
+                }
+            })
+        })
+    }
+
     /// The same without some replicas: the others move up.
     pub(super) fn without_replicas(&self, out: &[u8]) -> Self {
         let rename = |node| match node {
@@ -114,9 +163,10 @@ impl Case {
         })
     }
 
-    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins.
+    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins; and where
+    /// there are several groups, where each is.
     pub(super) fn rotations(&self) -> std::ops::Range<u8> {
-        0..if self.setup.spares > 0 { 1 } else { self.setup.replicas }
+        0..if self.setup.spares > 0 || !self.setup.groups.is_empty() { 1 } else { self.setup.replicas }
     }
 
     /// The same without a client: the others move up.
@@ -127,6 +177,9 @@ impl Case {
             Node::Replica(_) => Some(node),
         });
         case.setup.clients -= 1;
+        if !self.setup.groups.is_empty() {
+            case.setup.groups[Placement::new(&self.setup).group_of_client(out)].clients -= 1;
+        }
         case
     }
 
@@ -134,6 +187,14 @@ impl Case {
         let replica = |id: u8| match rename(Node::Replica(ReplicaId(id))) {
             Some(Node::Replica(ReplicaId(id))) => Some(id),
             _ => None,
+        };
+        // What is done to a host is named by a replica on it: by another one, if that one is gone.
+        let placement = Placement::new(&self.setup);
+        let on_host =
+            |id: u8| replica(id).or_else(|| placement.beside(ReplicaId(id)).find_map(|id| replica(id.0)));
+        let host = |node: Node| match node {
+            Node::Replica(ReplicaId(id)) => on_host(id).map(|id| Node::Replica(ReplicaId(id))),
+            Node::Client(_) => rename(node),
         };
         let client = |slot: u16| match rename(Node::Client(slot)) {
             Some(Node::Client(slot)) => Some(slot),
@@ -154,7 +215,7 @@ impl Case {
                 Action::Crash { replica: id, .. }
                 | Action::Kill { replica: id }
                 | Action::Restart { replica: id }
-                | Action::WarmUp { replica: id } => *id = replica(*id)?,
+                | Action::WarmUp { replica: id } => *id = on_host(*id)?,
                 Action::Reconfigure { members } => {
                     *members = members.iter().filter_map(|&id| replica(id)).collect();
                 }
@@ -163,7 +224,7 @@ impl Case {
                 | Action::FireLate { node, .. }
                 | Action::Halt { node }
                 | Action::Resume { node } => {
-                    *node = rename(*node)?;
+                    *node = host(*node)?;
                 }
                 Action::CrashClient { slot } => *slot = client(*slot)?,
             }

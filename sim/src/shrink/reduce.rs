@@ -10,7 +10,6 @@ use super::finish::Named;
 use super::oracle::{Failing, Oracle};
 use crate::decisions::Done;
 use crate::registry::{AnyManner, run_any};
-use crate::setup::Setup;
 use crate::timeline::Delays;
 use crate::trace::{Follows, Trace};
 
@@ -88,9 +87,10 @@ impl Shrinker<'_, '_> {
     }
 
     fn best_size(&self) -> Size {
-        let Case { setup: Setup { replicas, clients, .. }, timeline } = &self.best;
+        let Case { setup, timeline } = &self.best;
+        let replicas = setup.nodes() - setup.spares;
         let steps = self.failing.report.steps;
-        Size { decisions: timeline.len(), steps, replicas: *replicas, clients: *clients }
+        Size { decisions: timeline.len(), steps, replicas, clients: setup.clients }
     }
 
     /// Takes the candidate if it fails.
@@ -240,8 +240,9 @@ impl Shrinker<'_, '_> {
 
     /// Two less, or one less, until no more can be spared.
     fn fewer_replicas(&mut self) {
+        while self.fewer_groups() {}
         // Reconfigurations name them.
-        while self.best.setup.spares == 0 {
+        while self.best.setup.spares == 0 && self.best.setup.groups.is_empty() {
             let size = self.best.setup.replicas;
             let two = (0..size).flat_map(|one| (0..one).map(move |other| vec![other, one]));
             let two = two.filter(|_| size > 2);
@@ -253,6 +254,21 @@ impl Shrinker<'_, '_> {
                 return;
             }
         }
+    }
+
+    /// One of several groups, one less, or one host less.
+    fn fewer_groups(&mut self) -> bool {
+        let best = self.best.clone();
+        let (groups, hosts) = (best.setup.groups.len(), best.setup.replicas);
+        if groups < 2 {
+            return false;
+        }
+        let one = (0..groups).map(|only| vec![only]);
+        let one_less = (0..groups).map(|out| (0..groups).filter(|&group| group != out).collect());
+        let fewer = one.chain(one_less).map(|kept: Vec<usize>| best.with_groups(&kept));
+        let fewer = fewer.chain((0..hosts).filter_map(|host| best.without_host(host)));
+        // Who moves up has other delays, unless all are the same.
+        self.attempt_any(fewer.flat_map(|case| [case.with_steady_delays(), case]))
     }
 
     // ---- Single decisions --------------------------------------------------------------------------

@@ -54,7 +54,7 @@ mod tests {
         let replayed = replay(&trace, true).expect("it runs");
         let chronicle = replayed.chronicle.expect("it was asked for");
         let target = chronicle.steps.len() - 1;
-        let is_past = of(&chronicle, &[target], usize::from(trace.head.setup.replicas));
+        let is_past = of(&chronicle, &[target], usize::from(trace.head.setup.nodes()));
         // Held against the definition: one step before another, by node or by message, closed by hand.
         let mut expected = vec![false; chronicle.steps.len()];
         expected[target] = true;

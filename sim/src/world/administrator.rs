@@ -17,11 +17,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         slot.is_some_and(|slot| self.clients[usize::from(slot)].errand.is_some())
     }
 
-    /// The groups that must keep their state: the present one, those before it whose successor does not have the
-    /// state yet, and those that may come to be. And that of the directory: whoever starts asks there, and until the
+    /// The memberships that must keep the state of a group: the present one, those before it whose successor does not
+    /// have the state yet, and those that may come to be. And that of the directory: whoever starts asks there, and until the
     /// administrator knows that another group works, nobody else can be asked.
-    pub(super) fn needed_groups(&self) -> impl Iterator<Item = Configuration> {
-        let members = &self.environment.checks.members;
+    pub(super) fn needed_groups(&self, group: usize) -> impl Iterator<Item = Configuration> {
+        let members = &self.environment.checks.of(group).members;
         let latest = members.latest_epoch();
         let ordered = self.ordered.iter().filter(move |(epoch, _)| *epoch >= latest).map(|(_, group)| *group);
         let asked_next =
@@ -29,7 +29,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 Some(Errand::Reconfigure(group)) => Some(group),
                 _ => None,
             });
-        let directory = self.environment.directory.members;
+        let directory = self.environment.directory[group].members;
         members.living_groups().chain(ordered).chain(asked_next).chain([directory])
     }
 
@@ -39,7 +39,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let known = |group: &Configuration| group.members().all(|id| id.index() < self.replicas.len());
         self.setup.administrator().is_some()
             && group.is_ok_and(|group| {
-                let amnesiacs = self.environment.checks.members.amnesiacs_in(group);
+                let amnesiacs = self.environment.checks.first().members.amnesiacs_in(group);
                 known(&group) && amnesiacs <= group.failures_tolerated()
             })
     }
@@ -72,7 +72,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         if client.client.id().is_none() {
             self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
-            self.environment.checks.registers(slot, address);
+            self.environment.checks.first_mut().registers(slot, address);
         }
         let port = &mut ClientPort { slot, environment: &mut self.environment };
         let asked = match client.errand {
@@ -87,11 +87,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if let Some(number) = asked {
             let errand = client.errand;
             if let Some(Errand::Reconfigure(group)) = errand {
-                let latest = self.environment.checks.members.latest_epoch();
+                let latest = self.environment.checks.first().members.latest_epoch();
                 self.ordered.retain(|(epoch, _)| *epoch >= latest);
                 self.ordered.push((latest, group));
             }
-            self.environment.checks.requested_by_administrator(slot, address, number);
+            self.environment.checks.first_mut().requested_by_administrator(slot, address, number);
             self.environment.tell(|| Effect::Requests {
                 client: Node::Client(slot),
                 number: number.0,
@@ -116,8 +116,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             }
             _ => {
                 self.environment.marks.moment(Moment::EpochStarted);
-                if let Some(start) = self.environment.checks.members.epoch(epoch) {
-                    self.environment.directory = start;
+                if let Some(start) = self.environment.checks.first().members.epoch(epoch) {
+                    self.environment.directory[0] = start;
                 }
                 client.errand = None;
             }

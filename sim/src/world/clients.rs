@@ -44,7 +44,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if client.client.id().is_none() {
             self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
             let address = client.client.address();
-            self.environment.checks.registers(slot, address);
+            self.environment.checks.of_client(slot).registers(slot, address);
             client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
             return self.schedule_client_timer(slot as usize);
         }
@@ -64,12 +64,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             call,
         });
         if way != Way::Log {
-            self.environment.checks.reads(slot, address);
+            self.environment.checks.of_client(slot).reads(slot, address);
         } else {
             if let Some(chronicle) = &mut self.environment.chronicle {
                 chronicle.call(address, number, call);
             }
-            self.environment.checks.requested(slot, address, number, &operation);
+            self.environment.checks.of_client(slot).requested(slot, address, number, &operation);
         }
         let called = self.environment.tick();
         client.calling = Some(call);
@@ -80,7 +80,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             returned: None,
         });
         self.environment.callers.push((address, number));
-        let consistency = client.consistency(&self.setup);
+        let placement = &self.environment.placement;
+        let consistency = client.consistency(placement.members(placement.group_of_client(slot)));
         let port = &mut ClientPort { slot, environment: &mut self.environment };
         if way == Way::Log {
             let request = client.client.request(now, operation, port);
@@ -121,7 +122,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                     call,
                 });
                 self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
-                self.environment.checks.answered(slot, number.0, op_number, &response);
+                self.environment.checks.of_client(slot).answered(slot, number.0, op_number, &response);
                 let returned = self.environment.tick();
                 self.environment.history[call].returned = Some((returned, response));
                 self.call_is_over(slot);
@@ -130,7 +131,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.read_is_answered(slot, op_number, response)
             }
             Some(ClientEvent::Epoch { number, op_number, epoch }) => {
-                self.environment.checks.answered_administrator(slot, number, op_number, epoch);
+                self.environment
+                    .checks
+                    .of_client(slot)
+                    .answered_administrator(slot, number, op_number, epoch);
                 self.epoch_is_known(slot, epoch);
             }
             Some(ClientEvent::Refused { .. }) => self.errand_is_over(slot),
@@ -155,7 +159,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             call,
         });
         self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
-        self.environment.checks.read(slot, op_number, way == Way::Causal);
+        self.environment.checks.of_client(slot).read(slot, op_number, way == Way::Causal);
         let returned = self.environment.tick();
         if way == Way::Fast {
             self.environment.history[call].returned = Some((returned, response));
@@ -178,7 +182,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             chronicle.call(address, number, call);
         }
         let operation = &self.environment.history[call].operation;
-        self.environment.checks.requested(slot, address, number, operation);
+        self.environment.checks.of_client(slot).requested(slot, address, number, operation);
     }
 
     fn call_is_over(&mut self, slot: u16) {

@@ -1,29 +1,49 @@
 //! What is done to the system: actions, crashes, restarts.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use rand::RngExt;
 use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::{Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
+use super::{Ending, Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
+use crate::bugs::Sabotage;
 use crate::chronicle::{Cause, Effect};
 use crate::decisions::Done;
 use crate::environment::{Event, ReplicaPort};
-use crate::faults::{Action, Ambush, Scene, Strike};
+use crate::faults::{Action, Ambush, Scene, Source, Strike};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Identity;
 use crate::workload::Workload;
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
-    pub(super) fn scene(&self) -> Scene {
-        let role = |slot: &ReplicaSlot<W, R>| slot.replica.as_ref().map(Replica::role);
-        let views = self.replicas.iter().filter_map(|slot| Some(slot.replica.as_ref()?.view()));
+    /// What families see: the hosts, and who is primary of a group among those.
+    pub(super) fn scene(&self, group: usize) -> Scene {
+        let placement = &self.environment.placement;
+        let replicas = &self.replicas[range(placement.numbers(group))];
+        let views = replicas.iter().filter_map(|slot| Some(slot.replica.as_ref()?.view()));
         let view = views.max().unwrap_or(View::ZERO);
+        let members = self.environment.checks.of(group).members.group_of(view.epoch());
         Scene {
-            roles: self.replicas.iter().map(role).collect(),
+            hosts: placement.hosts(),
             view,
-            group: self.environment.checks.members.group_of(view.epoch()),
+            group: placement.hosts_of(members),
             administrator_waits: self.administrator_waits(),
             clients: self.setup.clients,
+        }
+    }
+
+    /// What a family does now to the hosts, as something that is done to replicas. Of several groups, one is looked at;
+    /// which one is left to what has happened so far.
+    pub(super) fn strike_from(&self, source: &mut Source) -> Strike {
+        let placement = &self.environment.placement;
+        let group = (self.environment.digest % placement.groups() as u64) as usize;
+        match source.strike(&self.setup, &self.scene(group)) {
+            Strike::Now(action) if placement.groups() > 1 => {
+                action.on_replicas(placement, group).map_or(Strike::Nothing, Strike::Now)
+            }
+            strike => strike,
         }
     }
 
@@ -32,8 +52,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         self.begin_step((index as u64) << 8 | 4, Cause::Fault);
-        let scene = self.scene();
-        match self.sources[index].strike(&self.setup, &scene) {
+        let mut source = self.sources[index].clone();
+        let strike = self.strike_from(&mut source);
+        self.sources[index] = source;
+        match strike {
             Strike::Nothing => {}
             _ if self.skips > 0 => self.skips -= 1,
             // One at a time for each moment, or a backlog would strike all at once.
@@ -83,6 +105,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         self.environment.marks.action(&action);
         self.environment.tell(|| Effect::Fault(action.clone()));
+        self.tell_of_host(&action);
         if let Some(coverage) = &mut self.environment.coverage {
             coverage.actions.push((self.environment.steps, action.clone()));
         }
@@ -103,16 +126,16 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::Crash { replica, restart_after, .. } => {
                 self.crash(ReplicaId(replica), Some(restart_after));
             }
-            Action::Pause { node, lasts } => {
-                let until = self.paused_until_mut(node);
+            Action::Pause { node, lasts } => self.on_host_of(node, |world, node| {
+                let until = world.paused_until_mut(node);
                 *until = (now + lasts).max(*until);
-            }
+            }),
             Action::FireEarly { node } => self.fire_early(node),
-            Action::FireLate { node, lasts } => {
+            Action::FireLate { node, lasts } => self.on_host_of(node, |world, node| {
                 if let Node::Replica(replica) = node {
-                    self.replicas[replica.index()].timers_late_until = now + lasts;
+                    world.replicas[replica.index()].timers_late_until = now + lasts;
                 }
-            }
+            }),
             Action::CrashClient { slot } => {
                 if self.clients[slot as usize].calling.is_some() {
                     self.environment.marks.moment(Moment::ClientCrashedWaiting);
@@ -122,9 +145,18 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::Sever { links } => self.environment.network.cut(&links),
             Action::Mend { links } => self.mend_cut(&links),
             Action::Kill { replica } => self.crash(ReplicaId(replica), None),
-            Action::Restart { replica } => self.start_again(ReplicaId(replica)),
-            Action::Halt { node } => *self.paused_until_mut(node) = UNTIL_RESUMED,
-            Action::Resume { node } => self.resume(node),
+            Action::Restart { replica } => {
+                self.on_host_of(Node::Replica(ReplicaId(replica)), |world, node| match node {
+                    Node::Replica(id) if world.replicas[id.index()].replica.is_none() => {
+                        world.start_again(id)
+                    }
+                    _ => {}
+                });
+            }
+            Action::Halt { node } => {
+                self.on_host_of(node, |world, node| *world.paused_until_mut(node) = UNTIL_RESUMED);
+            }
+            Action::Resume { node } => self.on_host_of(node, Self::resume),
             Action::Reconfigure { members } => self.order(&members),
             Action::WarmUp { replica } => {
                 self.replica_acts(Node::Replica(ReplicaId(replica)), |replica, now, port| {
@@ -133,6 +165,24 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.schedule_replica_timer(replica.into());
             }
         }
+    }
+
+    /// Tells the chronicle who else is on the host to which something is done.
+    fn tell_of_host(&mut self, action: &Action) {
+        let Some(replica) = action.host_of().filter(|_| self.environment.chronicle.is_some()) else { return };
+        self.on_host_of(Node::Replica(replica), |world, node| match node {
+            Node::Replica(other) if other != replica => {
+                world.environment.tell(|| Effect::Fault(action.clone().named_by(other)));
+            }
+            _ => {}
+        });
+    }
+
+    /// Does something to all replicas on the host of a replica, in order of their groups; or to a client.
+    fn on_host_of(&mut self, node: Node, mut does: impl FnMut(&mut Self, Node)) {
+        let Node::Replica(replica) = node else { return does(self, node) };
+        let placement = Arc::clone(&self.environment.placement);
+        placement.beside(replica).for_each(|replica| does(self, Node::Replica(replica)));
     }
 
     /// Mends those of the links that are cut.
@@ -176,16 +226,18 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
-    /// The node's clock jumps ahead to its next deadline. (A timer that fires while the clock shows less
-    /// would be none of the protocol's business: it looks at the clock.)
+    /// The node's clock, which is that of its host, jumps ahead to its next deadline. (A timer that fires while the
+    /// clock shows less would be none of the protocol's business: it looks at the clock.)
     fn fire_early(&mut self, node: Node) {
         let (now, deadline) = (self.environment.now, self.deadline(node));
-        let clock = match node {
-            Node::Replica(id) => &mut self.replicas[id.index()].clock,
-            Node::Client(slot) => &mut self.clients[slot as usize].clock,
-        };
-        clock.jump_to(now, deadline);
-        self.schedule_timer(node);
+        self.on_host_of(node, |world, node| {
+            let clock = match node {
+                Node::Replica(id) => &mut world.replicas[id.index()].clock,
+                Node::Client(slot) => &mut world.clients[slot as usize].clock,
+            };
+            clock.jump_to(now, deadline);
+            world.schedule_timer(node);
+        });
     }
 
     pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
@@ -197,13 +249,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
-    /// Whether a crash stays within what the group can stand; a scenario may want more than that.
+    /// Whether a crash of a replica's host stays within what its groups can stand; a scenario may want more than that.
     pub(super) fn may_crash(&mut self, id: ReplicaId) -> bool {
-        let members = &self.environment.checks.members;
         if self.replicas[id.index()].replica.is_none() {
             return false;
         }
-        if self.needed_groups().all(|group| members.can_spare(group, id)) {
+        if self.environment.placement.beside(id).all(|id| self.can_spare(id)) {
             return true;
         }
         if self.setup.faults.crash.as_ref().is_some_and(|crash| crash.beyond_budget) {
@@ -215,10 +266,36 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         false
     }
 
-    /// A replica loses its memory, and starts again after so long, if it does by itself.
+    /// Whether the group of a replica can stand that it loses its memory.
+    fn can_spare(&self, id: ReplicaId) -> bool {
+        let members = &self.environment.checks[id].members;
+        self.needed_groups(self.environment.placement.group_of(id)).all(|group| members.can_spare(group, id))
+    }
+
+    /// The host of a replica crashes, and starts again after so long, if it does by itself.
     pub(super) fn crash(&mut self, id: ReplicaId, restart_after: Option<u64>) {
+        let mut hit = 0;
+        self.on_host_of(Node::Replica(id), |world, node| {
+            if let Node::Replica(id) = node
+                && world.replicas[id.index()].replica.is_some()
+            {
+                world.lose_memory(id);
+                hit += 1;
+                if let Some(restart_after) = restart_after {
+                    let at = world.environment.now + restart_after;
+                    world.environment.queue.push(at, Event::Restart(id));
+                }
+            }
+        });
+        if hit > 1 {
+            self.environment.marks.moment(Moment::CrashOfSeveralGroups);
+        }
+    }
+
+    /// A replica loses its memory.
+    fn lose_memory(&mut self, id: ReplicaId) {
         let slot = &mut self.replicas[id.index()];
-        if self.environment.checks.members[id].role == Some(Role::Recovering) {
+        if self.environment.checks[id].members[id].role == Some(Role::Recovering) {
             self.environment.marks.moment(Moment::CrashWhileRecovering);
         }
         slot.replica = None;
@@ -226,24 +303,16 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         slot.timer_at = u64::MAX;
         slot.was_primary_of = None;
         slot.crashed_at = self.environment.now;
-        self.environment.checks.crashed(id);
+        self.environment.checks[id].crashed(id);
         if let Some(chronicle) = &mut self.environment.chronicle {
             chronicle.after(id, None);
         }
         self.environment.marks.moment(Moment::Crash);
-        if let Some(restart_after) = restart_after {
-            self.environment.queue.push(self.environment.now + restart_after, Event::Restart(id));
-        }
-        self.look_around();
+        self.look_around(id);
     }
 
     pub(super) fn restart(&mut self, id: ReplicaId) {
-        if self.replicas[id.index()].replica.is_some() {
-            return;
-        }
-        if let Phase::Progress { core, .. } = &self.phase
-            && !core.contains(&id)
-        {
+        if self.replicas[id.index()].replica.is_some() || !self.may_restart(id) {
             return;
         }
         self.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(Node::Replica(id)));
@@ -251,29 +320,49 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.end_step();
     }
 
+    /// After the faults, who is not in the core stays down.
+    fn may_restart(&self, id: ReplicaId) -> bool {
+        let Phase::Ending { endings, .. } = &self.phase else { return true };
+        match &endings[self.environment.placement.group_of(id)] {
+            Ending::Progress { core, .. } => core.contains(&id),
+            Ending::Stuck { .. } | Ending::Over => true,
+        }
+    }
+
     pub(super) fn start_again(&mut self, id: ReplicaId) {
         let node = Node::Replica(id);
         let incarnation = Incarnation(self.environment.next_life(node));
-        self.environment.checks.restarted(id, incarnation);
+        self.environment.checks[id].restarted(id, incarnation);
         self.environment.marks.moment(Moment::Restart);
         let changing = |slot: &ReplicaSlot<W, R>| {
             slot.replica.as_ref().is_some_and(|replica| replica.role() == Role::ViewChange)
         };
-        if self.replicas.iter().any(changing) {
+        let placement = &self.environment.placement;
+        let group = placement.group_of(id);
+        if self.replicas[range(placement.numbers(group))].iter().any(changing) {
             self.environment.marks.moment(Moment::RecoveryDuringViewChange);
         }
         let slot = &mut self.replicas[id.index()];
         if self.environment.now - slot.crashed_at < self.setup.protocol.primary_timeout_us * 1_000 {
             self.environment.marks.moment(Moment::QuickRestart);
         }
-        let member = member(&self.setup, id, self.environment.directory, slot.jitter.random());
+        let member = member(&self.setup, id, self.environment.directory[group], slot.jitter.random());
         let now = slot.clock.read(self.environment.now);
+        let begins_anew = group > 0 && self.environment.sabotage == Some(Sabotage::OneRecovery);
         self.acting = Some(node);
         let mut port = ReplicaPort { replica: id, environment: &mut self.environment };
-        slot.replica =
-            Some(Replica::recover(now, member, incarnation, self.rules.clone(), W::service(), &mut port));
+        let (rules, service) = (self.rules.clone(), W::service());
+        slot.replica = Some(if begins_anew {
+            Replica::new(now, member, rules, service)
+        } else {
+            Replica::recover(now, member, incarnation, rules, service, &mut port)
+        });
         self.acting = None;
         self.after_replica(id);
         self.schedule_replica_timer(id.index());
     }
+}
+
+fn range(numbers: Range<u8>) -> Range<usize> {
+    numbers.start.into()..numbers.end.into()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vr::Rules;
+use vr::{ReplicaId, Rules};
 
 use super::{Phase, World};
 use crate::chronicle::Cause;
@@ -40,7 +40,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let index = random::stream(seed, Purpose::Guidance).below(sources.len() as u64) as usize;
-        match sources[index].strike(&self.setup, &self.scene()) {
+        match self.strike_from(&mut sources[index]) {
             Strike::Nothing => {}
             Strike::Ambush(ambush) => self.environment.ambushes.push(ambush),
             Strike::Now(action) => self.do_as_well(&action),
@@ -60,12 +60,12 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.setup = Arc::new(Setup { steps, ..Setup::clone(&self.setup) });
     }
 
-    /// Looks at the group, if somebody wants to know what a run reaches.
+    /// Looks at the group of a replica, if somebody wants to know what a run reaches.
     #[inline]
-    pub(super) fn look_around(&mut self) {
+    pub(super) fn look_around(&mut self, replica: ReplicaId) {
         let environment = &mut self.environment;
         if let Some(coverage) = &mut environment.coverage {
-            let (members, marks) = (&environment.checks.members, &environment.marks);
+            let (members, marks) = (&environment.checks[replica].members, &environment.marks);
             coverage.look(environment.steps, environment.now, members, marks);
         }
     }

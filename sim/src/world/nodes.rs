@@ -2,7 +2,8 @@
 
 use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 
-use super::{Phase, ReplicaSlot, UNTIL_RESUMED, World};
+use super::{Phase, UNTIL_RESUMED, World};
+use crate::bugs::Sabotage;
 use crate::check::liveness;
 use crate::chronicle::{Cause, Effect, describe};
 use crate::digest;
@@ -24,7 +25,7 @@ pub(super) struct Delivery<W: Workload> {
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn deliver(&mut self, delivery: Delivery<W>) {
-        let Delivery { from, to, life, message, packet } = delivery;
+        let Delivery { from, mut to, life, message, mut packet } = delivery;
         let paused_until = self.paused_until(to);
         if paused_until > self.environment.now {
             self.environment.marks.moment(Moment::DeliveredAfterPause);
@@ -34,6 +35,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return self.postpone(to, paused_until, Event::Deliver { from, to, life, message, packet });
         }
         self.environment.network.arrived(from, to);
+        if matches!(self.environment.sabotage, Some(Sabotage::WrongGroup)) {
+            to = self.environment.mixed_up(to, &mut packet).unwrap_or(to);
+        }
         let identity = packet.identity(from, to);
         if let Some(nobody) = self.receiver_is_gone(to, &packet) {
             self.begin_step(identity.digest(0), Cause::ArrivalAtNobody(message, nobody));
@@ -108,9 +112,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let slot = &mut self.replicas[id.index()];
         let Some(replica) = &slot.replica else { return };
         let (role, view) = (replica.role(), replica.view());
-        let before = self.environment.checks.members[id].role;
-        let view_before = self.environment.checks.members[id].view;
-        self.environment.checks.after_step::<W, R>(id, replica);
+        let checks = &mut self.environment.checks[id];
+        let (before, view_before) = (checks.members[id].role, checks.members[id].view);
+        checks.after_step::<W, R>(id, replica);
         if let Some(chronicle) = &mut self.environment.chronicle {
             chronicle.after(id, Some(describe::state(replica)));
         }
@@ -132,7 +136,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         if self.setup.expect == Expectation::Steady && matches!(self.phase, Phase::Faults) {
             let crashes = self.environment.marks.count(Moment::Crash);
-            liveness::steady(id, view, crashes, &mut self.environment.checks.findings);
+            liveness::steady(id, view, crashes, &mut self.environment.checks[id].findings);
         }
         if matches!(role, Role::Primary | Role::Backup) {
             self.environment.release(Node::Replica(id), view.0);
@@ -140,12 +144,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         match role {
             Role::Primary => {
                 self.replicas[id.index()].was_primary_of = Some(view);
-                let is_primary = |slot: &&ReplicaSlot<W, R>| {
-                    slot.replica.as_ref().is_some_and(|replica| replica.role() == Role::Primary)
-                };
-                if self.replicas.iter().filter(is_primary).count() > 1 {
-                    self.environment.marks.moment(Moment::TwoPrimaries);
-                }
+                self.count_primaries(id);
             }
             Role::Backup if self.replicas[id.index()].was_primary_of.take().is_some() => {
                 self.environment.marks.moment(Moment::OldPrimaryCaughtUp);
@@ -153,7 +152,26 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Role::Stopped => self.environment.marks.moment(Moment::ReplicaStopped),
             _ => {}
         }
-        self.look_around();
+        self.look_around(id);
+    }
+
+    /// A replica has become primary: what others are at the same time is worth to be counted.
+    fn count_primaries(&mut self, id: ReplicaId) {
+        let placement = &self.environment.placement;
+        let is_primary = |id: &ReplicaId| {
+            let replica = self.replicas[id.index()].replica.as_ref();
+            replica.is_some_and(|replica| replica.role() == Role::Primary)
+        };
+        let group = placement.group_of(id);
+        if placement.replicas(group).filter(is_primary).count() > 1 {
+            self.environment.marks.moment(Moment::TwoPrimaries);
+        }
+        let mut others = (0..placement.groups()).filter(|&other| other != group);
+        let host = placement.host_of(id);
+        let is_apart = |id: &ReplicaId| is_primary(id) && placement.host_of(*id) != host;
+        if others.any(|other| placement.replicas(other).any(|id| is_apart(&id))) {
+            self.environment.marks.moment(Moment::PrimariesApart);
+        }
     }
 
     pub(super) fn schedule_replica_timer(&mut self, index: usize) {

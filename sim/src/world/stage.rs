@@ -63,7 +63,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let stage = self.stage();
         let kind = format!("{kind} at step {}", stage.passed().len() + 1);
         let witness = format!("{}: {why}", stage.describe());
-        self.environment.checks.findings.add(Property::Story, &kind, witness);
+        self.environment.checks.first_mut().findings.add(Property::Story, &kind, witness);
     }
 
     // ---- Steps -----------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     fn latest_normal_view(&self) -> u64 {
-        let members = self.environment.checks.members.iter();
+        let members = self.environment.checks.first().members.iter();
         members.map(|member| member.normal_view.0).max().unwrap_or(0)
     }
 
@@ -257,7 +257,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     fn hold_the_same_state(&self, ids: &[ReplicaId]) -> bool {
-        let members = &self.environment.checks.members;
+        let members = &self.environment.checks.first().members;
         let state = |&id: &ReplicaId| {
             let member = &members[id];
             let replica = self.replica(id).filter(|_| member.is_normal())?;
