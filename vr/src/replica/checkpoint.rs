@@ -52,6 +52,11 @@ impl<S: Service> Checkpoints<S> {
         self.latest.as_ref()
     }
 
+    /// Forgets all: who is a witness needs none.
+    pub(super) fn drop_all(&mut self) {
+        *self = Self::none();
+    }
+
     /// Forgets what was on its way: it is not needed any more.
     pub(super) fn stop_fetching(&mut self) {
         self.arriving = None;
@@ -202,7 +207,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.rules.waits_for_log_after_checkpoint() && self.waits_for_later_view() {
             let (after, view) = (self.checkpoints.arrived(), self.transfer.map(|transfer| transfer.view));
             let (entries, commit_number) = (Arc::new([]), after.as_commit_number());
-            let state = NewState { after, entries, for_vote: false, is_history: false, commit_number };
+            let (for_vote, is_history, covered) = (false, false, OpNumber::ZERO);
+            let state = NewState { after, entries, for_vote, is_history, commit_number, covered };
             return self.become_normal_with(now, view.expect("it waits for one"), &state, true, outbox);
         }
         self.start_view_if_possible(now, outbox);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batching::Pipeline;
 use super::reads::Reading;
+use super::witness::Coverage;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session};
 use crate::epoch::Reconfiguration;
@@ -44,6 +45,7 @@ pub(crate) struct Primary<O> {
     pub(super) abdicated: bool,
     pub(super) pipeline: Pipeline<O>,
     pub(super) reading: Reading<O>,
+    pub(super) coverage: Coverage,
 }
 
 /// What a backup remembers while its view lasts.
@@ -82,6 +84,7 @@ impl<O> Primary<O> {
         patience: Duration,
         pipeline: Pipeline<O>,
         reading: Reading<O>,
+        coverage: Coverage,
     ) -> Self {
         Self {
             proven_at: now + patience.doubled(PROVEN_AFTER),
@@ -91,6 +94,7 @@ impl<O> Primary<O> {
             abdicated: false,
             pipeline,
             reading,
+            coverage,
         }
     }
 
@@ -148,10 +152,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
+        let is_primary = self.primary_of(self.view) == self.id;
+        if self.is_witness() && !is_primary {
+            return self.pass_on_as_witness(now, request, outbox);
+        }
         if self.answer_from_table(&request, outbox) {
             return;
         }
-        let is_primary = self.primary_of(self.view) == self.id;
         if self.rules.accepts_requests(is_primary, self.is_normal()) {
             self.take_request(now, request, outbox);
         } else if let Phase::Backup(_) = self.phase {
@@ -254,7 +261,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// A request that came to a backup: tell the client who is primary, and see to it that the primary
     /// gets the request. If it takes nothing, it may be deaf to clients: propose another.
-    fn pass_on_request(
+    pub(super) fn pass_on_request(
         &mut self,
         now: Instant,
         request: Arc<Request<S::Operation>>,
@@ -276,6 +283,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn is_new(&self, request: &Arc<Request<S::Operation>>) -> bool {
+        if self.is_witness() {
+            return !self.is_in_log(request);
+        }
         matches!(self.client_table.lookup(request, self.commit_number, &self.rules), Known::New)
     }
 
@@ -309,8 +319,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             let known = self.rules.held_of_batch(first, end, held) as usize;
             self.append_all(&batch.entries()[known..], outbox);
         }
-        let acknowledged = self.rules.acknowledged(first, end, self.log.last());
-        self.send(from, Payload::PrepareOk(PrepareOk { op_number: acknowledged }), outbox);
+        let acknowledged = self.rules.acknowledged(first, end, self.log.last(), self.is_witness());
+        self.acknowledge(from, acknowledged, outbox);
         self.learn_commit(now, commit_number, outbox);
     }
 
@@ -366,6 +376,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.answer_pulse(now, from, pulse, outbox);
         }
         self.learn_commit(now, commit.commit_number, outbox);
+        self.learn_coverage(from, commit.covered, outbox);
     }
 
     /// Whether a Prepare or Commit is from the primary of this backup's view; if so, the primary is alive.
@@ -474,6 +485,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             ok.op_number,
             self.log.last()
         );
+        self.hear_checkpoint(from, ok.checkpoint);
         let uncounted = self.group.others(self.id).find(|at| self.acknowledged[at.index()] < ok.op_number);
         let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, uncounted);
         let acknowledged = &mut self.acknowledged[counted.index()];
@@ -564,8 +576,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- Execution -------------------------------------------------------------------------------
 
-    /// Executes everything up to `committed`.
+    /// Executes everything up to `committed`. A witness takes note of it.
     pub(super) fn advance_commit(&mut self, committed: CommitNumber, outbox: &mut impl Outbox<S>) {
+        if self.is_witness() && !self.rules.witness_executes() {
+            self.commit_number = committed.max(self.commit_number);
+            return;
+        }
         while self.commit_number < committed {
             self.execute_next(outbox);
         }

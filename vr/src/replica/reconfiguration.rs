@@ -116,9 +116,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             is_of_this_epoch: epoch == self.epoch() && previous == self.group,
             size: members.size(),
             is_same: members == self.group,
+            changes_sides: members.changes_sides(self.group),
             is_ending: self.is_epoch_ending(),
             has_started: self.epoch() == Epoch::ZERO
-                || self.commit_number.op_number() > self.epoch_start.after,
+                || self.commit_number.op_number() > self.epoch_start.after && self.is_start_covered(),
         });
         if let Some(reason) = reason {
             outbox.refused(reason);
@@ -245,6 +246,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.transfer = None;
         self.checkpoints.stop_fetching();
         self.resize_tables();
+        self.take_side(outbox);
         if self.is_recovering() {
             outbox.took(RarePath::RecoveryOverEpoch);
             return self.recover_in_epoch(now, outbox);
@@ -310,7 +312,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 let resend_at = now + self.jittered(self.options.resend_interval);
                 let started = vec![false; self.group.rows()].into();
                 self.phase = Phase::Leaving(Leaving { started, resend_at, resent: 0 });
-                if !has_log {
+                // Others have what a witness lacks, and can do more with it.
+                if !has_log && !self.is_witness() {
                     self.fetch_history(now, from, outbox);
                 }
             }
@@ -372,7 +375,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::ShortNewState);
         }
         if state.after > self.commit_number.op_number()
-            && !self.checkpoint_bridges(view, state.after, state.last())
+            && !self.bridges(view, state)
         {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
@@ -487,10 +490,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let uncounted = self.group.members().find(|member| !leaving.started[member.index()]);
         let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, uncounted);
         leaving.started[counted.index()] = true;
-        if leaving.started.iter().filter(|&&started| started).count() >= needed {
+        // Witnesses have no state to give.
+        if self.group.active().filter(|member| leaving.started[member.index()]).count() >= needed {
             self.phase = Phase::Stopped;
             self.transfer = None;
             self.checkpoints.stop_fetching();
+            self.be_witness_no_more(outbox);
         }
     }
 }
