@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Configuration, Entry, EpochStart, Execution, Ignored, Message,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message,
     Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
     RequestBody, Role, ViewStart,
 };
@@ -198,9 +198,7 @@ impl<W: Workload> Environment<W> {
             waiting: Vec::new(),
             silence: None,
             coverage: None,
-            directory: EpochStart::first(
-                Configuration::new(setup.replicas.into()).expect("a validated group size"),
-            ),
+            directory: EpochStart::first(setup.first_group()),
             replicas: usize::from(setup.nodes()),
         }
     }
@@ -521,6 +519,13 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         self.environment.tell(|| Effect::Compacted { replica, through: through.0 });
     }
 
+    fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
+        self.environment.checks.log_begins(self.replica, after, is_witness);
+        self.environment.digest = digest::mix(self.environment.digest, after.0 << 1 | u64::from(is_witness));
+        let replica = self.replica;
+        self.environment.tell(|| Effect::LogBegins { replica, after: after.0 });
+    }
+
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<W::Service>, service: &W::Service) {
         self.environment.checks.checkpoint_installed::<W>(self.replica, checkpoint, service);
         let (replica, op_number) = (self.replica, checkpoint.op_number().0);
@@ -595,6 +600,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
             Refusal::NothingNew => Moment::RefusedNothingNew,
             Refusal::UnderWay => Moment::RefusedUnderWay,
             Refusal::NotStarted => Moment::RefusedNotStarted,
+            Refusal::OtherSide => Moment::RefusedOtherSide,
         });
     }
 

@@ -250,6 +250,7 @@ fn reconcile(setup: &mut Setup) {
     }
     // An administrator needs somebody to make a member of.
     setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
+    setup.witnesses = setup.witnesses.min(setup.replicas.saturating_sub(1) / 2);
     let sessions_needed = u32::from(setup.client_slots()) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }

@@ -320,7 +320,7 @@ fn new_replica<W: Workload, R: Rules + Clone>(
 ) -> ReplicaSlot<W, R> {
     let clock = draw_clock(setup, clocks);
     let mut jitter = random::stream(setup.seed, Purpose::Jitter(Node::Replica(id).number()));
-    let first = EpochStart::first(Configuration::new(setup.replicas.into()).expect("a validated group size"));
+    let first = EpochStart::first(setup.first_group());
     let member = member(setup, id, first, jitter.random());
     let replica = if first.members.contains(id) {
         Replica::new(clock.read(0), member, rules.clone(), W::service())

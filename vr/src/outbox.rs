@@ -98,8 +98,6 @@ pub enum Role {
     Primary,
     /// Normal, and not primary.
     Backup,
-    /// Normal, and one that holds the log and no state.
-    Witness,
     /// Waiting for its view to start.
     ViewChange,
     /// Without its memory, waiting for answers.
@@ -112,6 +110,8 @@ pub enum Role {
     Stopped,
     /// No member yet; it may have been sent the state already.
     Standby,
+    /// Normal, and not primary: a member that holds the log and no state.
+    Witness,
 }
 
 /// One execution of a committed entry.

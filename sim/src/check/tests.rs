@@ -337,7 +337,11 @@ fn s14_a_request_executed_before_what_was_acknowledged() {
 #[test]
 fn s23_a_message_in_the_name_of_another() {
     let mut checks = checks();
-    let payload = Payload::<Store>::Commit(Commit { commit_number: CommitNumber(0), pulse: None });
+    let payload = Payload::<Store>::Commit(Commit {
+        commit_number: CommitNumber(0),
+        pulse: None,
+        covered: vr::OpNumber::ZERO,
+    });
     checks.sent(R1, R0, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
     assert_eq!(found(&checks), Some(Property::S23));
 }

@@ -102,7 +102,14 @@ mod tests {
     fn drawn(shape: PartitionShape, size: usize) -> Links {
         let group = vr::Configuration::new(size).expect("a valid size");
         let roles = vec![Some(Role::Backup); size];
-        let scene = Scene { roles, view: View(1), group, administrator_waits: false, clients: 2 };
+        let scene = Scene {
+            roles,
+            view: View(1),
+            group,
+            has_witnesses: false,
+            administrator_waits: false,
+            clients: 2,
+        };
         links(&mut stream(3, Purpose::Partition), shape, &scene)
     }
 

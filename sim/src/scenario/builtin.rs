@@ -50,6 +50,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "seven-replicas"
     "beyond-the-budget"
     "reconfigurations"
+    "witnesses"
 };
 
 /// The same of scenarios beyond what is promised: they show that a promise's condition is needed. Something is violated

@@ -114,9 +114,11 @@ impl Case {
         })
     }
 
-    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins.
+    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins; where there
+    /// are witnesses, who is one.
     pub(super) fn rotations(&self) -> std::ops::Range<u8> {
-        0..if self.setup.spares > 0 { 1 } else { self.setup.replicas }
+        let is_fixed = self.setup.spares > 0 || self.setup.witnesses > 0;
+        0..if is_fixed { 1 } else { self.setup.replicas }
     }
 
     /// The same without a client: the others move up.
@@ -155,8 +157,9 @@ impl Case {
                 | Action::Kill { replica: id }
                 | Action::Restart { replica: id }
                 | Action::WarmUp { replica: id } => *id = replica(*id)?,
-                Action::Reconfigure { members } => {
+                Action::Reconfigure { members, witnesses } => {
                     *members = members.iter().filter_map(|&id| replica(id)).collect();
+                    *witnesses = witnesses.iter().filter_map(|&id| replica(id)).collect();
                 }
                 Action::Pause { node, .. }
                 | Action::FireEarly { node }

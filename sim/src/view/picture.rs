@@ -96,10 +96,10 @@ struct Drawing<'a> {
 
 /// How roles look, by their numbers: primary, backup, view change, recovering, then those of who is about to be a
 /// member, or is none any more, or not yet.
-const ROLE_STYLES: [&str; 8] =
-    ["primary", "backup", "change", "recovering", "recovering", "change", "recovering", "recovering"];
-const ROLE_PATTERNS: [Option<&str>; 8] =
-    [None, None, Some("hatch"), Some("dots"), Some("dots"), Some("hatch"), Some("dots"), Some("dots")];
+const ROLE_STYLES: [&str; 9] =
+    ["primary", "backup", "change", "recovering", "recovering", "change", "recovering", "recovering", "backup"];
+const ROLE_PATTERNS: [Option<&str>; 9] =
+    [None, None, Some("hatch"), Some("dots"), Some("dots"), Some("hatch"), Some("dots"), Some("dots"), Some("hatch")];
 
 /// A stretch in which a replica's role and view stay the same; no role where it is down.
 struct Stretch {

@@ -6,6 +6,7 @@ use super::World;
 use crate::chronicle::Effect;
 use crate::client_slot::Errand;
 use crate::environment::ClientPort;
+use crate::faults::group_of;
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::workload::Workload;
@@ -28,11 +29,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// Whether such a group can be asked for: somebody must be there to ask, and enough members to start it.
-    pub(super) fn may_order(&self, members: &[u8]) -> bool {
-        let group = Configuration::of(members.iter().copied().map(ReplicaId));
+    pub(super) fn may_order(&self, members: &[u8], witnesses: &[u8]) -> bool {
+        let group = group_of(members, witnesses);
         let known = |group: &Configuration| group.members().all(|id| id.index() < self.replicas.len());
         self.setup.administrator().is_some()
-            && group.is_ok_and(|group| {
+            && group.is_some_and(|group| {
                 let amnesiacs = self.environment.checks.members.amnesiacs_in(group);
                 known(&group) && amnesiacs <= group.failures_tolerated()
             })
@@ -44,9 +45,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// The administrator is to ask for this group. If one is waiting for an answer, another one takes over.
-    pub(super) fn order(&mut self, members: &[u8]) {
+    pub(super) fn order(&mut self, members: &[u8], witnesses: &[u8]) {
         let Some(slot) = self.setup.administrator() else { return };
-        let Ok(group) = Configuration::of(members.iter().copied().map(ReplicaId)) else { return };
+        let Some(group) = group_of(members, witnesses) else { return };
         let latest = self.environment.checks.members.latest_epoch();
         self.ordered.retain(|(epoch, _)| *epoch >= latest);
         self.ordered.push((latest, group));

@@ -139,6 +139,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         {
             return true;
         }
+        if matches!(request.body, RequestBody::CheckEpoch { .. }) && !self.is_start_covered() {
+            return true;
+        }
         let inherits = self.log.last_entry().is_none_or(|entry| entry.view != self.view);
         let is_second = matches!(request.body, RequestBody::Reconfiguration(_));
         self.is_epoch_ending() && !is_second && !self.rules.takes_requests_at_epoch_end(!inherits)
