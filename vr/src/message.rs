@@ -400,6 +400,9 @@ pub struct GetState {
     pub view: View,
     /// The op-number up to which the sender keeps its log.
     pub after: OpNumber,
+    /// Whether what is needed is, too, what comes before and is not covered: the sender has a checkpoint after
+    /// `after`, but a witness might need the log of it. Only in a group with witnesses.
+    pub back_to_covered: bool,
 }
 
 /// An answer to [`GetState`], also when there is nothing new.

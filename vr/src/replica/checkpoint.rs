@@ -112,10 +112,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.compact_log(op_number, outbox);
     }
 
-    fn compact_log(&mut self, latest: OpNumber, outbox: &mut impl Outbox<S>) {
+    /// Drops what nobody should need. In a group with witnesses these are among those who might: a witness that is
+    /// behind has no use for a checkpoint.
+    pub(super) fn compact_log(&mut self, latest: OpNumber, outbox: &mut impl Outbox<S>) {
         let Some(previous) = self.checkpoints.previous.as_ref().map(|held| held.op_number()) else { return };
         let margin = self.options.log_margin;
-        let through = self.rules.compacted_through(previous, latest, margin, self.log.last());
+        let mut through = self.rules.compacted_through(previous, latest, margin, self.log.last());
+        if self.group.has_witnesses() {
+            through = through.min(self.covered);
+        }
         if through > self.log.start() {
             self.log.compact(through);
             outbox.compacted(through);

@@ -170,7 +170,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn send_heartbeat(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         let (interval, has_leases) = (self.options.heartbeat_interval, self.options.lease > Duration(0));
         let sent = self.rules.lease_clock(now);
-        let covered = self.count_coverage();
+        let covered = self.count_coverage(outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         primary.heartbeat_sent(now, interval);
         let reading = &mut primary.reading;

@@ -107,7 +107,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Some(get) => Payload::GetCheckpoint(get),
             None => {
                 let after = self.lacking_after(transfer.view, catches_up).max(self.checkpoints.arrived());
-                Payload::GetState(GetState { view: transfer.view, after })
+                let back_to_covered = self.group.has_witnesses() && self.checkpoints.arrived() > OpNumber::ZERO;
+                Payload::GetState(GetState { view: transfer.view, after, back_to_covered })
             }
         };
         self.send(transfer.peer, question, outbox);
@@ -170,6 +171,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let end = if is_history { self.epoch_start().after } else { self.log.last() };
         let mut after = get.after;
+        if get.back_to_covered {
+            after = after.min(self.covered.max(self.log.start()));
+        }
         if after < self.log.start() {
             if !self.group.is_witness(from) {
                 return self.send_latest_checkpoint(from, outbox);

@@ -9,11 +9,11 @@
 //! witness's log. So a witness drops only what is [covered](Rules::covered): what a quorum of active members has
 //! checkpoints of. Backups tell the primary how far theirs are; the primary tells all, with each Commit, up to where
 //! everything is covered. It counts what it was told in its own view, by the present incarnation of each, so that
-//! whoever has recovered since, or becomes primary of a later view, has executed as much. While an active member is
-//! down or far behind, the logs of the witnesses grow, until it is back or replaced.
+//! whoever has recovered since, or becomes primary of a later view, has executed as much.
 //!
 //! A witness that has missed what the others' logs do not hold any more begins its log where theirs do, if that is
-//! covered. If it is not, it goes on asking: another witness holds it.
+//! covered. So that it is, active members, too, keep in their logs what is not covered, also when they go on from a
+//! checkpoint. While an active member is down or far behind, the logs of all others grow, until it is back or replaced.
 //!
 //! Whether an epoch ends with a Reconfiguration in the log, execution decides (the administrator's session may be
 //! gone). So a witness comes to an epoch only when it is told.
@@ -110,7 +110,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Up to where all is covered, as far as this primary knows.
-    pub(super) fn count_coverage(&mut self) -> OpNumber {
+    pub(super) fn count_coverage(&mut self, outbox: &mut impl Outbox<S>) -> OpNumber {
         if !self.group.has_witnesses() {
             return OpNumber::ZERO;
         }
@@ -122,7 +122,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         // Its own must be among them: who recovers in this view does so from the primary.
         let covered = self.rules.covered(self.group, &told).min(self.told_checkpoint());
         self.covered = covered.max(self.covered);
+        self.compact_as_covered(outbox);
         self.covered
+    }
+
+    fn compact_as_covered(&mut self, outbox: &mut impl Outbox<S>) {
+        if let Some(latest) = self.checkpoints.latest().map(|latest| latest.op_number()) {
+            self.compact_log(latest, outbox);
+        }
     }
 
     /// The primary says up to where all is covered.
@@ -139,6 +146,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.is_witness() {
             return self.compact_witness(outbox);
         }
+        self.compact_as_covered(outbox);
         if self.told_checkpoint() > covered {
             // What it was told may have been lost, or was told before the checkpoint was taken.
             outbox.took(RarePath::CheckpointToldAgain);
@@ -181,6 +189,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.is_witness() {
             let op_number = self.checkpoints.arrived();
             self.install_checkpoint(outbox);
+            if self.group.has_witnesses() {
+                // What comes before the checkpoint is kept for a witness that is behind.
+                let before = state.entries.iter().take((op_number.0 - state.after.0) as usize);
+                self.log = Log::after(state.after);
+                before.for_each(|entry| _ = self.log.append(entry.clone()));
+            }
             return op_number;
         }
         outbox.took(RarePath::WitnessBeganLater);
