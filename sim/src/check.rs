@@ -466,7 +466,8 @@ impl Checks {
         self.views.started(&self.members, replica, &self.ghost, findings);
         self.views.keeps_votes(replica, role, view, findings);
         let has_stopped = role == vr::Role::Stopped && self.members[replica].role != Some(role);
-        let recovered = self.members[replica].takes_role(role, view);
+        let epoch_start = self.members.epoch(view.epoch()).map_or(OpNumber::ZERO, |start| start.after);
+        let recovered = self.members[replica].takes_role(role, view, epoch_start);
         if recovered {
             recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);
         }

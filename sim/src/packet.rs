@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vr::{ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, Service};
+use vr::{ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, Service, View};
 
 use crate::digest;
 use crate::node::Node;
@@ -62,6 +62,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the number of such a message is a view.
+    #[must_use]
+    pub const fn numbers_views(self) -> bool {
+        matches!(self, Self::StartViewChange | Self::DoViewChange)
+    }
+
+    const fn is_of_client(self) -> bool {
+        matches!(self, Self::Request | Self::Read)
+    }
+
     /// All kinds, in order.
     pub const ALL: [Self; 20] = [
         Self::Prepare,
@@ -158,6 +168,12 @@ impl Identity {
         is_peer && !matches!(self.kind, Kind::Recovery | Kind::Request | Kind::NewEpoch | Kind::GetEpoch)
     }
 
+    /// The number, as it is written: some kinds name a view by it.
+    #[must_use]
+    pub fn named_number(&self) -> String {
+        if self.kind.numbers_views() { View(self.number).to_string() } else { self.number.to_string() }
+    }
+
     /// A digest of everything but the repetition.
     #[inline]
     #[must_use]
@@ -169,7 +185,9 @@ impl Identity {
 
 impl fmt::Display for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, kind, view, number, repeat } = self;
+        let (Self { from, to, kind, view, repeat, .. }, number) = (self, self.named_number());
+        // Of a client's message, it is the session.
+        let view = if kind.is_of_client() { view.to_string() } else { View(*view).to_string() };
         write!(formatter, "{from}→{to} {kind:?} view {view} number {number}")?;
         if *repeat > 0 { write!(formatter, " (again, {repeat})") } else { Ok(()) }
     }

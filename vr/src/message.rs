@@ -415,8 +415,9 @@ pub struct NewState<O> {
     /// Whether this is more of the log that the sender has voted with. It is not normal in the message's view,
     /// and this is no log of that view.
     pub for_vote: bool,
-    /// Whether this is what the views of the epoch start from, and not the log of the message's view: the sender is
-    /// not normal there. All of it is committed.
+    /// Whether this is not the log of the message's view, in which the sender is not normal, but only what is
+    /// committed: up to the start of the epoch, if the sender has been replaced, or up to where it knows it, if it
+    /// changes views.
     pub is_history: bool,
     /// The sender's commit-number.
     pub commit_number: CommitNumber,
@@ -430,6 +431,14 @@ impl<O> NewState<O> {
     #[must_use]
     pub fn last(&self) -> OpNumber {
         OpNumber(self.after.0 + self.entries.len() as u64)
+    }
+}
+
+impl<O: Clone> NewState<O> {
+    /// The answer without what is not known to be committed.
+    pub(crate) fn committed(&self) -> Self {
+        let count = (self.commit_number.0.saturating_sub(self.after.0) as usize).min(self.entries.len());
+        Self { entries: self.entries[..count].into(), ..self.clone() }
     }
 }
 

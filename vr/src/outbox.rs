@@ -366,6 +366,8 @@ pub enum RarePath {
     OutsiderRecovered,
     /// A replica that had been replaced became a member again.
     MemberAgain,
+    /// A member of a new epoch, whose first view was over, began with what those had committed who changed views.
+    TransitionIntoViewChange,
     /// A request waited, as the pipeline had no room.
     RequestQueued,
     /// Several requests were prepared together.

@@ -103,7 +103,7 @@
 //!     .members()
 //!     .map(|id| {
 //!         let options = Options::default();
-//!         let member = Member { id, group: members, options, entropy: u64::from(id.0) };
+//!         let member = Member { id, epoch: EpochStart::first(members), options, entropy: u64::from(id.0) };
 //!         Replica::new(now, member, Standard, Locks::default())
 //!     })
 //!     .collect();

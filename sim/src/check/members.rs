@@ -46,7 +46,7 @@ pub struct Member {
     pub view: View,
     /// The latest view that it was normal in, in this incarnation.
     pub normal_view: View,
-    /// The latest epoch that it was ever normal in: it had the log up to that epoch's start.
+    /// The latest epoch that it ever took part in: it had executed the log up to that epoch's start.
     pub reached: Option<Epoch>,
     /// Its log.
     pub log: Vec<Link>,
@@ -122,7 +122,7 @@ impl Member {
     }
 
     /// Takes note of the replica's role; true if a recovery has just come to its end.
-    pub(super) fn takes_role(&mut self, role: Role, view: View) -> bool {
+    pub(super) fn takes_role(&mut self, role: Role, view: View, epoch_start: OpNumber) -> bool {
         let recovered = self.lost.is_some() && matches!(role, Role::Primary | Role::Backup | Role::Witness);
         if role == Role::Standby {
             // Nobody counts on a node that is no member.
@@ -132,6 +132,9 @@ impl Member {
         self.view = view;
         if self.is_normal() {
             self.normal_view = view;
+        }
+        let takes_part = self.is_normal() || role == Role::ViewChange;
+        if takes_part && self.executed >= epoch_start {
             self.reached = self.reached.max(Some(view.epoch()));
         }
         recovered

@@ -208,7 +208,9 @@ fn still_kept(
     findings: &mut Findings,
 ) {
     let has_recovered = member.incarnation > incarnation && member.role.is_some() && member.lost.is_none();
-    if has_recovered && member.normal_view < view {
+    // Who has come back outside of the group takes part in nothing, but knows of the epoch that it is outside of.
+    let known = if member.role == Some(Role::Standby) { member.view } else { member.normal_view };
+    if has_recovered && known < view {
         let (life, normal) = (member.incarnation, member.normal_view);
         let witness = format!(
             "view {view} starts on a vote of {sender} in life {incarnation}, which is in life {life} and was normal in view {normal}"

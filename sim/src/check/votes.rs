@@ -78,7 +78,9 @@ impl Promised {
         findings: &mut Findings,
     ) {
         let (claimed, normal) = (vote.last_normal_view, member.normal_view);
-        if claimed != normal {
+        // Views of earlier epochs are all alike: whoever has acknowledged anything in this one comes before them.
+        let is_of_this_epoch = claimed.max(normal).epoch() == view.epoch();
+        if claimed != normal && is_of_this_epoch {
             let witness = format!(
                 "{replica} votes for view {view} as last normal in view {claimed}; it was in view {normal}"
             );
@@ -88,7 +90,9 @@ impl Promised {
         }
         let end = vote.log.last();
         let (acknowledged_in, acknowledged, chain) = self.acknowledged;
-        let holds_it = acknowledged_in != normal || member.chain(acknowledged) == Some(chain);
+        // What was acknowledged in an earlier epoch is in the log up to this one's start, if it was committed.
+        let counts = acknowledged_in == normal && normal.epoch() == view.epoch();
+        let holds_it = !counts || member.chain(acknowledged) == Some(chain);
         if !holds_it || !is_own_log(member, &vote.log) {
             let witness = format!(
                 "{replica} votes for view {view} with a log to op {end}; it acknowledged op {acknowledged}"

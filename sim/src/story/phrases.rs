@@ -183,7 +183,8 @@ fn followed(effect: &Effect) -> Option<String> {
             format!("answers a read as of op {op_number}, by {}", in_words(basis))
         }
         Effect::ViewStarts { view, votes, op_number, commit_number, .. } => {
-            let votes: Vec<String> = votes.iter().map(ToString::to_string).collect();
+            let (view, votes): (View, Vec<String>) =
+                (View(*view), votes.iter().map(ToString::to_string).collect());
             format!(
                 "starts view {view} on the votes of {}: its log ends at op {op_number}, committed up to {commit_number}",
                 and(&votes)

@@ -40,7 +40,7 @@ function cell(text, style = "") {
 
 function messageDetails(run, message) {
   const rows = [["from", cell(`${run.nodes[message.from]} to ${run.nodes[message.to]}`)]];
-  if (message.kindName !== "Request") rows.push(["view", cell(message.view)]);
+  if (message.kindName !== "Request") rows.push(["view", cell(viewName(message.view))]);
   for (const [name, value] of message.fields) {
     if (run.strings[name] !== "view") rows.push([run.strings[name], cell(run.strings[value])]);
   }
@@ -50,11 +50,13 @@ function messageDetails(run, message) {
   return `<h3>Message: ${message.kindName}</h3>${table(rows)}`;
 }
 
+const VIEW_FIELDS = new Set(["view", "lastNormal"]);
+
 function stateDetails(run, node, index) {
   const [before, after] = [run.state(node, index, true), run.state(node, index, false)];
   const name = run.nodes[node];
   if (!before && !after) return "";
-  const show = (state, field) => !state ? "–" : field === "fetching" ? (state.fetching ? "yes" : "no") : state[field];
+  const show = (state, field) => !state ? "–" : field === "fetching" ? (state.fetching ? "yes" : "no") : VIEW_FIELDS.has(field) ? viewName(state[field]) : state[field];
   const rows = STATE_NAMES.map(([field, title]) => {
     const [was, is] = [show(before, field), show(after, field)];
     return [title, cell(was), cell(is, was === is ? "" : "changed")];
@@ -66,7 +68,7 @@ function stateDetails(run, node, index) {
 function sentDetails(run, step) {
   const items = run.sent(step).map((message) => {
     const fields = message.fields.filter(([name]) => run.strings[name] !== "view").map(([name, value]) => `${run.strings[name]} ${run.strings[value]}`);
-    const what = `<b>${message.kindName}</b> to ${run.nodes[message.to]} <span title="${escape(fields.join(", "))}">(view ${message.view}${fields.length > 0 ? `, ${escape(fields.join(", "))}` : ""})</span>`;
+    const what = `<b>${message.kindName}</b> to ${run.nodes[message.to]} <span title="${escape(fields.join(", "))}">(view ${viewName(message.view)}${fields.length > 0 ? `, ${escape(fields.join(", "))}` : ""})</span>`;
     const fate = [message.fate_text, message.dropped].filter(Boolean).map(escape).join(", ");
     const arrivals = message.arrived.map((number) => stepLink(number)).join(", ");
     const end = message.dropped ? "" : arrivals ? `: ${arrivals}` : ": has not arrived when the run ends";
@@ -81,7 +83,7 @@ function logDetails(run, node, index) {
   if (!state || end === 0) return state ? `<h3>Log of ${run.nodes[node]}</h3><p>empty</p>` : "";
   const shown = entries.slice(-8).reverse();
   const rows = shown.map(({ op, view, request }) => [
-    `op ${op}`, cell(`view ${view}`, op <= state.committed ? "log-view committed" : "log-view"), cell(request),
+    `op ${op}`, cell(`view ${viewName(view)}`, op <= state.committed ? "log-view committed" : "log-view"), cell(request),
   ]);
   const rest = end - shown.length;
   return `<h3>Log of ${run.nodes[node]} <small>(✓ committed)</small></h3>${table(rows)}${rest > 0 ? `<p>and ${rest.toLocaleString("en")} before</p>` : ""}`;

@@ -310,7 +310,7 @@ class Diagram {
     const label = (text, style = "") => this.hasLabels ? `<text class="halo ${style}" x="${right}" y="${y + 4}">${escape(this.short(text, x, right))}</text>` : "";
     if (step.message !== undefined) {
       const message = this.run.messages[step.message];
-      const number = SAYS_NUMBER.has(message.kindName) ? ` ${message.number}` : SAYS_VIEW.has(message.kindName) ? ` ${message.view}` : "";
+      const number = SAYS_NUMBER.has(message.kindName) ? ` ${message.number}` : message.kindName === "StartViewChange" ? ` ${viewName(message.number)}` : SAYS_VIEW.has(message.kindName) ? ` ${viewName(message.view)}` : "";
       if (step.cause === "nobody") return `<path class="cross ${message.group}" d="M${x - 5} ${y - 5}l10 10m0-10l-10 10"/>${label("nobody there")}`;
       return `<circle class="dot ${message.group} ${step.ignored ? "ignored" : ""}" cx="${x}" cy="${y}" r="5"/>${label(message.kindName + number)}`;
     }
@@ -411,8 +411,7 @@ class Diagram {
     const wide = this.spacing >= 92;
     this.heads.innerHTML = `<div style="left:8px;width:${TIME - 16}px;text-align:right"><small>time</small><small>ms</small></div>` + this.lanes.map((node) => {
       const state = node < this.run.replicas ? this.run.state(node, index, true) : undefined;
-      const role = { primary: "★", backup: "", "view change": "▨", recovering: "∴" }[state?.role] ?? "";
-      const text = state === undefined ? (wide ? "client" : "") : state === null ? "✕ down" : wide ? `${role} ${state.role} ${state.role === "recovering" ? "" : state.view}` : `${role}v${state.view}`;
+      const text = state === undefined ? (wide ? "client" : "") : state === null ? "✕ down" : roleText(state, wide);
       const width = this.spacing * (node < this.run.replicas ? 1 : CLIENT_WIDTH);
       return `<div style="left:${this.x.get(node) - width / 2}px;width:${width}px">${this.run.nodes[node]}<small>${text}</small></div>`;
     }).join("") + (this.hasSentences ? `<div style="left:${this.right + 8}px;text-align:left"><small>what happens</small></div>` : "");
@@ -420,7 +419,7 @@ class Diagram {
 }
 
 /** Kinds whose number, or view, is worth a place in the diagram. */
-const SAYS_NUMBER = new Set(["Prepare", "PrepareOk", "Commit", "StartViewChange"]);
+const SAYS_NUMBER = new Set(["Prepare", "PrepareOk", "Commit"]);
 const SAYS_VIEW = new Set(["DoViewChange", "StartView", "RecoveryResponse"]);
 
 /** Patterns for what must not be told by colour alone. */
@@ -429,22 +428,34 @@ const SIGNS = `<defs>
   <pattern id="dots" width="6" height="6" patternUnits="userSpaceOnUse"><circle class="dots" cx="3" cy="3" r="1.4"/></pattern>
 </defs>`;
 
+/** Signs of the roles, where there is no room for words. */
+const ROLE_SIGNS = { primary: "★", backup: "", "view change": "▨", recovering: "∴", "without the log": "…", replaced: "↷", stopped: "■", "no member": "–" };
+
+/** What a replica is, in words or signs. */
+function roleText({ role, view }, wide) {
+  const [sign, named] = [ROLE_SIGNS[role], TAKES_PART.has(role)];
+  return wide ? `${sign} ${role} ${named ? viewName(view) : ""}` : named ? `${sign}v${viewName(view)}` : sign;
+}
+
 /** A replica's strip: a stretch in one role and view. */
 function strip({ role, view }, x, y, height) {
   const left = x - STRIP / 2;
   if (role === "down") return `<line class="down" x1="${x}" x2="${x}" y1="${y}" y2="${y + height}"/>`;
   const pattern = { "view change": "hatch", recovering: "dots" }[role];
-  const colour = role === "recovering" ? "none" : `v${view % 7}`;
+  const colour = colourOf(role, view);
   return `<rect class="state ${role} ${colour}" x="${left}" y="${y}" width="${STRIP}" height="${height}"/>`
     + (pattern ? `<rect fill="url(#${pattern})" x="${left}" y="${y}" width="${STRIP}" height="${height}"/>` : "");
 }
 
 /** The name of a stretch. */
 function pill({ role, view }, x, y, spacing) {
-  const names = { primary: `★ view ${view}`, backup: `view ${view}`, "view change": `→ view ${view}`, recovering: "recovering", down: "✕ down" };
-  const text = spacing >= 60 ? names[role] : { primary: `★${view}`, backup: `${view}`, "view change": `→${view}`, recovering: "∴", down: "✕" }[role];
+  const name = viewName(view);
+  const [long, short] = {
+    primary: [`★ view ${name}`, `★${name}`], backup: [`view ${name}`, name], "view change": [`→ view ${name}`, `→${name}`], down: ["✕ down", "✕"],
+  }[role] ?? [role, ROLE_SIGNS[role]];
+  const text = spacing >= 60 ? long : short;
   const width = text.length * 5.6 + 10;
-  const colour = role === "recovering" || role === "down" ? "none" : `v${view % 7}`;
+  const colour = colourOf(role, view);
   return `<rect class="pill ${colour}" x="${x - width / 2}" y="${y}" width="${width}" height="14" rx="7"/>
     <text class="pill-text" x="${x}" y="${y + 10.5}">${text}</text>`;
 }

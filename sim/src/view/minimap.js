@@ -58,7 +58,8 @@ class Minimap {
         if (role === "down") continue;
         // Thin where the replica does not take part: no colour is needed to see it.
         const full = role === "primary" ? 1 : role === "backup" ? 0.66 : 0.25;
-        paper.fillStyle = role === "recovering" ? this.colour("soft") : this.colour(`v${view % 7}`);
+        const colour = colourOf(role, view);
+        paper.fillStyle = this.colour(colour === "none" ? "soft" : colour);
         paper.fillRect(16 + lane * room + (room - 2) * (1 - full) / 2, y1, (room - 2) * full, Math.max(0.7, y2 - y1));
       }
     });

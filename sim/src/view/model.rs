@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use vr::{ReplicaId, Role};
+use vr::{Epoch, ReplicaId, Role, View};
 
 use super::past;
 use super::words;
@@ -99,7 +99,7 @@ pub struct Before {
     pub tail: Vec<(u64, u64, usize)>,
 }
 
-/// Role (0 primary, 1 backup, 2 view change, 3 recovering), view, last normal view, end of the log,
+/// Role (0 primary, 1 backup, 2 view change, 3 recovering, 4 transitioning, 5 leaving, 6 stopped, 7 standby), view, last normal view, end of the log,
 /// commit-number, life, and 1 if it waits for state.
 pub type State = (u8, u64, u64, u64, u64, u64, u8);
 
@@ -404,7 +404,7 @@ impl Builder<'_> {
             match effect {
                 Effect::Appended { replica, op_number, view, request } => {
                     let request = self.strings.number(request);
-                    let entry = self.entries.number(&(*op_number, *view, request));
+                    let entry = self.entries.number(&(*op_number, page_view(*view), request));
                     match row.appended.last_mut() {
                         Some((who, first, count)) if *who == replica.index() && *first + *count == entry => {
                             *count += 1;
@@ -450,7 +450,7 @@ impl Builder<'_> {
             for effect in &step.effects {
                 match effect {
                     Effect::Appended { replica, view, request, .. } => {
-                        logs[replica.index()].push((*view, request));
+                        logs[replica.index()].push((page_view(*view), request));
                     }
                     Effect::Truncated { replica, last_kept } => {
                         logs[replica.index()].truncate(*last_kept as usize);
@@ -523,8 +523,8 @@ impl Builder<'_> {
             from: self.source.index(identity.from),
             to: self.source.index(identity.to),
             kind: identity.kind as usize,
-            view: identity.view,
-            number: identity.number,
+            view: page_view(identity.view),
+            number: if identity.kind.numbers_views() { page_view(identity.number) } else { identity.number },
             step: (!self.is_wanted(message.step)).then_some(message.step),
             fields: fields
                 .map(|(name, value)| (self.strings.number(*name), self.strings.number(value)))
@@ -688,7 +688,18 @@ fn state(state: &ReplicaState) -> State {
     };
     let fetching = u8::from(state.is_fetching);
     let ReplicaState { view, last_normal_view, op_number, commit_number, incarnation, .. } = *state;
-    (role, view, last_normal_view, op_number, commit_number, incarnation, fetching)
+    (role, page_view(view), page_view(last_normal_view), op_number, commit_number, incarnation, fetching)
+}
+
+/// A view as the page has it: the epoch above 32 bits of view-number, which a browser's numbers hold exactly.
+const fn page_view(view: u64) -> u64 {
+    let view = View(view);
+    view.epoch().0 << 32 | view.number()
+}
+
+/// The view that the page has as this number.
+pub(super) const fn view_on_page(number: u64) -> View {
+    View::of(Epoch(number >> 32), number & 0xffff_ffff)
 }
 
 const fn cause(cause: &Cause) -> &'static str {

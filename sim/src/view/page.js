@@ -253,7 +253,7 @@ function fillFilters() {
   const ordered = [...run.kinds, "timers", "clients", "faults"].filter((kind) => kinds.has(kind));
   $("kind").innerHTML = option("", "all") + ordered.map((kind) => option(kind, kind)).join("");
   const views = new Set(run.segments.flat().map(({ view }) => view));
-  $("view").innerHTML = option("", "all") + [...views].sort((a, b) => a - b).map((view) => option(view, view)).join("");
+  $("view").innerHTML = option("", "all") + [...views].sort((a, b) => a - b).map((view) => option(view, viewName(view))).join("");
   $("kind").value = shown.kind;
   $("view").value = shown.view;
   if ($("nodes").querySelector("input")) return;
@@ -289,7 +289,7 @@ function fillLegend() {
   const signs = [
     [icon(34, '<rect class="v0" width="10" height="16" y="1"/><rect class="v1" width="10" height="16" x="11" y="1"/><rect class="v2" width="10" height="16" x="22" y="1"/>'), "colour: the view"],
     [state("primary"), "★ primary"], [state("backup"), "backup"], [state("view change"), "view change"],
-    [state("recovering"), "recovering"], [state("down"), "crashed"],
+    [state("recovering"), "recovering"], [state("no member"), "takes no part: … without the log, ↷ replaced, ■ stopped, – no member"], [state("down"), "crashed"],
     [line("normal", head("normal", 0, 9, 34, 9)), "message"], [line("change", head("change", 0, 9, 34, 9)), "of a view change"],
     [line("recovery", head("recovery", 0, 9, 34, 9)), "of a recovery"],
     [line("transfer", head("transfer", 0, 9, 34, 9)), "of a state transfer"],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-use super::model::{Arrow, Band, Bar, Model, Row, Source, State};
+use super::model::{Arrow, Band, Bar, Model, Row, Source, State, view_on_page};
 use super::{COLOURS, DIAGRAM_STYLE};
 use crate::chronicle::Chronicle;
 use crate::packet::Kind;
@@ -603,13 +603,16 @@ impl<'a> Drawing<'a> {
 impl Stretch {
     fn colour(&self) -> String {
         match self.role {
-            Some(0..=2) => format!("v{}", self.view % 7),
+            Some(0..=2) => {
+                let view = view_on_page(self.view);
+                format!("v{}", (view.epoch().0 + view.number()) % 7)
+            }
             _ => "none".to_owned(),
         }
     }
 
     fn name(&self) -> String {
-        let view = self.view;
+        let view = view_on_page(self.view);
         match self.role {
             Some(0) => format!("★ view {view}"),
             Some(1) => format!("view {view}"),
@@ -639,10 +642,13 @@ const fn group(kind: Kind) -> &'static str {
 /// A message's kind, with its number or view where that is worth a place.
 fn label(kind: Kind, message: &Arrow) -> String {
     match kind {
-        Kind::Prepare | Kind::PrepareOk | Kind::Commit | Kind::StartViewChange => {
+        Kind::Prepare | Kind::PrepareOk | Kind::Commit => {
             format!("{kind:?} {}", message.number)
         }
-        Kind::DoViewChange | Kind::StartView | Kind::RecoveryResponse => format!("{kind:?} {}", message.view),
+        Kind::StartViewChange => format!("{kind:?} {}", view_on_page(message.number)),
+        Kind::DoViewChange | Kind::StartView | Kind::RecoveryResponse => {
+            format!("{kind:?} {}", view_on_page(message.view))
+        }
         _ => format!("{kind:?}"),
     }
 }

@@ -1,12 +1,22 @@
 // ---- The run: what the file holds, made ready to be asked ---------------------------------------------
 
-const ROLES = ["primary", "backup", "view change", "recovering"];
+const ROLES = ["primary", "backup", "view change", "recovering", "without the log", "replaced", "stopped", "no member"];
+
+/** A view's epoch and number. The first epoch is not spoken of. */
+const epochOf = (view) => Math.floor(view / 2 ** 32);
+const viewName = (view) => epochOf(view) > 0 ? `${epochOf(view)}/${view % 2 ** 32}` : `${view}`;
+
+/** The colour of a replica's strip; none where it takes no part in its view. */
+const TAKES_PART = new Set(["primary", "backup", "view change"]);
+const colourOf = (role, view) => TAKES_PART.has(role) ? `v${(epochOf(view) + view % 2 ** 32) % 7}` : "none";
 
 /** What a message is about decides its colour. */
 const GROUPS = {
   Prepare: "normal", PrepareOk: "normal", Commit: "normal",
   StartViewChange: "change", DoViewChange: "change", StartView: "change",
   Recovery: "recovery", RecoveryResponse: "recovery",
+  StartEpoch: "change", EpochStarted: "change", NewEpoch: "change", GetEpoch: "change",
+  GetCheckpoint: "transfer", CheckpointPart: "transfer",
   GetState: "transfer", NewState: "transfer",
   Request: "client", Reply: "client",
 };

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use vr::{ReplicaId, Role};
+use vr::{ReplicaId, Role, View};
 
 use crate::chronicle::{Cause, Chronicle, Effect, Sent, Step, listing};
 use crate::faults::Action;
@@ -36,7 +36,7 @@ pub fn cause(chronicle: &Chronicle, step: &Step) -> String {
 #[must_use]
 pub fn arrival(message: &Sent) -> String {
     let identity = message.identity;
-    let (from, to, view, number) = (identity.from, identity.to, identity.view, identity.number);
+    let (from, to, view, number) = (identity.from, identity.to, View(identity.view), identity.named_number());
     let field = |name: &str| field(message, name).unwrap_or("?");
     match identity.kind {
         Kind::Request => format!("{to} is asked by {from}: {}", field("request")),
@@ -196,7 +196,8 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
             format!("puts the checkpoint after op {op_number} in the place of its state")
         }
         (Effect::ViewStarts { view, votes, op_number, .. }, _) => {
-            format!("has the votes of {}: starts view {view} with a log to op {op_number}", names(votes))
+            let (view, votes) = (View(*view), names(votes));
+            format!("has the votes of {votes}: starts view {view} with a log to op {op_number}")
         }
         (Effect::Ignored { reason, .. }, _) => format!("ignores it ({})", plain(reason)),
         // A wrong rule can make it an earlier view.
@@ -223,7 +224,7 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
 }
 
 fn role_changed(replica: ReplicaId, role: Role, view: u64) -> String {
-    let view = vr::View(view);
+    let view = View(view);
     match role {
         Role::Primary => format!("{replica} is now primary of view {view}"),
         Role::Backup => format!("{replica} is now a backup in view {view}"),
@@ -326,7 +327,7 @@ fn sends(chronicle: &Chronicle, step: &Step) -> Vec<String> {
 /// What a message says, from the sender's side.
 fn saying(message: &Sent) -> String {
     let identity = message.identity;
-    let (kind, view, number) = (identity.kind, identity.view, identity.number);
+    let (kind, view, number) = (identity.kind, View(identity.view), identity.named_number());
     let said = match kind {
         Kind::Request => "sends the request".to_owned(),
         Kind::Prepare => format!("proposes op {number}"),
@@ -346,8 +347,8 @@ fn saying(message: &Sent) -> String {
         Kind::GetEpoch => "asks which epoch it is".to_owned(),
         Kind::GetState => format!("asks for what comes after op {number}"),
         Kind::NewState => format!("sends what comes after op {number}"),
-        Kind::GetCheckpoint => format!("asks for checkpoint {}", number >> 16),
-        Kind::CheckpointPart => format!("sends a piece of checkpoint {}", number >> 16),
+        Kind::GetCheckpoint => format!("asks for checkpoint {}", identity.number >> 16),
+        Kind::CheckpointPart => format!("sends a piece of checkpoint {}", identity.number >> 16),
         Kind::Reply => format!("answers “{}”", field(message, "reply").unwrap_or_default()),
     };
     if matches!(kind, Kind::Reply | Kind::Read | Kind::Request) { said } else { format!("{said} ({kind:?})") }

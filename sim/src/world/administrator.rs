@@ -25,7 +25,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let members = &self.environment.checks.members;
         let latest = members.latest_epoch();
         let ordered = self.ordered.iter().filter(move |(epoch, _)| *epoch >= latest).map(|(_, group)| *group);
-        members.living_groups().chain(ordered).chain([self.environment.directory.members])
+        let asked_next =
+            self.setup.administrator().and_then(|slot| match self.clients[usize::from(slot)].errand {
+                Some(Errand::Reconfigure(group)) => Some(group),
+                _ => None,
+            });
+        let directory = self.environment.directory.members;
+        members.living_groups().chain(ordered).chain(asked_next).chain([directory])
     }
 
     /// Whether such a group can be asked for: somebody must be there to ask, and enough members to start it.
@@ -48,9 +54,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn order(&mut self, members: &[u8], witnesses: &[u8]) {
         let Some(slot) = self.setup.administrator() else { return };
         let Some(group) = group_of(members, witnesses) else { return };
-        let latest = self.environment.checks.members.latest_epoch();
-        self.ordered.retain(|(epoch, _)| *epoch >= latest);
-        self.ordered.push((latest, group));
         let was_waiting =
             self.clients[usize::from(slot)].errand.replace(Errand::Reconfigure(group)).is_some();
         if was_waiting {
@@ -84,6 +87,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         };
         if let Some(number) = asked {
             let errand = client.errand;
+            if let Some(Errand::Reconfigure(group)) = errand {
+                let latest = self.environment.checks.members.latest_epoch();
+                self.ordered.retain(|(epoch, _)| *epoch >= latest);
+                self.ordered.push((latest, group));
+            }
             self.environment.checks.requested_by_administrator(slot, address, number);
             self.environment.tell(|| Effect::Requests {
                 client: Node::Client(slot),

@@ -67,6 +67,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         read: Arc<Read<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
+        if self.is_outside() {
+            return self.redirect(read.address, outbox);
+        }
         if !self.is_normal() {
             return self.reply(read.address, ReplyBody::TryLater, outbox);
         }

@@ -89,16 +89,16 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
-    /// Whether this replica, which is not normal, can send what members of the epoch start from: it has been replaced,
-    /// or is changing views. Others may have none but it to ask, and the view change none but them to vote.
-    pub(super) fn serves_history(&self, get: GetState) -> bool {
-        let is_able = match self.phase {
-            Phase::Leaving(_) => true,
-            Phase::ViewChange(_) => self.epoch() > Epoch::ZERO,
-            _ => false,
+    /// Up to where this replica, which is not normal, can send what members of the epoch start from: it has been
+    /// replaced, or is changing views. Others may have none but it to ask, and the view change none but them to vote.
+    pub(super) fn history_up_to(&self, get: GetState) -> Option<OpNumber> {
+        let end = match self.phase {
+            Phase::Leaving(_) => self.epoch_start.after,
+            Phase::ViewChange(_) if self.epoch() > Epoch::ZERO => self.commit_number.op_number(),
+            _ => return None,
         };
         // Whichever view of the epoch was asked for: who has heard of one that is over now is helped by its start.
-        is_able && self.has_epoch_start() && get.after <= self.epoch_start.after
+        (self.has_epoch_start() && get.after <= end).then_some(end)
     }
 
     /// Whether what the views of the epoch start from is of use here.
@@ -351,6 +351,29 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
+    /// Takes what is committed from a replica that changes views, and changes views with it: the epoch's first view is
+    /// over, and of a later one nothing is known but what is committed. That is enough to vote. The last view that this
+    /// replica was normal in is one of an earlier epoch, so its vote never counts for more than that of anybody who has
+    /// acknowledged something in this one; and something that is committed in this one, somebody in every quorum has.
+    pub(super) fn join_from_transition(
+        &mut self,
+        now: Instant,
+        view: View,
+        state: &NewState<S::Operation>,
+        from_checkpoint: bool,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        assert_eq!(state.last(), state.commit_number.op_number(), "only what is committed");
+        outbox.took(RarePath::TransitionIntoViewChange);
+        if from_checkpoint {
+            self.replace_by_checkpoint(state, outbox);
+        } else {
+            self.replace_log_after(state, outbox);
+        }
+        self.advance_commit(state.commit_number, outbox);
+        self.enter_view_change(now, view, outbox);
+    }
+
     // ---- Who is no member ------------------------------------------------------------------------
 
     /// Fetches the state ahead of time, so that a reconfiguration does not have to wait for it: as far as it is
@@ -373,6 +396,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.transfer.is_none_or(|transfer| view < transfer.view) {
             return outbox.ignored(Ignored::LateNewState);
         }
+        // Whoever answers may be in a view that is over, and hold what never was committed.
+        let state = &state.committed();
         if !state.last().as_commit_number().covers(self.commit_number.op_number()) {
             // An answer to an earlier question.
             return outbox.ignored(Ignored::ShortNewState);
@@ -388,8 +413,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.replace_log_after(state, outbox);
         }
         self.advance_commit(self.rules.learned_commit(state.commit_number, self.log.last()), outbox);
-        self.truncate_log(self.commit_number.op_number(), outbox);
-        self.log_end_replaced();
         let is_leaving = matches!(self.phase, Phase::Leaving(_));
         if !is_leaving || self.has_epoch_start() {
             outbox.took(if is_leaving { RarePath::LeavingCaughtUp } else { RarePath::WarmedUp });

@@ -164,12 +164,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
         let for_own_vote = self.has_voted_for(from, get.view);
-        let is_history = !for_own_vote && self.serves_history(get);
+        let history = if for_own_vote { None } else { self.history_up_to(get) };
+        let is_history = history.is_some();
         let is_able = self.rules.answers_get_state(self.is_normal(), self.view, get.view, for_own_vote);
         if !is_able && !is_history {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
-        let end = if is_history { self.epoch_start().after } else { self.log.last() };
+        let end = history.unwrap_or(self.log.last());
         let mut after = get.after;
         if get.back_to_covered {
             after = after.min(self.covered.max(self.log.start()));
@@ -236,7 +237,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.tell_bridge(RarePath::CheckpointIntoLaterView, outbox);
         }
         outbox.took(RarePath::CaughtUpWithLaterView);
-        // Only the epoch's first view has the log that all of its views start from.
+        if state.is_history && view > self.view {
+            return self.join_from_transition(now, view, state, from_checkpoint, outbox);
+        }
         let view = if state.is_history { self.view } else { view };
         self.become_normal_with(now, view, state, from_checkpoint, outbox);
     }

@@ -152,7 +152,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Stops normal operation, moves to `view` and votes for it.
-    fn enter_view_change(&mut self, now: Instant, view: View, outbox: &mut impl Outbox<S>) {
+    pub(super) fn enter_view_change(&mut self, now: Instant, view: View, outbox: &mut impl Outbox<S>) {
         self.drop_queue(outbox);
         if !std::mem::take(&mut self.view_has_worked) {
             self.failed_views = (self.failed_views + 1).min(self.options.backoff_limit);

@@ -14,6 +14,7 @@ use crate::check::linearizability::Call;
 use crate::history::ModelName;
 use crate::history::record::{Op, asked_and_answered};
 use crate::random::Draw;
+use crate::stage::{self, Found};
 use crate::workload::{Model, RegisterOperation, Workload};
 
 /// How many notes can stand under a key. Few, so that a client that remembers nothing can guess the one to be
@@ -85,6 +86,24 @@ impl Workload for Blackboard {
                 let mut note = || Some(random.below(VALUES + 1)).filter(|&value| value > 0);
                 Operation::CompareAndSwap { key, expected: note(), new: note() }
             }
+        }
+    }
+
+    fn asked_for(ask: &stage::Ask) -> Option<Operation> {
+        match *ask {
+            stage::Ask::Get { key } => Some(Operation::Get { key }),
+            stage::Ask::Put { key, element } if element > 0 => Some(Operation::Put { key, value: element }),
+            _ => None,
+        }
+    }
+
+    fn found(operation: &Operation, response: &Response) -> Option<Found> {
+        match (*operation, response) {
+            (Operation::Get { .. }, Response::Found(None)) => Some(Found::Nothing),
+            (Operation::Get { key }, &Response::Found(Some(element))) => {
+                Some(Found::Element { key, element })
+            }
+            _ => None,
         }
     }
 
