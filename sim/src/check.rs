@@ -368,7 +368,8 @@ impl Checks {
 
     /// A replica's log is empty now and begins after `after`.
     pub fn log_begins(&mut self, replica: ReplicaId, after: OpNumber, is_witness: bool) {
-        if is_witness {
+        // What comes before an epoch is for others to keep.
+        if is_witness && !self.members.is_epoch_start(after) {
             witnesses::dropped(&self.members, replica, after, &mut self.findings);
         }
         self.members[replica].begins_after(after, &self.ghost);

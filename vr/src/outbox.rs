@@ -403,6 +403,8 @@ pub enum RarePath {
     /// A witness that had missed what the others' logs do not hold any more went on from where they begin, without a
     /// checkpoint.
     WitnessBeganLater,
+    /// A witness that had missed the end of an epoch began the next one with an empty log.
+    WitnessBeganEpoch,
     /// A witness passed a client's request on to the primary.
     WitnessPassedOn,
     /// A backup said once more how far its checkpoint is.

@@ -488,3 +488,16 @@ fn a_member_does_not_change_sides_at_once() {
     let refused = nodes.reconfigure(0, 0, group(&[0, 1, 2], &[]));
     assert!(matches!(refused, Some(ReplyBody::Refused { reason: Refusal::OtherSide, .. })), "{refused:?}");
 }
+
+#[test]
+fn what_a_quorum_of_active_members_has_is_covered() {
+    use vr::Rules as _;
+    let covered = |members: &[u8], witnesses: &[u8], checkpoints: &[u64]| {
+        let checkpoints: Vec<_> = checkpoints.iter().copied().map(OpNumber).collect();
+        Standard.covered(group(members, witnesses), &checkpoints).0
+    };
+    assert_eq!(covered(&[0, 1, 2], &[2], &[9, 4]), 4, "every one");
+    assert_eq!(covered(&[0, 1, 2, 3, 4], &[3, 4], &[9, 7, 2]), 2, "every one");
+    assert_eq!(covered(&[0, 1, 2, 3, 4], &[4], &[9, 7, 6, 2]), 6, "as many as meet every quorum of votes");
+    assert_eq!(covered(&[0, 1, 2, 3], &[3], &[9, 7, 2]), 2);
+}

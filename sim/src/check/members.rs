@@ -196,6 +196,11 @@ impl Members {
         self.epochs.last().expect("there is always the first")
     }
 
+    /// Whether an epoch starts after this op-number.
+    pub(super) fn is_epoch_start(&self, after: OpNumber) -> bool {
+        self.epochs.iter().any(|start| start.after == after)
+    }
+
     /// The members of the latest epoch.
     #[must_use]
     pub fn group(&self) -> Configuration {

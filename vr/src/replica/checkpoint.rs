@@ -112,6 +112,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.compact_log(op_number, outbox);
     }
 
+    /// What is executed is in no log any more, so it is kept for others as a checkpoint.
+    pub(super) fn keep_state(&mut self) {
+        if self.commit_number > CommitNumber::ZERO {
+            let (op_number, sessions) = (self.commit_number.op_number(), self.client_table.sessions());
+            let state = Checkpoint::take(op_number, sessions.into(), self.executed_epoch, &self.service);
+            self.checkpoints = Checkpoints { latest: Some(Arc::new(state)), ..Checkpoints::none() };
+        }
+    }
+
     /// Drops what nobody should need. In a group with witnesses these are among those who might: a witness that is
     /// behind has no use for a checkpoint.
     pub(super) fn compact_log(&mut self, latest: OpNumber, outbox: &mut impl Outbox<S>) {

@@ -294,6 +294,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     fn take_part_in_epoch(&mut self, now: Instant, from: Option<ReplicaId>, outbox: &mut impl Outbox<S>) {
         let after = self.epoch_start.after;
+        if self.is_member() && self.is_witness() && !self.has_epoch_start() {
+            self.begin_epoch_as_witness(outbox);
+        }
         let has_log =
             self.has_epoch_start() || self.rules.epoch_ends_when_prepared() && self.log.last() >= after;
         if self.is_member() {

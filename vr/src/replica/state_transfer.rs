@@ -203,6 +203,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         state: &NewState<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) {
+        self.covered = state.covered.max(self.covered);
         if state.for_vote {
             return self.complete_vote(now, from, view, state, outbox);
         }

@@ -16,7 +16,7 @@
 //! checkpoint. While an active member is down or far behind, the logs of all others grow, until it is back or replaced.
 //!
 //! Whether an epoch ends with a Reconfiguration in the log, execution decides (the administrator's session may be
-//! gone). So a witness comes to an epoch only when it is told.
+//! gone). So a witness comes to an epoch only when it is told. It needs nothing to begin it.
 //!
 //! Left out is what the paper calls an optimisation: that witnesses are sent nothing while all active members work.
 
@@ -198,7 +198,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return op_number;
         }
         outbox.took(RarePath::WitnessBeganLater);
-        self.covered = state.covered.max(self.covered);
         self.begin_log_after(state.after.as_commit_number(), outbox);
         state.after
     }
@@ -276,6 +275,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
+    /// A witness needs nothing to begin an epoch: what comes before its start is kept by those who were members, until
+    /// enough active ones have the state.
+    pub(super) fn begin_epoch_as_witness(&mut self, outbox: &mut impl Outbox<S>) {
+        outbox.took(RarePath::WitnessBeganEpoch);
+        self.begin_log_after(self.epoch_start().after.as_commit_number(), outbox);
+    }
+
     fn begin_log_after(&mut self, committed: CommitNumber, outbox: &mut impl Outbox<S>) {
         let after = committed.op_number();
         (self.commit_number, self.log) = (committed, Log::after(after));
@@ -289,5 +295,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Some(Witness { state_at }) = self.witness.take() else { return };
         outbox.took(RarePath::WitnessNoMore);
         self.begin_log_after(state_at, outbox);
+        self.keep_state();
     }
 }
