@@ -27,11 +27,6 @@ wrong! {
     /// A witness drops what one active member has a checkpoint of.
     OneCheckpoint { fn covered(&self, _: Configuration, checkpoints: &[OpNumber]) -> OpNumber { checkpoints[0] } }
 }
-wrong! {
-    /// A witness that has lost its memory begins its log where the other's does, whoever needs what comes before.
-    BeginsAnywhere { fn may_begin_after(&self, _: OpNumber, _: OpNumber) -> bool { true } }
-}
-
 /// The bugs of this part.
 pub const BUGS: &[Bug] = &[
     Bug::new("M-W1", "a witness takes its turn as primary", &WitnessAsPrimary, 400, &[S25])
@@ -41,7 +36,7 @@ pub const BUGS: &[Bug] = &[
         "M-W2",
         "a witness acknowledges with a gap in its log",
         &WitnessAcknowledgesGap,
-        10_000,
+        400,
         &[S8, S2, S20, S9, Panic],
     )
     .in_scenario("witnesses"),
@@ -49,15 +44,7 @@ pub const BUGS: &[Bug] = &[
         "M-W3",
         "a witness drops its log when one active member has a checkpoint",
         &OneCheckpoint,
-        10_000,
-        &[S26, S2, L1, L2, L3, L4, L6],
-    )
-    .in_scenario("witnesses"),
-    Bug::new(
-        "M-W5",
-        "a witness begins its log where an active member still needs what comes before",
-        &BeginsAnywhere,
-        100_000,
+        400,
         &[S26, S2, L1, L2, L3, L4, L6],
     )
     .in_scenario("witnesses"),

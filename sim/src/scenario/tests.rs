@@ -263,7 +263,7 @@ fn what_cannot_be_found_is_named() {
          slow-links, far-apart, partitions, one-way-cuts, one-fault-stays, crash-storm, primary-hunt, quick-restarts, \
          rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, services, batches, lease-reads, confirmed-reads, \
          causal-reads, predicted-values, one-replica, \
-         two-replicas, four-replicas, seven-replicas, beyond-the-budget"
+         two-replicas, four-replicas, seven-replicas, beyond-the-budget, reconfigurations, witnesses"
     );
     let missing = Scenario::find("nowhere/clam.json").unwrap_err();
     assert!(matches!(&missing, ScenarioError::Unreadable { file, .. } if file == "nowhere/clam.json"));

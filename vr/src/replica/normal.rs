@@ -152,13 +152,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
-        let is_primary = self.primary_of(self.view) == self.id;
-        if self.is_witness() && !is_primary {
+        if self.is_witness() {
             return self.pass_on_as_witness(now, request, outbox);
         }
         if self.answer_from_table(&request, outbox) {
             return;
         }
+        let is_primary = self.primary_of(self.view) == self.id;
         if self.rules.accepts_requests(is_primary, self.is_normal()) {
             self.take_request(now, request, outbox);
         } else if let Phase::Backup(_) = self.phase {

@@ -103,7 +103,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if transfer.asked > 0 {
             outbox.took(RarePath::StateRequestedAgain);
         }
-        let question = match self.checkpoints.wanted() {
+        // A witness has no checkpoint, but may have the log that makes one needless.
+        let wanted = self.checkpoints.wanted().filter(|_| !self.group.is_witness(transfer.peer));
+        let question = match wanted {
             Some(get) => Payload::GetCheckpoint(get),
             None => {
                 let after = self.lacking_after(transfer.view, catches_up).max(self.checkpoints.arrived());
