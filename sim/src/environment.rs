@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message,
-    Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
-    RequestBody, Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message, Observation,
+    OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request, RequestBody,
+    Role, ViewStart,
 };
 
 use crate::bugs::Silence;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use vr::{
     ClientAddress, ClientId, Configuration, Consistency, Epoch, EpochStart, Execution, Freshness, Ignored,
-    Incarnation, Instant, Member, Message, MessageKind, OpNumber, Options, Outbox, Payload, Prepare, RarePath,
-    Read, Reconfiguration, Refusal, Replica, ReplicaId, Reply, ReplyBody, Request, RequestBody, RequestNumber,
-    Role, Service, Standard,
+    Incarnation, Instant, Member, Message, MessageKind, OpNumber, Options, Outbox, Payload, Prepare,
+    RarePath, Read, Reconfiguration, Refusal, Replica, ReplicaId, Reply, ReplyBody, Request, RequestBody,
+    RequestNumber, Role, Service, Standard,
 };
 
 #[derive(Clone, Debug, Default)]

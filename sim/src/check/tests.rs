@@ -23,7 +23,7 @@ const ADDRESS: ClientAddress = ClientAddress(77);
 
 fn setup() -> Setup {
     let overrides = Overrides { replicas: Some(3), ..Overrides::default() };
-    Scenario::find("calm").expect("built in").resolve(1, &overrides)
+    Setup { witnesses: 0, ..Scenario::find("calm").expect("built in").resolve(1, &overrides) }
 }
 
 fn checks() -> Checks {
@@ -513,4 +513,44 @@ fn s21_a_session_that_is_in_use_makes_room() {
         }
     }
     assert_eq!(found(&checks), Some(Property::S21));
+}
+
+/// Three replicas, of which r2 is a witness.
+fn checks_with_witness() -> Checks {
+    let mut checks = Checks::new(&Setup { witnesses: 1, ..setup() });
+    checks.registers(0, ADDRESS);
+    checks
+}
+
+#[test]
+fn s25_a_witness_that_executes() {
+    let mut checks = checks_with_witness();
+    append_everywhere(&mut checks, 1, &registration(0));
+    execute(&mut checks, R0, 1, &registration(0));
+    assert_eq!(found(&checks), None);
+    execute(&mut checks, R2, 1, &registration(0));
+    assert_eq!(found(&checks), Some(Property::S25));
+}
+
+#[test]
+fn s25_a_witness_as_primary() {
+    let mut checks = checks_with_witness();
+    checks.look_at(R2, Role::Primary, View(2));
+    assert_eq!(found(&checks), Some(Property::S25));
+}
+
+#[test]
+fn s26_a_witness_drops_what_every_active_member_has_executed_and_no_more() {
+    for has_executed in [false, true] {
+        let mut checks = checks_with_witness();
+        append_everywhere(&mut checks, 1, &registration(0));
+        execute(&mut checks, R0, 1, &registration(0));
+        if has_executed {
+            execute(&mut checks, R1, 1, &registration(0));
+            // It counts for what it had, until it is back.
+            checks.crashed(R1);
+        }
+        checks.compacted(R2, OpNumber(1));
+        assert_eq!(found(&checks), (!has_executed).then_some(Property::S26));
+    }
 }

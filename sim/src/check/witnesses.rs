@@ -18,9 +18,7 @@ pub(super) fn holds_no_state(members: &Members, replica: ReplicaId, what: &str, 
 pub(super) fn is_no_primary(members: &Members, replica: ReplicaId, view: View, findings: &mut Findings) {
     if members.group_of(view.epoch()).is_witness(replica) {
         let witness = format!("{replica} is primary of view {view}, and a witness");
-        findings
-            .add(Property::S25, "witness as primary", witness)
-            .between([Fact::normal(replica, view)]);
+        findings.add(Property::S25, "witness as primary", witness).between([Fact::normal(replica, view)]);
     }
 }
 

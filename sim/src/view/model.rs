@@ -99,7 +99,7 @@ pub struct Before {
     pub tail: Vec<(u64, u64, usize)>,
 }
 
-/// Role (0 primary, 1 backup, 2 view change, 3 recovering, 4 transitioning, 5 leaving, 6 stopped, 7 standby), view, last normal view, end of the log,
+/// Role (0 primary, 1 backup, 2 view change, 3 recovering, 4 transitioning, 5 leaving, 6 stopped, 7 standby, 8 witness), view, last normal view, end of the log,
 /// commit-number, life, and 1 if it waits for state.
 pub type State = (u8, u64, u64, u64, u64, u64, u8);
 

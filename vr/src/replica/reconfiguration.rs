@@ -405,9 +405,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // An answer to an earlier question.
             return outbox.ignored(Ignored::ShortNewState);
         }
-        if state.after > self.commit_number.op_number()
-            && !self.bridges(view, state)
-        {
+        if state.after > self.commit_number.op_number() && !self.bridges(view, state) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if state.after > self.commit_number.op_number() {

@@ -109,7 +109,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Some(get) => Payload::GetCheckpoint(get),
             None => {
                 let after = self.lacking_after(transfer.view, catches_up).max(self.checkpoints.arrived());
-                let back_to_covered = self.group.has_witnesses() && self.checkpoints.arrived() > OpNumber::ZERO;
+                let back_to_covered =
+                    self.group.has_witnesses() && self.checkpoints.arrived() > OpNumber::ZERO;
                 Payload::GetState(GetState { view: transfer.view, after, back_to_covered })
             }
         };
