@@ -170,7 +170,7 @@ pass_on! {
     fn proposal_quorum(group: Configuration) -> usize;
     fn recovery_quorum(group: Configuration) -> usize;
     fn counts_for(
-        kind: MessageKind, sender: ReplicaId, is_own: bool, uncounted: Option<ReplicaId>
+        kind: MessageKind, sender: ReplicaId, is_own: bool, uncounted: &dyn Fn() -> Option<ReplicaId>
     ) -> ReplicaId;
     fn primary(group: Configuration, view: View) -> ReplicaId;
     fn accepts_in_view(message: View, own: View) -> bool;

@@ -88,12 +88,12 @@ impl Kind {
         Self::Reply,
         Self::GetCheckpoint,
         Self::CheckpointPart,
-        Self::StartEpoch,
-        Self::EpochStarted,
-        Self::NewEpoch,
-        Self::GetEpoch,
         Self::CommitOk,
+        Self::EpochStarted,
+        Self::GetEpoch,
+        Self::NewEpoch,
         Self::Read,
+        Self::StartEpoch,
     ];
 
     /// Whether messages of this kind change views, recover replicas or transfer state.
@@ -253,5 +253,17 @@ fn reply_number<R>(body: &ReplyBody<R>) -> u64 {
         ReplyBody::NewEpoch(start) => start.epoch.0,
         ReplyBody::Registered { client } | ReplyBody::Evicted { client } => client.0,
         ReplyBody::NotPrimary | ReplyBody::TryLater => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_are_listed_at_their_numbers() {
+        for (number, kind) in Kind::ALL.iter().enumerate() {
+            assert_eq!(*kind as usize, number, "{kind:?}");
+        }
     }
 }

@@ -248,9 +248,12 @@ fn reconcile(setup: &mut Setup) {
     {
         crash.targets.push(CrashTarget::Random);
     }
-    // An administrator needs somebody to make a member of.
+    // An administrator needs somebody to make a member of, and spares somebody who makes them members.
     setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
     setup.witnesses = setup.witnesses.min(setup.replicas.saturating_sub(1) / 2);
+    if setup.faults.reconfiguration.is_none() && setup.story.is_none() {
+        setup.spares = 0;
+    }
     let sessions_needed = u32::from(setup.client_slots()) + 1;
     setup.protocol.sessions_max = setup.protocol.sessions_max.max(sessions_needed);
 }

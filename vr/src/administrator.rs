@@ -27,7 +27,8 @@ impl<O: Clone, R: Rules> Client<O, R> {
     ) -> Result<RequestNumber, NotReady> {
         let (epoch, previous) = (self.epoch(), self.group());
         self.request_in_session(now, outbox, |client, number| {
-            RequestBody::Reconfiguration(Reconfiguration { client, number, epoch, previous, members })
+            let asked = Reconfiguration { client, number, epoch, previous, members };
+            RequestBody::Reconfiguration(Box::new(asked))
         })
     }
 

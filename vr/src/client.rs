@@ -341,7 +341,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
                 Some(ClientEvent::Refused { number: self.number, reason })
             }
             ReplyBody::NewEpoch(start) => {
-                self.learn_epoch(now, view, start, outbox);
+                self.learn_epoch(now, view, *start, outbox);
                 None
             }
             ReplyBody::Evicted { client } if self.session == Session::Open(client) => {

@@ -191,12 +191,19 @@ impl<R> Session<R> {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq, Eq))]
 pub(crate) enum Known<'a, R> {
-    New,
     Registered(ClientId),
     Executed(&'a Session<R>),
+    Evicted(ClientId),
+    /// What is executed holds no answer.
+    Unanswered(Unanswered),
+}
+
+/// Why the client table holds no answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    New,
     InFlight,
     Superseded,
-    Evicted(ClientId),
     /// The session's registration is not executed here yet.
     NotYetRegistered,
 }
@@ -212,35 +219,31 @@ impl<R> ClientTable<R> {
         match request.body.of_session() {
             None => match self.session_at(request.address) {
                 Some(session) => Known::Registered(session.client),
-                None if self.registration_in_flight(request.address) => Known::InFlight,
-                None => Known::New,
+                None if self.registration_in_flight(request.address) => {
+                    Known::Unanswered(Unanswered::InFlight)
+                }
+                None => Known::Unanswered(Unanswered::New),
             },
-            Some((client, _)) => match self.session(client) {
+            Some((client, number)) => match self.session(client) {
                 // A session's id is the op-number of its registration: whether it never was or is no
                 // more follows from the commit-number.
-                None if !committed.covers(OpNumber(client.0)) => Known::NotYetRegistered,
+                None if !committed.covers(OpNumber(client.0)) => {
+                    Known::Unanswered(Unanswered::NotYetRegistered)
+                }
                 None => Known::Evicted(client),
-                Some(session) => match admission(request, session.executed, self.in_flight(client), rules) {
-                    Admission::New => Known::New,
-                    Admission::Executed => Known::Executed(session),
-                    Admission::InFlight => Known::InFlight,
-                    Admission::Superseded => Known::Superseded,
-                },
+                Some(session) => {
+                    let usual = rules.admission(number, session.executed, self.in_flight(client));
+                    let is_reconfiguration = matches!(request.body, RequestBody::Reconfiguration(_));
+                    match if is_reconfiguration { rules.reconfiguration_admission(usual) } else { usual } {
+                        Admission::Executed => Known::Executed(session),
+                        Admission::New => Known::Unanswered(Unanswered::New),
+                        Admission::InFlight => Known::Unanswered(Unanswered::InFlight),
+                        Admission::Superseded => Known::Unanswered(Unanswered::Superseded),
+                    }
+                }
             },
         }
     }
-}
-
-fn admission<O>(
-    request: &Request<O>,
-    executed: RequestNumber,
-    in_flight: RequestNumber,
-    rules: &impl Rules,
-) -> Admission {
-    let (_, number) = request.body.of_session().expect("a request of a session");
-    let admission = rules.admission(number, executed, in_flight);
-    let is_reconfiguration = matches!(request.body, RequestBody::Reconfiguration(_));
-    if is_reconfiguration { rules.reconfiguration_admission(admission) } else { admission }
 }
 
 #[cfg(test)]
@@ -291,8 +294,9 @@ mod tests {
 
     #[test]
     fn a_session_ahead_of_the_executed_log_is_not_called_evicted() {
-        let known =
-            table(2).lookup::<()>(&operation(9, 1), CommitNumber(2), &Standard).eq(&Known::NotYetRegistered);
+        let known = table(2)
+            .lookup::<()>(&operation(9, 1), CommitNumber(2), &Standard)
+            .eq(&Known::Unanswered(Unanswered::NotYetRegistered));
         assert!(known);
     }
 
@@ -305,9 +309,15 @@ mod tests {
         let mut table = ClientTable::<u64>::default();
         table.rebuild_in_flight(&log, CommitNumber(0));
         table.register(ClientAddress(1), OpNumber(1), 3, oldest);
-        assert_eq!(table.lookup(&operation(1, 1), CommitNumber(1), &Standard), Known::InFlight);
+        assert_eq!(
+            table.lookup(&operation(1, 1), CommitNumber(1), &Standard),
+            Known::Unanswered(Unanswered::InFlight)
+        );
         table.executed(ClientId(1), RequestNumber(1));
-        assert_eq!(table.lookup(&operation(1, 2), CommitNumber(2), &Standard), Known::New);
+        assert_eq!(
+            table.lookup(&operation(1, 2), CommitNumber(2), &Standard),
+            Known::Unanswered(Unanswered::New)
+        );
     }
 
     #[test]
@@ -318,9 +328,12 @@ mod tests {
         log.append(entry(0));
         log.append(entry(1));
         table.rebuild_in_flight(&log, CommitNumber(1));
-        assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::InFlight);
+        assert_eq!(
+            table.lookup(&request, CommitNumber(1), &Standard),
+            Known::Unanswered(Unanswered::InFlight)
+        );
         log.truncate(OpNumber(1));
         table.rebuild_in_flight(&log, CommitNumber(1));
-        assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::New);
+        assert_eq!(table.lookup(&request, CommitNumber(1), &Standard), Known::Unanswered(Unanswered::New));
     }
 }

@@ -252,7 +252,9 @@ impl Configuration {
 /// The node at `place` among those in `nodes`, of which there is one at least.
 const fn at(nodes: u64, place: u64) -> ReplicaId {
     let mut left = nodes;
-    let mut passed = place % nodes.count_ones() as u64;
+    let count = nodes.count_ones() as u64;
+    // The first members' turns come most often, and a division takes long.
+    let mut passed = if place < count { place } else { place % count };
     while passed > 0 {
         left &= left - 1;
         passed -= 1;
@@ -310,6 +312,15 @@ impl Iterator for Members {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.0.count_ones() as usize;
         (left, Some(left))
+    }
+}
+
+impl DoubleEndedIterator for Members {
+    #[inline]
+    fn next_back(&mut self) -> Option<ReplicaId> {
+        let last = self.0.checked_ilog2()?;
+        self.0 ^= 1 << last;
+        Some(ReplicaId(last as u8))
     }
 }
 
@@ -491,6 +502,7 @@ mod tests {
         let nodes = |ids: &[u8]| Configuration::of(ids.iter().copied().map(ReplicaId));
         let group = nodes(&[7, 1, 4]).unwrap();
         assert_eq!(group.members().collect::<Vec<_>>(), [1, 4, 7].map(ReplicaId));
+        assert_eq!(group.members().rev().collect::<Vec<_>>(), [7, 4, 1].map(ReplicaId));
         assert_eq!(group.others(ReplicaId(4)).collect::<Vec<_>>(), [1, 7].map(ReplicaId));
         assert_eq!((0..4).map(|place| group.member_at(place).0).collect::<Vec<_>>(), [1, 4, 7, 1]);
         assert_eq!([0, 1, 5, 7, 63].map(|node| group.member_after(ReplicaId(node)).0), [1, 4, 7, 1, 1]);

@@ -37,13 +37,16 @@ pub struct Log<O> {
     start: OpNumber,
     /// The op-number before the first place in `sealed`: at most `start`, and less than a chunk before it.
     base: OpNumber,
+    /// The op-number of the last entry: asked for so often that it is not computed each time.
+    last: OpNumber,
     sealed: Vec<Arc<[Entry<O>]>>,
     open: Vec<Entry<O>>,
 }
 
 impl<O> Clone for Log<O> {
     fn clone(&self) -> Self {
-        Self { start: self.start, base: self.base, sealed: self.sealed.clone(), open: self.open.clone() }
+        let &Self { start, base, last, ref sealed, ref open } = self;
+        Self { start, base, last, sealed: sealed.clone(), open: open.clone() }
     }
 }
 
@@ -57,7 +60,7 @@ impl<O> Log<O> {
     /// An empty log whose first entry will come after `start`.
     #[must_use]
     pub const fn after(start: OpNumber) -> Self {
-        Self { start, base: start, sealed: Vec::new(), open: Vec::new() }
+        Self { start, base: start, last: start, sealed: Vec::new(), open: Vec::new() }
     }
 
     /// The op-number before the first entry: zero while nothing was dropped in front.
@@ -70,24 +73,24 @@ impl<O> Log<O> {
     /// The op-number of the last entry; that before the first one if there is none.
     #[inline]
     #[must_use]
-    pub fn last(&self) -> OpNumber {
-        OpNumber(self.base.0 + (self.sealed.len() * CHUNK + self.open.len()) as u64)
+    pub const fn last(&self) -> OpNumber {
+        self.last
     }
 
     /// How many entries there are.
     #[must_use]
-    pub fn length(&self) -> u64 {
-        self.last().0 - self.start.0
+    pub const fn length(&self) -> u64 {
+        self.last.0 - self.start.0
     }
 
     /// The entry at `op_number`, if the log has one.
     #[inline]
     #[must_use]
     pub fn get(&self, op_number: OpNumber) -> Option<&Entry<O>> {
-        if op_number <= self.start {
+        if op_number <= self.start || op_number > self.last {
             return None;
         }
-        let index = usize::try_from(op_number.0 - self.base.0 - 1).ok()?;
+        let index = (op_number.0 - self.base.0 - 1) as usize;
         match self.sealed.get(index / CHUNK) {
             Some(chunk) => Some(&chunk[index % CHUNK]),
             None => self.open.get(index - self.sealed.len() * CHUNK),
@@ -108,12 +111,19 @@ impl<O> Log<O> {
     }
 
     /// Puts an entry after the last one and returns its op-number.
+    #[inline]
     pub fn append(&mut self, entry: Entry<O>) -> OpNumber {
         self.open.push(entry);
         if self.open.len() == CHUNK {
-            self.sealed.push(self.open.drain(..).collect());
+            self.seal();
         }
-        self.last()
+        self.last = self.last.next();
+        self.last
+    }
+
+    #[cold]
+    fn seal(&mut self) {
+        self.sealed.push(self.open.drain(..).collect());
     }
 
     /// Drops every entry after `last_kept`.
@@ -123,6 +133,7 @@ impl<O> Log<O> {
     pub fn truncate(&mut self, last_kept: OpNumber) {
         assert!(last_kept <= self.last(), "truncate to {last_kept}, but the log ends at {}", self.last());
         assert!(last_kept >= self.start, "truncate to {last_kept}, but the log begins after {}", self.start);
+        self.last = last_kept;
         let kept = (last_kept.0 - self.base.0) as usize;
         if kept / CHUNK < self.sealed.len() {
             self.open.clear();
@@ -142,18 +153,24 @@ impl<O> Log<O> {
         if through <= self.start {
             return;
         }
-        self.start = through;
-        let chunks = ((through.0 - self.base.0) as usize / CHUNK).min(self.sealed.len());
+        let chunks = self.chunks_before(through);
         self.sealed.drain(..chunks);
         self.base.0 += (chunks * CHUNK) as u64;
+        self.start = through;
+    }
+
+    /// How many sealed chunks hold nothing that comes after `start`.
+    fn chunks_before(&self, start: OpNumber) -> usize {
+        ((start.0 - self.base.0) as usize / CHUNK).min(self.sealed.len())
     }
 
     /// The end of the log, with the entries after `after` if it reaches back so far.
     #[must_use]
     pub fn suffix(&self, after: OpNumber) -> Self {
-        let mut end = self.clone();
-        end.compact(after.min(self.last()));
-        end
+        let start = after.clamp(self.start, self.last);
+        let chunks = self.chunks_before(start);
+        let base = OpNumber(self.base.0 + (chunks * CHUNK) as u64);
+        Self { start, base, last: self.last, sealed: self.sealed[chunks..].to_vec(), open: self.open.clone() }
     }
 
     /// The entries after `after`, in order.

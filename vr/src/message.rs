@@ -39,7 +39,7 @@ pub enum RequestBody<O> {
         operation: O,
     },
     /// End the epoch: the group is to be another one. From an administrator's session.
-    Reconfiguration(Reconfiguration),
+    Reconfiguration(Box<Reconfiguration>),
     /// Tell when an epoch has started: once this is executed, the group can do without the members that were
     /// replaced. From an administrator's session.
     CheckEpoch {
@@ -59,9 +59,10 @@ impl<O> RequestBody<O> {
     pub const fn of_session(&self) -> Option<(ClientId, RequestNumber)> {
         match self {
             Self::Register => None,
-            Self::Operation { client, number, .. }
-            | Self::Reconfiguration(Reconfiguration { client, number, .. })
-            | Self::CheckEpoch { client, number, .. } => Some((*client, *number)),
+            Self::Operation { client, number, .. } | Self::CheckEpoch { client, number, .. } => {
+                Some((*client, *number))
+            }
+            Self::Reconfiguration(asked) => Some((asked.client, asked.number)),
         }
     }
 }
@@ -158,7 +159,7 @@ pub enum ReplyBody<R> {
         reason: Refusal,
     },
     /// Ask the primary of the reply's view, in the group of this epoch.
-    NewEpoch(EpochStart),
+    NewEpoch(Box<EpochStart>),
     /// The session no longer exists. Whether its last request was executed cannot be said any more.
     Evicted {
         /// The session that was asked for.
@@ -210,11 +211,11 @@ pub enum Payload<S: Service> {
     /// A client's request, passed on by a backup to the primary.
     Request(Arc<Request<S::Operation>>),
     /// To the members of a new epoch, from those of the one before: it has begun (section 7.1).
-    StartEpoch(EpochStart),
+    StartEpoch(Box<EpochStart>),
     /// See [`EpochStarted`].
     EpochStarted(EpochStarted),
     /// To whoever speaks of an earlier epoch: that one is over, and this is the one that I know.
-    NewEpoch(EpochStart),
+    NewEpoch(Box<EpochStart>),
     /// To whoever speaks of a later epoch: which is it?
     GetEpoch,
 }
@@ -572,9 +573,9 @@ impl<S: Service> Clone for Payload<S> {
             Self::GetCheckpoint(inner) => Self::GetCheckpoint(*inner),
             Self::CheckpointPart(inner) => Self::CheckpointPart(inner.clone()),
             Self::Request(inner) => Self::Request(Arc::clone(inner)),
-            Self::StartEpoch(inner) => Self::StartEpoch(*inner),
+            Self::StartEpoch(inner) => Self::StartEpoch(inner.clone()),
             Self::EpochStarted(inner) => Self::EpochStarted(*inner),
-            Self::NewEpoch(inner) => Self::NewEpoch(*inner),
+            Self::NewEpoch(inner) => Self::NewEpoch(inner.clone()),
             Self::GetEpoch => Self::GetEpoch,
         }
     }

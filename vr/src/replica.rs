@@ -18,6 +18,7 @@ mod state_transfer;
 mod view_change;
 mod witness;
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
@@ -274,16 +275,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn receive(&mut self, now: Instant, message: Message<S>, outbox: &mut impl Outbox<S>) {
-        let Message { from, incarnation, view, payload } = message;
-        let kind = payload.kind();
+        let Message { from, incarnation, view, .. } = message;
+        let kind = message.payload.kind();
         let is_of_other_epoch = !self.rules.hears_epoch(kind, view.epoch(), self.view.epoch());
         let may_speak = self.group.contains(from) || is_of_other_epoch || kind.crosses_groups();
         if !may_speak || from == self.id {
             return outbox.ignored(Ignored::NotFromAMember);
         }
-        let is_awaited = self.transfer.is_some() && kind.is_state();
-        let is_news = view.epoch() > self.view.epoch();
-        if self.is_recovering() && !self.rules.takes_part_while_recovering(kind) && !is_awaited && !is_news {
+        if self.is_recovering() && !self.hears_while_recovering(kind, view) {
             return outbox.ignored(Ignored::Recovering);
         }
         self.make_room_for(from);
@@ -293,16 +292,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if kind != MessageKind::Recovery || self.rules.learns_incarnation_from_recovery() {
             self.learn_incarnation(from, incarnation);
         }
-        if is_of_other_epoch || kind.is_of_epochs() {
-            return self.on_epoch_message(now, from, view, &payload, outbox);
+        if is_of_other_epoch {
+            return self.on_epoch_message(now, from, view, message.payload, outbox);
         }
-        if self.is_outside() && !kind.crosses_groups() {
-            return outbox.ignored(Ignored::NotAMember);
+        if !self.is_normal()
+            && let Some(reason) = self.reason_to_take_no_part(kind)
+        {
+            return outbox.ignored(reason);
         }
-        let is_transitioning = matches!(self.phase, Phase::Transitioning);
-        if is_transitioning && !self.rules.takes_part_while_transitioning(kind) {
-            return outbox.ignored(Ignored::Transitioning);
-        }
+        let payload = message.payload;
         match payload {
             Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
             Payload::PrepareOk(ok) => self.on_prepare_ok(now, from, view, ok, outbox),
@@ -324,22 +322,47 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Payload::GetCheckpoint(get) => self.on_get_checkpoint(from, get, outbox),
             Payload::CheckpointPart(part) => self.on_checkpoint_part(now, from, *part, outbox),
             Payload::Request(request) => self.on_passed_on_request(now, request, outbox),
-            Payload::StartEpoch(_) | Payload::EpochStarted(_) | Payload::NewEpoch(_) | Payload::GetEpoch => {
-                unreachable!("told of epochs")
-            }
+            of_epochs @ (Payload::StartEpoch(_)
+            | Payload::EpochStarted(_)
+            | Payload::NewEpoch(_)
+            | Payload::GetEpoch) => self.on_epoch_message(now, from, view, of_epochs, outbox),
         }
     }
 
+    /// Whether a replica that is recovering looks at such a message of `view`.
+    #[cold]
+    fn hears_while_recovering(&self, kind: MessageKind, view: View) -> bool {
+        let is_awaited = self.transfer.is_some() && kind.is_state();
+        let is_news = view.epoch() > self.view.epoch();
+        self.rules.takes_part_while_recovering(kind) || is_awaited || is_news
+    }
+
+    /// Why a replica that is not normal takes no part in what such a message is about, if it does not.
+    #[cold]
+    fn reason_to_take_no_part(&self, kind: MessageKind) -> Option<Ignored> {
+        let is_transitioning = matches!(self.phase, Phase::Transitioning);
+        if self.is_outside() && !kind.crosses_groups() {
+            Some(Ignored::NotAMember)
+        } else if is_transitioning && !self.rules.takes_part_while_transitioning(kind) {
+            Some(Ignored::Transitioning)
+        } else {
+            None
+        }
+    }
+
+    #[inline]
     fn telling_role_changes<B: Outbox<S>>(
         &mut self,
         now: Instant,
         outbox: &mut B,
         act: impl FnOnce(&mut Self, &mut B),
     ) {
-        let before = (self.role(), self.view);
+        let before = (discriminant(&self.phase), self.view);
         act(self, outbox);
-        self.settle_epoch(now, outbox);
-        if before != (self.role(), self.view) {
+        if !self.is_epoch_settled() {
+            self.settle_epoch(now, outbox);
+        }
+        if before != (discriminant(&self.phase), self.view) {
             outbox.role_changed(self.role(), self.view);
         }
     }
@@ -474,10 +497,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox.send(to, self.message(payload));
     }
 
-    pub(crate) fn broadcast(&self, payload: &Payload<S>, outbox: &mut impl Outbox<S>) {
-        for to in self.group.others(self.id) {
+    pub(crate) fn broadcast(&self, payload: Payload<S>, outbox: &mut impl Outbox<S>) {
+        let mut others = self.group.others(self.id);
+        let Some(last) = others.next_back() else { return };
+        for to in others {
             outbox.send(to, self.message(payload.clone()));
         }
+        outbox.send(last, self.message(payload));
     }
 
     /// The group of which a quorum decides.
@@ -510,9 +536,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.is_witness() {
             self.client_table.mark_in_flight(&entry.request);
         }
-        let op_number = self.log.append(entry);
-        outbox.appended(op_number, self.log.get(op_number).expect("just appended"));
-        op_number
+        outbox.appended(self.log.last().next(), &entry);
+        self.log.append(entry)
     }
 
     pub(crate) fn held(&self) -> HeldState {

@@ -40,14 +40,14 @@ pub trait Rules {
     }
 
     /// In whose name a vote (a DoViewChange) or an acknowledgement (a PrepareOk) is counted: that of its
-    /// sender, so that one that arrives twice counts once. `uncounted` is a replica of which nothing has been
-    /// counted yet.
+    /// sender, so that one that arrives twice counts once. `uncounted` finds a replica of which
+    /// nothing has been counted yet.
     fn counts_for(
         &self,
         kind: MessageKind,
         sender: ReplicaId,
         is_own: bool,
-        uncounted: Option<ReplicaId>,
+        uncounted: &dyn Fn() -> Option<ReplicaId>,
     ) -> ReplicaId {
         let _ = (kind, is_own, uncounted);
         sender

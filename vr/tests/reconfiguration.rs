@@ -147,7 +147,8 @@ impl Nodes {
         let (previous, members) = (group(previous), group(members));
         self.body(|number| {
             let (client, epoch) = (ClientId(1), Epoch(epoch));
-            RequestBody::Reconfiguration(Reconfiguration { client, number, epoch, previous, members })
+            let asked = Reconfiguration { client, number, epoch, previous, members };
+            RequestBody::Reconfiguration(Box::new(asked))
         })
     }
 

@@ -189,7 +189,13 @@ impl Nodes {
         let previous = self.replica(primary).group();
         let request = self.body(|number| {
             let (client, epoch) = (ClientId(1), Epoch(epoch));
-            RequestBody::Reconfiguration(Reconfiguration { client, number, epoch, previous, members })
+            RequestBody::Reconfiguration(Box::new(Reconfiguration {
+                client,
+                number,
+                epoch,
+                previous,
+                members,
+            }))
         });
         let answer = self.ask(primary, &request);
         self.run(400);

@@ -24,24 +24,24 @@ wrong! {
 wrong! {
     /// Acknowledgements are counted, whoever sent them.
     AcknowledgementsCounted {
-        fn counts_for(&self, kind: MessageKind, from: ReplicaId, _: bool, free: Option<ReplicaId>) -> ReplicaId {
-            if kind == MessageKind::PrepareOk { free.unwrap_or(from) } else { from }
+        fn counts_for(&self, kind: MessageKind, from: ReplicaId, _: bool, free: &dyn Fn() -> Option<ReplicaId>) -> ReplicaId {
+            if kind == MessageKind::PrepareOk { free().unwrap_or(from) } else { from }
         }
     }
 }
 wrong! {
     /// DoViewChanges are counted, whoever sent them.
     VotesCounted {
-        fn counts_for(&self, kind: MessageKind, from: ReplicaId, is_own: bool, free: Option<ReplicaId>) -> ReplicaId {
-            if kind == MessageKind::DoViewChange && !is_own { free.unwrap_or(from) } else { from }
+        fn counts_for(&self, kind: MessageKind, from: ReplicaId, is_own: bool, free: &dyn Fn() -> Option<ReplicaId>) -> ReplicaId {
+            if kind == MessageKind::DoViewChange && !is_own { free().unwrap_or(from) } else { from }
         }
     }
 }
 wrong! {
     /// The new primary's own DoViewChange counts each time that it is repeated.
     OwnVoteCountedAgain {
-        fn counts_for(&self, kind: MessageKind, from: ReplicaId, is_own: bool, free: Option<ReplicaId>) -> ReplicaId {
-            if kind == MessageKind::DoViewChange && is_own { free.unwrap_or(from) } else { from }
+        fn counts_for(&self, kind: MessageKind, from: ReplicaId, is_own: bool, free: &dyn Fn() -> Option<ReplicaId>) -> ReplicaId {
+            if kind == MessageKind::DoViewChange && is_own { free().unwrap_or(from) } else { from }
         }
     }
 }

@@ -68,9 +68,9 @@ wrong! {
             kind: MessageKind,
             sender: ReplicaId,
             _: bool,
-            uncounted: Option<ReplicaId>,
+            uncounted: &dyn Fn() -> Option<ReplicaId>,
         ) -> ReplicaId {
-            uncounted.filter(|_| kind == MessageKind::EpochStarted).unwrap_or(sender)
+            uncounted().filter(|_| kind == MessageKind::EpochStarted).unwrap_or(sender)
         }
     }
 }

@@ -127,7 +127,8 @@ pub(crate) fn body<O: Debug>(body: &RequestBody<O>) -> String {
         RequestBody::Operation { client, number, operation } => {
             format!("{operation:?} (session {client}, request {number})")
         }
-        RequestBody::Reconfiguration(Reconfiguration { client, number, epoch, previous, members }) => {
+        RequestBody::Reconfiguration(asked) => {
+            let Reconfiguration { client, number, epoch, previous, members } = &**asked;
             format!("end epoch {epoch}: {previous} becomes {members} (session {client}, request {number})")
         }
         RequestBody::CheckEpoch { client, number, epoch } => {

@@ -98,6 +98,7 @@ pub(super) const STORIES: &[(&str, &str)] = stories! {
     "a-lost-get-state"
     "a-lost-request"
     "a-peer-that-does-not-answer"
+    "a-blackboard-for-life"
     "a-group-that-moves-on"
     "the-old-primary-dies-with-the-news"
 };

@@ -35,6 +35,8 @@ pub fn check_resolved(setup: &Setup) -> Result<(), String> {
 fn schema_of(setup: &Setup) -> serde_json::Result<Schema> {
     let mut fields = serde_json::to_value(setup)?;
     fields["description"] = json!("a setup");
+    // Left out where it is zero, as in a scenario it may not be.
+    fields["spares"] = json!(setup.spares);
     if let Value::Object(fields) = &mut fields {
         fields.remove("scenario");
         fields.remove("seed");

@@ -11,6 +11,7 @@ use crate::setup::{self, CrashTarget, Expectation, LingeringShape, PartitionShap
 use crate::stage::{Cast, Misspoken, Story};
 use crate::workload::Workload;
 use crate::workload::key_value::KeyValue;
+use crate::workload::library::blackboard::Blackboard;
 
 use super::error::Refusal;
 use super::value::{Draws, Name, Number, Selection};
@@ -350,13 +351,14 @@ impl Schema {
         })
     }
 
-    /// A story's words ask for operations of one workload.
+    /// A story's words ask for operations that some workloads have.
     fn check_story_workload(&self) -> Result<(), Refusal> {
-        let speaks = Name::Fixed(KeyValue::NAME.to_owned());
-        if self.story.is_none() || self.workload.as_ref() == Some(&speaks) {
+        const SPOKEN_OF: [&str; 2] = [KeyValue::NAME, Blackboard::NAME];
+        let is_spoken_of = |name: &Name| matches!(name, Name::Fixed(name) if SPOKEN_OF.contains(&&**name));
+        if self.story.is_none() || self.workload.as_ref().is_some_and(is_spoken_of) {
             return Ok(());
         }
-        Err(Refusal::new("workload", format!("a story speaks of {} only", KeyValue::NAME)))
+        Err(Refusal::new("workload", format!("a story speaks of {} only", SPOKEN_OF.join(" or "))))
     }
 
     /// Refuses what no field is to blame for alone.

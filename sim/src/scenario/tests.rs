@@ -31,7 +31,7 @@ fn syntax_errors_have_a_position() {
     assert_eq!(
         refusal("{\n  \"description\": \"A test.\",\n  \"replica\": 3\n}"),
         "test.json:3:11: unknown field `replica`, expected one of `description`, `swarm`, `steps`, \
-         `workload`, `replicas`, `clients`, `network`, `traffic`, `protocol`, `faults`, `expect`, \
+         `workload`, `replicas`, `spares`, `witnesses`, `clients`, `network`, `traffic`, `protocol`, `faults`, `expect`, \
          `story`, `must_fail`"
     );
     assert_eq!(
@@ -251,19 +251,17 @@ fn sessions_suffice_for_the_clients() {
     let raised = scenario(r#""clients": {"between": [1, 16]}, "protocol": {"sessions_max": 8}"#).unwrap();
     for seed in 0..100 {
         let setup = raised.resolve(seed, &NONE);
-        assert_eq!(setup.protocol.sessions_max, 8.max(u32::from(setup.clients) + 1));
+        assert_eq!(setup.protocol.sessions_max, 8.max(u32::from(setup.client_slots()) + 1));
     }
 }
 
 #[test]
 fn what_cannot_be_found_is_named() {
+    let names: Vec<_> = Scenario::builtin().map(|scenario| scenario.name().to_owned()).collect();
+    assert_eq!(names[..3], ["swarm", "calm", "lossy"]);
     assert_eq!(
         Scenario::find("clam").unwrap_err().to_string(),
-        "clam: no such scenario: expected a JSON file or one of swarm, calm, lossy, rare-losses, \
-         slow-links, far-apart, partitions, one-way-cuts, one-fault-stays, crash-storm, primary-hunt, quick-restarts, \
-         rotating-primaries, overlapping-recoveries, clock-drift-and-pauses, busy-clients, services, batches, lease-reads, confirmed-reads, \
-         causal-reads, predicted-values, one-replica, \
-         two-replicas, four-replicas, seven-replicas, beyond-the-budget, reconfigurations, witnesses"
+        format!("clam: no such scenario: expected a JSON file or one of {}", names.join(", "))
     );
     let missing = Scenario::find("nowhere/clam.json").unwrap_err();
     assert!(matches!(&missing, ScenarioError::Unreadable { file, .. } if file == "nowhere/clam.json"));
@@ -488,7 +486,7 @@ fn a_story_leaves_nothing_to_chance() {
         (r#""swarm": true"#, format!("swarm: {random} faults")),
         (r#""faults": {"crash": {}}"#, format!("faults: {random} faults: it tells what happens")),
         (r#""network": {"loss": {}}"#, format!("network: {random} losses and delays: it tells what happens")),
-        (r#""workload": "lock""#, "workload: a story speaks of key-value only".to_owned()),
+        (r#""workload": "lock""#, "workload: a story speaks of key-value or blackboard only".to_owned()),
         (
             r#""must_fail": [{"bug": "M-X1", "property": "S2"}]"#,
             "must_fail[0].bug: `M-X1`: no such planted bug: expected one that `sim selftest --list` shows"

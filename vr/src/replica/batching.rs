@@ -29,6 +29,31 @@ pub(crate) struct Pipeline<O> {
     done: OpNumber,
 }
 
+/// What a replica does about an operation that it executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// As a backup: keep its result.
+    Execute,
+    /// As the primary: keep its result, and answer the client.
+    Answer,
+    /// As a primary that is done with it already, which only a wrong rule makes it.
+    Nothing,
+}
+
+impl<O> Pipeline<O> {
+    /// What is left to be done for this operation, before it is executed.
+    #[inline]
+    pub(super) fn duty(&self, op_number: OpNumber) -> Duty {
+        if op_number <= self.done { Duty::Nothing } else { Duty::Answer }
+    }
+
+    /// How many requests wait for room.
+    #[inline]
+    pub(super) fn queued(&self) -> u64 {
+        self.queue.len() as u64
+    }
+}
+
 impl<S: Service, R: Rules> Replica<S, R> {
     /// The pipeline of a primary whose view begins: what it has inherited and is not known to be committed.
     pub(super) fn inherited_pipeline(&self) -> Pipeline<S::Operation> {
@@ -62,9 +87,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         matches!(request.body, RequestBody::Reconfiguration(_)) && !self.pipeline_has_room()
     }
 
-    /// How many requests wait for room.
-    pub(super) fn queued(&self) -> u64 {
-        self.pipeline().map_or(0, |pipeline| pipeline.queue.len() as u64)
+    fn queued(&self) -> u64 {
+        self.pipeline().map_or(0, Pipeline::queued)
     }
 
     /// Prepares a request if there is room, or lets it wait.
@@ -117,7 +141,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             primary.pipeline.ends.push_back(self.log.last());
         }
         let prepare = Prepare { op_number, commit_number: self.commit_number, batch };
-        self.broadcast(&Payload::Prepare(prepare), outbox);
+        self.broadcast(Payload::Prepare(prepare), outbox);
         self.expect_acknowledgements(now);
         self.commit_acknowledged(now, outbox);
     }
@@ -152,11 +176,6 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.took(RarePath::BatchCommittedInPart);
             pipeline.done = self.rules.done_with(self.commit_number, end);
         }
-    }
-
-    /// Whether the primary has done all that it will do for this operation, before it is executed: never.
-    pub(super) fn is_done_with(&self, op_number: OpNumber) -> bool {
-        self.pipeline().is_some_and(|pipeline| op_number <= pipeline.done)
     }
 
     /// This replica may be primary no more: what waits is left to the clients, who ask again.

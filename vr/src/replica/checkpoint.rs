@@ -96,12 +96,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
     // ---- Taking ----------------------------------------------------------------------------------
 
     /// Takes a checkpoint if one is due, and drops what the log holds in front of the one before.
-    pub(super) fn take_checkpoint(&mut self, outbox: &mut impl Outbox<S>) {
+    #[inline]
+    pub(super) fn take_checkpoint_if_due(&mut self, outbox: &mut impl Outbox<S>) {
         let interval = self.options.checkpoint_interval;
-        if interval == 0 {
-            return;
+        if interval > 0
+            && let Some(op_number) = self.rules.checkpoint_due(self.commit_number, interval)
+        {
+            self.take_checkpoint(op_number, outbox);
         }
-        let Some(op_number) = self.rules.checkpoint_due(self.commit_number, interval) else { return };
+    }
+
+    #[cold]
+    fn take_checkpoint(&mut self, op_number: OpNumber, outbox: &mut impl Outbox<S>) {
         let sessions =
             if self.rules.checkpoint_holds_sessions() { self.client_table.sessions() } else { &[] };
         let checkpoint =

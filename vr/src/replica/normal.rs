@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use super::batching::Pipeline;
+use super::batching::{Duty, Pipeline};
 use super::reads::Reading;
 use super::witness::Coverage;
 use super::{Phase, Replica};
-use crate::client_table::{Known, Session};
-use crate::epoch::Reconfiguration;
+use crate::client_table::{Known, Session, Unanswered};
 use crate::log::Entry;
-use crate::message::{Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody};
+use crate::message::{
+    Batch, Commit, MessageKind, Payload, Prepare, PrepareOk, ReplyBody, Request, RequestBody,
+};
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
-use crate::types::{
-    ClientAddress, ClientId, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId,
-    RequestNumber, View,
-};
+use crate::types::{ClientAddress, CommitNumber, Duration, Incarnation, Instant, OpNumber, ReplicaId, View};
 
 /// How many Prepares are sent again to one backup at a time; who has missed more asks for state.
 const RESENT_AT_ONCE: usize = 16;
@@ -155,12 +153,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.is_witness() {
             return self.pass_on_as_witness(now, request, outbox);
         }
-        if self.answer_from_table(&request, outbox) {
-            return;
-        }
+        let why = match self.client_table.lookup(&request, self.commit_number, &self.rules) {
+            Known::Unanswered(why) => why,
+            known => return self.answer_from_table(request.address, known, outbox),
+        };
         let is_primary = self.primary_of(self.view) == self.id;
         if self.rules.accepts_requests(is_primary, self.is_normal()) {
-            self.take_request(now, request, outbox);
+            self.take_request(now, request, why, outbox);
         } else if let Phase::Backup(_) = self.phase {
             self.pass_on_request(now, request, outbox);
         } else if self.is_outside() {
@@ -186,8 +185,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Answers what follows from executed operations alone. Any replica may: they are committed, and
     /// their results are the same everywhere.
-    fn answer_from_table(&self, request: &Arc<Request<S::Operation>>, outbox: &mut impl Outbox<S>) -> bool {
-        let body = match self.client_table.lookup(request, self.commit_number, &self.rules) {
+    fn answer_from_table(
+        &self,
+        address: ClientAddress,
+        known: Known<'_, S::Response>,
+        outbox: &mut impl Outbox<S>,
+    ) {
+        let body = match known {
             Known::Registered(client) => ReplyBody::Registered { client },
             Known::Evicted(client) => ReplyBody::Evicted { client },
             Known::Executed(session) if session.epoch.is_some() => {
@@ -196,7 +200,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 ReplyBody::Epoch { client, number, op_number, epoch: session.epoch.unwrap_or_default() }
             }
             Known::Executed(session) => {
-                let Some(response) = session.response.clone() else { return true };
+                let Some(response) = session.response.clone() else { return };
                 ReplyBody::Executed {
                     client: session.client,
                     number: session.executed,
@@ -204,28 +208,25 @@ impl<S: Service, R: Rules> Replica<S, R> {
                     response,
                 }
             }
-            _ => return false,
+            Known::Unanswered(_) => return,
         };
         let is_primary = matches!(self.phase, Phase::Primary(_));
         outbox.took(if is_primary { RarePath::AnsweredFromTable } else { RarePath::AnsweredByBackup });
-        self.reply(request.address, body, outbox);
-        true
+        self.reply(address, body, outbox);
     }
 
     fn take_request(
         &mut self,
         now: Instant,
         request: Arc<Request<S::Operation>>,
+        why: Unanswered,
         outbox: &mut impl Outbox<S>,
     ) {
-        match self.client_table.lookup(&request, self.commit_number, &self.rules) {
-            Known::InFlight => return outbox.ignored(Ignored::RequestInFlight),
-            Known::Superseded => return outbox.ignored(Ignored::SupersededRequest),
-            Known::NotYetRegistered => return self.reply(request.address, ReplyBody::TryLater, outbox),
-            Known::New => {}
-            Known::Registered(_) | Known::Executed(_) | Known::Evicted(_) => {
-                unreachable!("answered from the table")
-            }
+        match why {
+            Unanswered::InFlight => return outbox.ignored(Ignored::RequestInFlight),
+            Unanswered::Superseded => return outbox.ignored(Ignored::SupersededRequest),
+            Unanswered::NotYetRegistered => return self.reply(request.address, ReplyBody::TryLater, outbox),
+            Unanswered::New => {}
         }
         if self.is_pipeline_full() {
             outbox.took(RarePath::PipelineFull);
@@ -286,7 +287,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if self.is_witness() {
             return !self.is_in_log(request);
         }
-        matches!(self.client_table.lookup(request, self.commit_number, &self.rules), Known::New)
+        let known = self.client_table.lookup(request, self.commit_number, &self.rules);
+        matches!(known, Known::Unanswered(Unanswered::New))
     }
 
     // ---- The backup's side -----------------------------------------------------------------------
@@ -305,7 +307,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let (first, end, held) = (prepare.op_number, prepare.last(), self.log.last());
         let Prepare { commit_number, batch, .. } = prepare;
         if self.rules.prepare_follows(first, held) {
-            self.append_all(batch.entries(), outbox);
+            self.append_all(batch, 0, outbox);
         } else if first > held {
             outbox.took(RarePath::PrepareKept);
             let bound = self.options.pipeline_max * self.options.batch_max;
@@ -317,17 +319,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
         } else if end > held {
             outbox.took(RarePath::BatchHeldInPart);
             let known = self.rules.held_of_batch(first, end, held) as usize;
-            self.append_all(&batch.entries()[known..], outbox);
+            self.append_all(batch, known, outbox);
         }
         let acknowledged = self.rules.acknowledged(first, end, self.log.last(), self.is_witness());
         self.acknowledge(from, acknowledged, outbox);
         self.learn_commit(now, commit_number, outbox);
     }
 
-    /// Appends what the primary has prepared, and what was kept of what comes after.
-    fn append_all(&mut self, entries: &[Entry<S::Operation>], outbox: &mut impl Outbox<S>) {
-        for entry in entries {
-            self.append(entry.clone(), outbox);
+    /// Appends what the primary has prepared, but for the first `known` entries, and what was kept of what comes
+    /// after.
+    fn append_all(&mut self, batch: Batch<S::Operation>, known: usize, outbox: &mut impl Outbox<S>) {
+        match batch {
+            Batch::One(entry) if known == 0 => _ = self.append(entry, outbox),
+            _ => batch.entries()[known..].iter().for_each(|entry| _ = self.append(entry.clone(), outbox)),
         }
         self.primary_took_something();
         self.append_kept(outbox);
@@ -335,7 +339,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// The primary takes requests: no client's wait speaks against it.
+    #[inline]
     pub(super) fn primary_took_something(&mut self) {
+        if let Phase::Backup(backup) = &self.phase
+            && (backup.waiting.is_some() || backup.discontent.is_some())
+        {
+            self.forget_discontent();
+        }
+    }
+
+    #[cold]
+    fn forget_discontent(&mut self) {
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.waiting = None;
         if backup.discontent.take().is_some() {
@@ -344,11 +358,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Appends the kept Prepares that have become the next.
+    #[inline]
     pub(super) fn append_kept(&mut self, outbox: &mut impl Outbox<S>) {
-        let Phase::Backup(backup) = &mut self.phase else { return };
-        if backup.kept.is_empty() {
-            return;
+        if let Phase::Backup(backup) = &self.phase
+            && !backup.kept.is_empty()
+        {
+            self.append_next_kept(outbox);
         }
+    }
+
+    #[cold]
+    fn append_next_kept(&mut self, outbox: &mut impl Outbox<S>) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
         let mut kept = std::mem::take(&mut backup.kept);
         kept.retain(|(op_number, entry)| {
             if *op_number == self.log.last().next() {
@@ -486,22 +507,29 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.log.last()
         );
         self.hear_checkpoint(from, ok.checkpoint);
-        let uncounted = self.group.others(self.id).find(|at| self.acknowledged[at.index()] < ok.op_number);
-        let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, uncounted);
+        let is_uncounted = |at: &ReplicaId| self.acknowledged[at.index()] < ok.op_number;
+        let uncounted = || self.group.others(self.id).find(is_uncounted);
+        let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, &uncounted);
         let acknowledged = &mut self.acknowledged[counted.index()];
         if ok.op_number > *acknowledged {
             *acknowledged = ok.op_number;
-            self.commit_acknowledged(now, outbox);
+            // Who comes after the quorum commits nothing.
+            if !self.commit_number.covers(ok.op_number) {
+                self.commit_acknowledged(now, outbox);
+            }
         }
     }
 
     /// Commits what a quorum holds.
     pub(super) fn commit_acknowledged(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.acknowledged[self.id.index()] = self.log.last();
-        let committed = self.held_by_quorum().as_commit_number();
-        if committed <= self.commit_number {
-            return;
+        let committed = self.held_by_quorum();
+        if committed > self.commit_number {
+            self.commit(now, committed, outbox);
         }
+    }
+
+    fn commit(&mut self, now: Instant, committed: CommitNumber, outbox: &mut impl Outbox<S>) {
         self.advance_commit(committed, outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         if primary.abdicated {
@@ -521,13 +549,22 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.answer_reads(now, outbox);
     }
 
-    /// The largest op-number that a replication quorum has acknowledged.
-    fn held_by_quorum(&self) -> OpNumber {
-        let mut sorted = [OpNumber::ZERO; crate::configuration::MAX_REPLICAS];
-        let sorted = &mut sorted[..self.acknowledged.len()];
-        sorted.copy_from_slice(&self.acknowledged);
-        sorted.sort_unstable_by(|left, right| right.cmp(left));
-        sorted[self.rules.replication_quorum(self.quorum_group()) - 1]
+    /// Up to where a replication quorum has acknowledged the log, or what is known to be committed if that is more.
+    fn held_by_quorum(&self) -> CommitNumber {
+        let quorum = self.rules.replication_quorum(self.quorum_group());
+        let mut committed = self.commit_number;
+        // An acknowledgement leads one step further, or none: sorting would do more than is needed.
+        loop {
+            let (mut holders, mut next) = (0, OpNumber(u64::MAX));
+            for &held in self.acknowledged.iter().filter(|&&held| !committed.covers(held)) {
+                holders += 1;
+                next = next.min(held);
+            }
+            if holders < quorum.max(1) {
+                return committed;
+            }
+            committed = next.as_commit_number();
+        }
     }
 
     pub(super) fn primary_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
@@ -591,40 +628,35 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     fn execute_next(&mut self, outbox: &mut impl Outbox<S>) {
         let op_number = self.commit_number.next().op_number();
-        let entry = self.log.get(op_number).expect("a committed operation is in the log").clone();
-        let answer = match &entry.request.body {
-            RequestBody::Register => self.execute_registration(op_number, &entry, outbox),
-            RequestBody::Operation { client, number, operation } => {
-                self.execute_operation(op_number, &entry, (*client, *number), operation, outbox)
-            }
-            RequestBody::Reconfiguration(Reconfiguration { client, number, .. })
-            | RequestBody::CheckEpoch { client, number, .. } => {
-                self.execute_for_administrator(op_number, &entry.request, (*client, *number), outbox)
-            }
+        let (duty, queued) = match &self.phase {
+            Phase::Primary(primary) => (primary.pipeline.duty(op_number), primary.pipeline.queued()),
+            _ => (Duty::Execute, 0),
         };
-        self.commit_number = self.commit_number.next();
-        let not_executed = self.log.last().0 - op_number.0 + self.queued();
+        let answer = self.execute(op_number, duty, outbox);
+        self.commit_number = op_number.as_commit_number();
+        let not_executed = self.log.last().0 - op_number.0 + queued;
         assert!(
             self.client_table.in_flight_rows() as u64 <= not_executed || !self.rules.rebuilds_in_flight(),
             "more is in flight than the {not_executed} operations that are in the log or the queue and not executed"
         );
-        if matches!(self.phase, Phase::Primary(_))
-            && !self.is_done_with(op_number)
-            && let Some((address, body)) = answer
+        if let Some((address, body)) = answer
+            && duty == Duty::Answer
         {
             self.reply(address, body, outbox);
         }
-        self.take_checkpoint(outbox);
+        self.take_checkpoint_if_due(outbox);
     }
 
+    #[cold]
     fn execute_registration(
         &mut self,
         op_number: OpNumber,
         entry: &Entry<S::Operation>,
+        duty: Duty,
         outbox: &mut impl Outbox<S>,
-    ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
+    ) -> (ClientAddress, ReplyBody<S::Response>) {
         let address = entry.request.address;
-        let is_primary = matches!(self.phase, Phase::Primary(_));
+        let is_primary = duty != Duty::Execute;
         let sessions_max = self.options.sessions_max;
         let registration = self.client_table.register(address, op_number, sessions_max, |last_used| {
             self.rules.session_to_evict(is_primary, last_used)
@@ -634,18 +666,25 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let outcome = Outcome::Registered(registration);
         outbox.executed(Execution { op_number, entry, outcome, service: &self.service });
-        Some((address, ReplyBody::Registered { client: registration.client }))
+        (address, ReplyBody::Registered { client: registration.client })
     }
 
-    fn execute_operation(
+    fn execute(
         &mut self,
         op_number: OpNumber,
-        entry: &Entry<S::Operation>,
-        (client, number): (ClientId, RequestNumber),
-        operation: &S::Operation,
+        duty: Duty,
         outbox: &mut impl Outbox<S>,
     ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
-        let is_done = self.is_done_with(op_number);
+        let entry = self.log.get(op_number).expect("a committed operation is in the log");
+        let (client, number, operation) = match &entry.request.body {
+            RequestBody::Operation { client, number, operation } => (*client, *number, operation),
+            RequestBody::Register => {
+                return Some(self.execute_registration(op_number, &entry.clone(), duty, outbox));
+            }
+            RequestBody::Reconfiguration(_) | RequestBody::CheckEpoch { .. } => {
+                return self.execute_for_administrator(op_number, &entry.clone(), outbox);
+            }
+        };
         let service = &mut self.service;
         let Some(session) = self.client_table.session_mut(client) else {
             outbox.took(RarePath::EvictedInLog);
@@ -667,12 +706,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         };
         let outcome = Outcome::Executed(&response);
         outbox.executed(Execution { op_number, entry, outcome, service });
-        let is_primary = matches!(self.phase, Phase::Primary(_));
-        let answer = is_primary.then(|| {
+        let answer = (duty == Duty::Answer).then(|| {
             let response = response.clone();
             (session.address, ReplyBody::Executed { client, number, op_number, response })
         });
-        let stored = (self.rules.stores_response(is_primary) && !is_done).then_some(response);
+        let stores = self.rules.stores_response(duty != Duty::Execute) && duty != Duty::Nothing;
+        let stored = stores.then_some(response);
         session.record(number, op_number, stored);
         self.client_table.executed(client, number);
         answer

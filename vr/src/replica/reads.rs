@@ -181,10 +181,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             reading.round += 1;
             Pulse { round: reading.round, sent }
         });
-        self.broadcast(
-            &Payload::Commit(Commit { commit_number: self.commit_number, pulse, covered }),
-            outbox,
-        );
+        let commit_number = self.commit_number;
+        self.broadcast(Payload::Commit(Commit { commit_number, pulse, covered }), outbox);
     }
 
     pub(super) fn on_commit_ok(

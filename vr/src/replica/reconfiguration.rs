@@ -12,22 +12,18 @@
 //! forgotten. It recovers into an epoch only from a log that does not end it. If it had been in the next one, that
 //! epoch's first operation would have been committed, and the log of which the answers tell would end with it.
 
-use std::sync::Arc;
-
 use super::state_transfer::Transfer;
 use super::view_change::Proposals;
 use super::{Phase, Replica};
 use crate::epoch::{EpochStart, Reconfiguration, Refusal};
-use crate::log::Log;
+use crate::log::{Entry, Log};
 use crate::message::{
     EpochStarted, GetState, MessageKind, NewState, Payload, ReplyBody, Request, RequestBody,
 };
 use crate::outbox::{Execution, Ignored, Outbox, Outcome, RarePath};
 use crate::rules::{Asked, Rules};
 use crate::service::Service;
-use crate::types::{
-    ClientAddress, ClientId, Epoch, Incarnation, Instant, OpNumber, ReplicaId, RequestNumber, View,
-};
+use crate::types::{ClientAddress, Epoch, Incarnation, Instant, OpNumber, ReplicaId, View};
 
 /// What a replaced replica remembers until it may stop.
 #[derive(Clone, Debug)]
@@ -109,8 +105,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
     // ---- Requests of administrators --------------------------------------------------------------
 
     /// Answers a reconfiguration that is refused; true if it is.
+    #[inline]
     pub(super) fn refuse(&self, request: &Request<S::Operation>, outbox: &mut impl Outbox<S>) -> bool {
         let RequestBody::Reconfiguration(wanted) = &request.body else { return false };
+        self.refuse_reconfiguration(request.address, wanted, outbox)
+    }
+
+    #[cold]
+    fn refuse_reconfiguration(
+        &self,
+        address: ClientAddress,
+        wanted: &Reconfiguration,
+        outbox: &mut impl Outbox<S>,
+    ) -> bool {
         let &Reconfiguration { client, number, epoch, previous, members } = wanted;
         let reason = self.rules.refusal(Asked {
             is_of_this_epoch: epoch == self.epoch() && previous == self.group,
@@ -124,27 +131,31 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if let Some(reason) = reason {
             outbox.refused(reason);
             if reason == Refusal::OtherEpoch {
-                self.redirect(request.address, outbox);
+                self.redirect(address, outbox);
             }
-            self.reply(request.address, ReplyBody::Refused { client, number, reason }, outbox);
+            self.reply(address, ReplyBody::Refused { client, number, reason }, outbox);
         }
         reason.is_some()
     }
 
     /// Whether a request has to wait: the epoch is about to end, or the one that it asks about has not come.
+    #[inline]
     pub(super) fn waits_for_epoch(&self, request: &Request<S::Operation>) -> bool {
-        if let RequestBody::CheckEpoch { epoch, .. }
-        | RequestBody::Reconfiguration(Reconfiguration { epoch, .. }) = request.body
-            && epoch > self.epoch()
-        {
-            return true;
-        }
-        if matches!(request.body, RequestBody::CheckEpoch { .. }) && !self.is_start_covered() {
-            return true;
-        }
-        let inherits = self.log.last_entry().is_none_or(|entry| entry.view != self.view);
+        let speaks_of = match &request.body {
+            RequestBody::CheckEpoch { .. } if !self.is_start_covered() => return true,
+            RequestBody::CheckEpoch { epoch, .. } => *epoch,
+            RequestBody::Reconfiguration(asked) => asked.epoch,
+            RequestBody::Register | RequestBody::Operation { .. } => Epoch::ZERO,
+        };
+        speaks_of > self.epoch() || self.is_epoch_ending() && self.waits_for_epoch_end(request)
+    }
+
+    /// Whether a request has to wait, as the log ends with a Reconfiguration that is not known to be committed.
+    #[cold]
+    fn waits_for_epoch_end(&self, request: &Request<S::Operation>) -> bool {
+        let is_own = self.log.last_entry().is_some_and(|entry| entry.view == self.view);
         let is_second = matches!(request.body, RequestBody::Reconfiguration(_));
-        self.is_epoch_ending() && !is_second && !self.rules.takes_requests_at_epoch_end(!inherits)
+        !is_second && !self.rules.takes_requests_at_epoch_end(is_own)
     }
 
     /// Tells a client whom to ask.
@@ -153,29 +164,30 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return self.reply(to, ReplyBody::NotPrimary, outbox);
         }
         outbox.took(RarePath::ClientToldOfEpoch);
-        self.reply(to, ReplyBody::NewEpoch(self.epoch_start()), outbox);
+        self.reply(to, ReplyBody::NewEpoch(Box::new(self.epoch_start())), outbox);
     }
 
     // ---- Execution -------------------------------------------------------------------------------
 
     /// Executes an administrator's request at `op_number`: it is no concern of the service.
+    #[cold]
     pub(super) fn execute_for_administrator(
         &mut self,
         op_number: OpNumber,
-        request: &Arc<Request<S::Operation>>,
-        (client, number): (ClientId, RequestNumber),
+        entry: &Entry<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) -> Option<(ClientAddress, ReplyBody<S::Response>)> {
-        let entry = self.log.get(op_number).expect("it is being executed").clone();
+        let request = &entry.request;
+        let (client, number) = request.body.of_session().expect("an administrator has a session");
         self.client_table.executed(client, number);
         let service = &self.service;
         let Some(session) = self.client_table.session_mut(client) else {
             outbox.took(RarePath::EvictedInLog);
-            outbox.executed(Execution { op_number, entry: &entry, outcome: Outcome::Evicted, service });
+            outbox.executed(Execution { op_number, entry, outcome: Outcome::Evicted, service });
             return Some((request.address, ReplyBody::Evicted { client }));
         };
         if !self.rules.executes(number, session.executed) {
-            outbox.executed(Execution { op_number, entry: &entry, outcome: Outcome::Duplicate, service });
+            outbox.executed(Execution { op_number, entry, outcome: Outcome::Duplicate, service });
             return None;
         }
         let reached = self.executed_epoch.map_or(Epoch::ZERO, |start| start.epoch);
@@ -195,14 +207,24 @@ impl<S: Service, R: Rules> Replica<S, R> {
         session.record(number, op_number, None);
         session.epoch = Some(epoch);
         let address = session.address;
-        outbox.executed(Execution { op_number, entry: &entry, outcome, service });
+        outbox.executed(Execution { op_number, entry, outcome, service });
         Some((address, ReplyBody::Epoch { client, number, op_number, epoch }))
     }
 
     // ---- Coming to an epoch ----------------------------------------------------------------------
 
+    /// Whether nothing can follow for epochs from an input that has been handled.
+    #[inline]
+    pub(super) fn is_epoch_settled(&self) -> bool {
+        let epoch = self.epoch();
+        self.announced == epoch
+            && self.executed_epoch.as_ref().is_none_or(|start| start.epoch <= epoch)
+            && !self.rules.epoch_ends_when_prepared()
+    }
+
     /// What follows from an input once it has been handled: the next epoch begins if the last operation of this one
     /// was executed, and those who are replaced are told once this replica has what they keep.
+    #[cold]
     pub(super) fn settle_epoch(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         if let Some(start) = self.executed_epoch.filter(|start| start.epoch > self.epoch()) {
             self.enter_epoch(now, start, None, outbox);
@@ -258,7 +280,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.take_part_in_epoch(now, from, outbox);
         if was_primary {
             for to in start.members.union(start.previous).others(self.id) {
-                self.send(to, Payload::StartEpoch(self.epoch_start()), outbox);
+                self.send(to, Payload::StartEpoch(Box::new(self.epoch_start())), outbox);
             }
         }
     }
@@ -271,12 +293,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Gives the crash vector a row for `node`.
+    #[inline]
     pub(super) fn make_room_for(&mut self, node: ReplicaId) {
         if self.incarnations.len() <= node.index() {
-            let mut longer = std::mem::take(&mut self.incarnations).into_vec();
-            longer.resize(node.index() + 1, Incarnation::ZERO);
-            self.incarnations = longer.into();
+            self.lengthen_crash_vector(node.index() + 1);
         }
+    }
+
+    #[cold]
+    fn lengthen_crash_vector(&mut self, rows: usize) {
+        let mut longer = std::mem::take(&mut self.incarnations).into_vec();
+        longer.resize(rows, Incarnation::ZERO);
+        self.incarnations = longer.into();
     }
 
     /// Finds out whether the own log goes up to the start of the epoch, though nobody had said that it is committed.
@@ -448,19 +476,20 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let waits_for: Vec<_> =
             start.members.members().filter(|member| !leaving.started[member.index()]).collect();
         for to in waits_for {
-            self.send(to, Payload::StartEpoch(start), outbox);
+            self.send(to, Payload::StartEpoch(Box::new(start)), outbox);
         }
     }
 
     // ---- Messages --------------------------------------------------------------------------------
 
     /// A message of another epoch, or one that is about epochs.
+    #[cold]
     pub(super) fn on_epoch_message(
         &mut self,
         now: Instant,
         from: ReplicaId,
         view: View,
-        payload: &Payload<S>,
+        payload: Payload<S>,
         outbox: &mut impl Outbox<S>,
     ) {
         if view.epoch() < self.epoch() {
@@ -490,7 +519,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if matches!(self.phase, Phase::Stopped) {
             outbox.took(RarePath::StoppedTellsEpoch);
         }
-        self.send(to, Payload::NewEpoch(self.epoch_start()), outbox);
+        self.send(to, Payload::NewEpoch(Box::new(self.epoch_start())), outbox);
     }
 
     fn on_start_epoch(&self, from: ReplicaId, outbox: &mut impl Outbox<S>) {
@@ -514,8 +543,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let needed = self.rules.epoch_quorum(self.group, self.epoch_start.previous);
         let Phase::Leaving(leaving) = &mut self.phase else { return outbox.ignored(Ignored::NotReplaced) };
-        let uncounted = self.group.members().find(|member| !leaving.started[member.index()]);
-        let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, uncounted);
+        let uncounted = || self.group.members().find(|member| !leaving.started[member.index()]);
+        let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, &uncounted);
         leaving.started[counted.index()] = true;
         // Witnesses have no state to give.
         if self.group.active().filter(|member| leaving.started[member.index()]).count() >= needed {

@@ -67,7 +67,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         recovering.resend_at = now + interval.doubled(doublings);
         recovering.asked += 1;
         let nonce = Nonce { incarnation, attempt: recovering.attempt };
-        self.broadcast(&Payload::Recovery(Recovery { nonce }), outbox);
+        self.broadcast(Payload::Recovery(Recovery { nonce }), outbox);
     }
 
     pub(super) fn recovery_timeouts(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {

@@ -275,9 +275,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Nothing is waited for any more if the log reaches as far as is known in this view.
     pub(super) fn forget_filled_gap(&mut self) {
-        let (view, last) = (self.view, self.log.last());
-        self.transfer = self.transfer.filter(|transfer| transfer.view != view || transfer.up_to > last);
-        if self.transfer.is_none() {
+        if let Some(transfer) = &self.transfer
+            && transfer.view == self.view
+            && transfer.up_to <= self.log.last()
+        {
+            self.transfer = None;
             self.checkpoints.stop_fetching();
         }
     }

@@ -101,7 +101,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn propose_next_view(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         self.proposals.make(now);
         let view = self.rules.proposed_view(self.view);
-        self.broadcast(&Payload::StartViewChange(StartViewChange { view }), outbox);
+        self.broadcast(Payload::StartViewChange(StartViewChange { view }), outbox);
         self.enter_proposed_view(now, outbox);
     }
 
@@ -175,7 +175,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// Tells all that this replica is in its view, and the view's primary what its log is.
     fn announce_view_change(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
-        self.broadcast(&Payload::StartViewChange(StartViewChange { view: self.view }), outbox);
+        self.broadcast(Payload::StartViewChange(StartViewChange { view: self.view }), outbox);
         if !self.rules.may_vote(now, self.promised_until) {
             return self.hold_vote_back(outbox);
         }
@@ -259,9 +259,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox: &mut impl Outbox<S>,
     ) {
         let Phase::ViewChange(change) = &mut self.phase else { return };
-        let uncounted = self.group.members().find(|at| change.votes[at.index()].is_none());
+        let uncounted = || self.group.members().find(|at| change.votes[at.index()].is_none());
         let is_own = from == self.id;
-        let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, uncounted);
+        let counted = self.rules.counts_for(MessageKind::DoViewChange, from, is_own, &uncounted);
         change.votes[counted.index()] = Some(Vote { incarnation, said });
         for (sender, vote) in (0..).map(ReplicaId).zip(&mut change.votes) {
             let known = self.incarnations[sender.index()];
@@ -375,7 +375,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             outbox.took(RarePath::ViewStartedAtEpochEnd);
         }
         let start = Arc::new(StartView { log: self.log_suffix(), last_normal_view, commit_number });
-        self.broadcast(&Payload::StartView(start), outbox);
+        self.broadcast(Payload::StartView(start), outbox);
         self.advance_commit(commit_number, outbox);
         self.expect_acknowledgements(now);
         self.commit_acknowledged(now, outbox);
