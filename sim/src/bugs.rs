@@ -16,6 +16,7 @@ pub mod reconfiguration;
 pub mod recovery;
 pub mod state_transfer;
 pub mod view_change;
+pub mod witnesses;
 
 use vr::{
     Admission, Asked, CommitNumber, Configuration, Duration, Epoch, HeldState, Incarnation, Instant,
@@ -118,7 +119,7 @@ impl std::fmt::Debug for Bug {
 
 /// All planted bugs.
 pub fn planted() -> impl Iterator<Item = &'static Bug> {
-    let families: [&'static [Bug]; 10] = [
+    let families: [&'static [Bug]; 11] = [
         normal_case::BUGS,
         view_change::BUGS,
         recovery::BUGS,
@@ -129,6 +130,7 @@ pub fn planted() -> impl Iterator<Item = &'static Bug> {
         liveness::BUGS,
         reconfiguration::BUGS,
         hosts::BUGS,
+        witnesses::BUGS,
     ];
     families.into_iter().flatten()
 }
@@ -183,7 +185,7 @@ pass_on! {
     fn accepts_in_view(message: View, own: View) -> bool;
     fn prepare_follows(prepared: OpNumber, last: OpNumber) -> bool;
     fn held_of_batch(first: OpNumber, end: OpNumber, last: OpNumber) -> u64;
-    fn acknowledged(first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber;
+    fn acknowledged(first: OpNumber, end: OpNumber, last: OpNumber, is_witness: bool) -> OpNumber;
     fn done_with(committed: CommitNumber, end: OpNumber) -> OpNumber;
     fn prediction(logged: Prediction, own: u64) -> Prediction;
     fn read_quorum(group: Configuration) -> usize;
@@ -249,6 +251,9 @@ pass_on! {
     fn commit_number_after_checkpoint(op_number: OpNumber) -> CommitNumber;
     fn entries_in_checkpoint(after: OpNumber, op_number: OpNumber) -> usize;
     fn restores_sessions(is_joining: bool) -> bool;
+    fn witness_executes() -> bool;
+    fn covered(group: Configuration, checkpoints: &[OpNumber]) -> OpNumber;
+    fn may_begin_after(start: OpNumber, covered: OpNumber) -> bool;
     fn hears_epoch(kind: MessageKind, message: Epoch, own: Epoch) -> bool;
     fn quorum_group(current: Configuration, previous: Configuration) -> Configuration;
     fn refusal(asked: Asked) -> Option<Refusal>;

@@ -21,6 +21,7 @@ pub mod replies;
 pub mod requests;
 pub mod views;
 pub mod votes;
+pub mod witnesses;
 
 #[cfg(test)]
 mod tests;
@@ -88,8 +89,9 @@ properties! {
     S22 "checkpoints agree" "A checkpoint holds the one state, and client table, after its op-number.",
     S23 "messages make sense" "Messages carry their sender's state, and recovering replicas only ask.",
     S24 "promises are kept" "Nobody votes for a view while a primary may count on its promise not to.",
-    S26 "nothing is dropped without a checkpoint" "A replica drops only what its own checkpoint holds.",
-    S27 "nobody stops too early" "When a replaced replica stops, a quorum of the new group has the state.",
+    S25 "witnesses hold no state" "A witness executes nothing, takes no checkpoint, and is never primary.",
+    S26 "nothing is dropped without a checkpoint" "A replica drops only what its own checkpoint holds, a witness what a quorum of active members has executed.",
+    S27 "nobody stops too early" "When a replaced replica stops, a quorum of active members of the new group has the state.",
     S28 "nothing is invented" "Every committed entry was requested by a client.",
     L1 "every request is answered" "After faults stop, every client gets its answer within the bound.",
     L2 "replicas converge" "After faults stop, all members of the core agree within the bound.",
@@ -359,6 +361,7 @@ impl Checks {
 
     /// A replica takes a checkpoint.
     pub fn checkpoint_taken<W: Workload>(&mut self, replica: ReplicaId, checkpoint: &Checkpoint<W::Service>) {
+        witnesses::holds_no_state(&self.members, replica, "took a checkpoint", &mut self.findings);
         let mut service = W::service();
         service.restore(checkpoint.service_parts());
         let taken = checkpoints::Taken::of::<W>(checkpoint, &service);
@@ -368,7 +371,19 @@ impl Checks {
 
     /// A replica drops the beginning of its log.
     pub fn compacted(&mut self, replica: ReplicaId, through: OpNumber) {
+        if self.members.is_witness(replica) {
+            return witnesses::dropped(&self.members, replica, through, &mut self.findings);
+        }
         checkpoints::compacted(&self.members[replica], replica, through, &mut self.findings);
+    }
+
+    /// A replica's log is empty now and begins after `after`.
+    pub fn log_begins(&mut self, replica: ReplicaId, after: OpNumber, is_witness: bool) {
+        // What comes before an epoch is for others to keep.
+        if is_witness && !self.members.is_epoch_start(after) {
+            witnesses::dropped(&self.members, replica, after, &mut self.findings);
+        }
+        self.members[replica].begins_after(after, &self.ghost);
     }
 
     /// A checkpoint takes the place of a replica's state and log; `service` is what came of it.
@@ -378,6 +393,7 @@ impl Checks {
         checkpoint: &Checkpoint<W::Service>,
         service: &W::Service,
     ) {
+        witnesses::holds_no_state(&self.members, replica, "installed a checkpoint", &mut self.findings);
         // A view that starts without what was committed is the cause of whatever comes after.
         let taken = checkpoints::Taken::of::<W>(checkpoint, service);
         checkpoints::installed(&mut self.members[replica], replica, &taken, &self.ghost, &mut self.findings);
@@ -391,6 +407,10 @@ impl Checks {
         replica: ReplicaId,
         execution: &Execution<'_, W::Service>,
     ) -> u64 {
+        if self.members.is_witness(replica) {
+            let what = format!("executed op {}", execution.op_number);
+            witnesses::holds_no_state(&self.members, replica, &what, &mut self.findings);
+        }
         // A view that starts without what was committed is the cause of whatever its execution shows.
         self.views.started(&self.members, replica, &self.ghost, &mut self.findings);
         let chain = execution::in_order(&mut self.members, replica, execution.op_number, &mut self.findings);
@@ -434,8 +454,12 @@ impl Checks {
     /// A replica has acted: looks at what it is now.
     #[inline]
     pub fn after_step<W: Workload, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
-        execution::committed_is_executed(&self.members[replica], replica, state, &mut self.findings);
-        self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
+        if state.is_witness() {
+            witnesses::knows(&mut self.members[replica], replica, state, &self.ghost, &mut self.findings);
+        } else {
+            execution::committed_is_executed(&self.members[replica], replica, state, &mut self.findings);
+            self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
+        }
         let member = &self.members[replica];
         let is_same = member.role == Some(state.role()) && member.view == state.view();
         if member.changed || !is_same || self.views.is_starting() {
@@ -446,6 +470,9 @@ impl Checks {
     }
 
     fn look_at(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
+        if role == vr::Role::Primary {
+            witnesses::is_no_primary(&self.members, replica, view, &mut self.findings);
+        }
         let findings = &mut self.findings;
         self.views.monotonic(&self.members[replica], replica, role, view, findings);
         self.views.started(&self.members, replica, &self.ghost, findings);

@@ -156,6 +156,13 @@ pub enum Effect {
         /// The last op-number that it dropped.
         through: u64,
     },
+    /// A replica's log is empty, and begins after this op-number.
+    LogBegins {
+        /// The replica.
+        replica: ReplicaId,
+        /// The op-number.
+        after: u64,
+    },
     /// A checkpoint has taken the place of a replica's state and log.
     CheckpointInstalled {
         /// The replica.

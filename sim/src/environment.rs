@@ -550,6 +550,13 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         self.environment.tell(|| Effect::Compacted { replica, through: through.0 });
     }
 
+    fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
+        self.environment.checks[self.replica].log_begins(self.replica, after, is_witness);
+        self.environment.digest = digest::mix(self.environment.digest, after.0 << 1 | u64::from(is_witness));
+        let replica = self.replica;
+        self.environment.tell(|| Effect::LogBegins { replica, after: after.0 });
+    }
+
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<W::Service>, service: &W::Service) {
         self.environment.checks[self.replica].checkpoint_installed::<W>(self.replica, checkpoint, service);
         let (replica, op_number) = (self.replica, checkpoint.op_number().0);
@@ -624,6 +631,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
             Refusal::NothingNew => Moment::RefusedNothingNew,
             Refusal::UnderWay => Moment::RefusedUnderWay,
             Refusal::NotStarted => Moment::RefusedNotStarted,
+            Refusal::OtherSide => Moment::RefusedOtherSide,
         });
     }
 

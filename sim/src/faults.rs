@@ -110,12 +110,32 @@ pub enum Action {
     Reconfigure {
         /// Its members, in order.
         members: Arc<[ReplicaName]>,
+        /// Those of them who are to be witnesses, in order.
+        #[serde(default = "nobody", skip_serializing_if = "is_nobody")]
+        witnesses: Arc<[ReplicaName]>,
     },
     /// A node that is no member is told to fetch the state ahead of time.
     WarmUp {
         /// Which one.
         replica: ReplicaName,
     },
+}
+
+fn nobody() -> Arc<[ReplicaName]> {
+    Arc::new([])
+}
+
+fn is_nobody(nodes: &Arc<[ReplicaName]>) -> bool {
+    nodes.is_empty()
+}
+
+/// The group of these members, with as many of these witnesses as it can have; `None` where there can be none of the
+/// members.
+#[must_use]
+pub fn group_of(members: &[ReplicaName], witnesses: &[ReplicaName]) -> Option<Configuration> {
+    let group = Configuration::of(members.iter().copied().map(ReplicaId)).ok()?;
+    let witnesses = witnesses.iter().copied().map(ReplicaId).filter(|&id| group.contains(id));
+    group.with_witnesses(witnesses.take(group.failures_tolerated())).ok()
 }
 
 impl Action {
@@ -248,6 +268,8 @@ pub struct Scene {
     pub view: View,
     /// The hosts of the members of its epoch.
     pub group: Configuration,
+    /// Whether there are witnesses at first: then other groups have some too.
+    pub has_witnesses: bool,
     /// Whether the administrator waits for an answer.
     pub administrator_waits: bool,
     /// How many client slots there are.
@@ -258,7 +280,7 @@ impl Scene {
     /// The host of the primary of `view`.
     #[must_use]
     pub fn primary(&self, view: View) -> ReplicaId {
-        self.group.member_at(view.number())
+        self.group.active_at(view.number())
     }
 
     fn replicas(&self) -> Vec<ReplicaId> {

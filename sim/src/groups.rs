@@ -106,10 +106,10 @@ impl Placement {
             homes.extend(group.hosts.iter().map(|&host| (number as u8, host)));
             clients = clients.end..clients.end + group.clients;
             let size = group.hosts.len() as u8 - setup.spares;
-            let members = Configuration::of((first..first + size).map(ReplicaId));
+            let members = Configuration::of((first..first + size).map(ReplicaId)).expect("a validated group");
             placed.push(Placed {
                 replicas: first..homes.len() as u8,
-                members: members.expect("a validated group"),
+                members: if setup.groups.is_empty() { setup.first_group() } else { members },
                 clients: clients.clone(),
             });
         }
@@ -199,8 +199,11 @@ impl Placement {
     /// Never: each replica has a host of its own.
     #[must_use]
     pub fn hosts_of(&self, members: Configuration) -> Configuration {
-        let hosts = members.members().map(|replica| ReplicaId(self.host_of(replica)));
-        Configuration::of(hosts).expect("each replica has a host of its own")
+        let host_of = |replica| ReplicaId(self.host_of(replica));
+        let hosts = Configuration::of(members.members().map(host_of));
+        let hosts = hosts.expect("each replica has a host of its own");
+        let witnesses = members.members().filter(|&member| members.is_witness(member)).map(host_of);
+        hosts.with_witnesses(witnesses).expect("as many as the members have")
     }
 
     /// The links between nodes that these links between hosts, and between hosts and clients, stand for: those between

@@ -98,6 +98,8 @@ moments! {
     RefusedUnderWay,
     /// A reconfiguration was refused: the epoch has not started yet.
     RefusedNotStarted,
+    /// A reconfiguration was refused: a member would change between active and witness.
+    RefusedOtherSide,
     /// A client gave a read up that nobody answered, and asked through the log.
     ReadTurnedToLog,
     /// A host crashed with replicas of several groups on it.

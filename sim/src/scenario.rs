@@ -253,10 +253,11 @@ fn reconcile(setup: &mut Setup, groups: u8) {
     }
     // An administrator needs somebody to make a member of, and spares somebody who makes them members.
     setup.faults.reconfiguration.take_if(|_| setup.spares == 0);
+    setup.witnesses = setup.witnesses.min(setup.replicas.saturating_sub(1) / 2);
     if setup.faults.reconfiguration.is_none() && setup.story.is_none() {
         setup.spares = 0;
     }
-    if setup.spares == 0 {
+    if setup.spares == 0 && setup.witnesses == 0 {
         setup.groups = groups::draw(setup.seed, groups, setup.replicas, setup.clients);
     }
     let sessions_needed = u32::from(setup.client_slots()) + 1;

@@ -2,6 +2,7 @@
 //! what the seed's streams draw while the run goes on.
 
 use serde::{Deserialize, Serialize};
+use vr::{Configuration, ReplicaId};
 
 use crate::stage::Story;
 
@@ -22,6 +23,9 @@ pub struct Setup {
     /// Nodes that are no members at first, and may become some: 0 to 9. Without any there is no administrator.
     #[serde(default, skip_serializing_if = "has_no_spares")]
     pub spares: u8,
+    /// How many of the first group are witnesses, its last ones: as many of them as the group can lose at most.
+    #[serde(default, skip_serializing_if = "has_no_spares")]
+    pub witnesses: u8,
     /// Clients at work at a time: 1 to 64.
     pub clients: u16,
     /// The groups, if there are several; with one only it is on all hosts, and everything here is about it.
@@ -101,6 +105,18 @@ impl Setup {
             return self.replicas + self.spares;
         }
         self.groups.iter().map(|group| group.hosts.len() as u8).sum()
+    }
+
+    /// The group of the first epoch.
+    ///
+    /// # Panics
+    /// If there are no replicas, or more than a group can have.
+    #[must_use]
+    pub fn first_group(&self) -> Configuration {
+        let group = Configuration::new(self.replicas.into()).expect("a validated group size");
+        let witnesses = usize::from(self.witnesses).min(group.failures_tolerated()) as u8;
+        let last = (self.replicas - witnesses..self.replicas).map(ReplicaId);
+        group.with_witnesses(last).expect("members, and not too many")
     }
 
     /// How many clients have a slot: those at work, and the administrator if there is one.

@@ -186,6 +186,8 @@ pub enum Status {
     Normal,
     Primary,
     Backup,
+    /// It is normal, and a witness.
+    Witness,
     Recovering,
     ChangingViews,
     FetchingState,

@@ -256,6 +256,10 @@ impl<O: Clone, R: Rules> Client<O, R> {
         self.read_number = self.read_number.next();
         let (to, freshness) = match consistency {
             Consistency::Linearizable => (self.primary(), Freshness::Linearizable),
+            // A witness has nothing to read from.
+            Consistency::Causal { from } if self.group.is_witness(from) => {
+                (self.primary(), Freshness::Causal(self.seen))
+            }
             Consistency::Causal { from } => (from, Freshness::Causal(self.seen)),
         };
         let read = Read { address: self.address, number: self.read_number, operation, freshness };

@@ -1,18 +1,21 @@
 //! The group of replicas: its size, and the timing and bounds that its members agree on.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::types::{Duration, ReplicaId};
 
 /// The largest group: sender sets are kept in one machine word.
 pub const MAX_REPLICAS: usize = 64;
 
-/// The members of a group (paper, section 3): nodes by their ids, in an order known to all.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// The members of a group (paper, section 3): nodes by their ids, in an order known to all; and which of them are
+/// witnesses (section 6.1), who hold the log and no state. All others are active.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Configuration {
     /// A bit for each node: members are distinct and sorted by construction.
     members: u64,
-    size: u8,
+    /// A bit for each member that is a witness.
+    witnesses: u64,
 }
 
 /// Why a group of the first so many nodes was refused.
@@ -39,6 +42,16 @@ pub enum InvalidMembers {
     Twice(ReplicaId),
     /// There can be no node of this number.
     OutOfRange(ReplicaId),
+    /// Only a member can be a witness.
+    NotAMember(ReplicaId),
+    /// There would be so many witnesses, in a group of so many members: it would not survive the loss of as many as
+    /// it should, if those were the others.
+    TooManyWitnesses {
+        /// How many witnesses were named.
+        witnesses: usize,
+        /// How many members there are.
+        size: usize,
+    },
 }
 
 impl fmt::Display for InvalidMembers {
@@ -50,6 +63,13 @@ impl fmt::Display for InvalidMembers {
             }
             Self::OutOfRange(node) => {
                 write!(formatter, "a group with {node}: expected nodes from r0 to r{}", MAX_REPLICAS - 1)
+            }
+            Self::NotAMember(node) => {
+                write!(formatter, "a group with the witness {node}, which is no member: expected a member")
+            }
+            Self::TooManyWitnesses { witnesses, size } => {
+                let most = (size - 1) / 2;
+                write!(formatter, "a group of {size} with {witnesses} witnesses: expected at most {most}")
             }
         }
     }
@@ -66,7 +86,7 @@ impl Configuration {
         if size == 0 || size > MAX_REPLICAS {
             return Err(InvalidGroupSize(size));
         }
-        Ok(Self { members: u64::MAX >> (MAX_REPLICAS - size), size: size as u8 })
+        Ok(Self { members: u64::MAX >> (MAX_REPLICAS - size), witnesses: 0 })
     }
 
     /// The group of these nodes, in whatever order they are named.
@@ -74,7 +94,7 @@ impl Configuration {
     /// # Errors
     /// [`InvalidMembers`] if there is none, one is named twice, or its number is not below [`MAX_REPLICAS`].
     pub fn of(nodes: impl IntoIterator<Item = ReplicaId>) -> Result<Self, InvalidMembers> {
-        let mut group = Self { members: 0, size: 0 };
+        let mut group = Self { members: 0, witnesses: 0 };
         for node in nodes {
             if node.index() >= MAX_REPLICAS {
                 return Err(InvalidMembers::OutOfRange(node));
@@ -82,22 +102,78 @@ impl Configuration {
             if group.contains(node) {
                 return Err(InvalidMembers::Twice(node));
             }
-            group = Self { members: group.members | 1 << node.0, size: group.size + 1 };
+            group.members |= 1 << node.0;
         }
-        if group.size == 0 { Err(InvalidMembers::Nobody) } else { Ok(group) }
+        if group.members == 0 { Err(InvalidMembers::Nobody) } else { Ok(group) }
+    }
+
+    /// The same group, of which these members are witnesses and all others are active.
+    ///
+    /// # Errors
+    /// [`InvalidMembers`] if one is no member, is named twice, or there are more than
+    /// [`failures_tolerated`](Self::failures_tolerated).
+    pub fn with_witnesses(self, nodes: impl IntoIterator<Item = ReplicaId>) -> Result<Self, InvalidMembers> {
+        let mut group = Self { members: self.members, witnesses: 0 };
+        for node in nodes {
+            if !group.contains(node) {
+                return Err(InvalidMembers::NotAMember(node));
+            }
+            if group.is_witness(node) {
+                return Err(InvalidMembers::Twice(node));
+            }
+            group.witnesses |= 1 << node.0;
+        }
+        let (witnesses, size) = (group.witnesses().len(), group.size());
+        if witnesses > group.failures_tolerated() {
+            return Err(InvalidMembers::TooManyWitnesses { witnesses, size });
+        }
+        Ok(group)
     }
 
     /// How many members the group has.
     #[inline]
     #[must_use]
     pub const fn size(self) -> usize {
-        self.size as usize
+        self.members.count_ones() as usize
     }
 
     /// The members in their order.
     #[inline]
     pub const fn members(self) -> Members {
         Members(self.members)
+    }
+
+    /// The members that are witnesses, in their order.
+    #[inline]
+    pub const fn witnesses(self) -> Members {
+        Members(self.witnesses)
+    }
+
+    /// The members that are active: that execute, and can be primary.
+    #[inline]
+    pub const fn active(self) -> Members {
+        Members(self.members & !self.witnesses)
+    }
+
+    /// Whether `replica` is a member, and a witness.
+    #[inline]
+    #[must_use]
+    pub const fn is_witness(self, replica: ReplicaId) -> bool {
+        (replica.0 as usize) < MAX_REPLICAS && self.witnesses & 1 << replica.0 != 0
+    }
+
+    /// Whether there are witnesses.
+    #[inline]
+    #[must_use]
+    pub const fn has_witnesses(self) -> bool {
+        self.witnesses != 0
+    }
+
+    /// Whether a node that is a member of this group and of `other` is a witness in one of them and active in the
+    /// other.
+    #[must_use]
+    pub const fn changes_sides(self, other: Self) -> bool {
+        (self.witnesses ^ other.witnesses) & self.members & other.members != 0
     }
 
     /// The members but `replica`.
@@ -112,11 +188,10 @@ impl Configuration {
         Members(self.members & !other.members)
     }
 
-    /// The nodes that are in this group or in `other`.
+    /// The nodes that are in this group or in `other`. (As to who is asked for state, no matter who is a witness.)
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
-        let members = self.members | other.members;
-        Self { members, size: members.count_ones() as u8 }
+        Self { members: self.members | other.members, witnesses: 0 }
     }
 
     /// The member at `place`, from 0, in the order of the members; counted on from the first one if there are
@@ -124,14 +199,14 @@ impl Configuration {
     #[inline]
     #[must_use]
     pub const fn member_at(self, place: u64) -> ReplicaId {
-        let mut left = self.members;
-        // The first members' turns come most often, and a division takes long.
-        let mut passed = if place < self.size as u64 { place } else { place % self.size as u64 };
-        while passed > 0 {
-            left &= left - 1;
-            passed -= 1;
-        }
-        ReplicaId(left.trailing_zeros() as u8)
+        at(self.members, place)
+    }
+
+    /// The active member at `place`, likewise.
+    #[inline]
+    #[must_use]
+    pub const fn active_at(self, place: u64) -> ReplicaId {
+        at(self.members & !self.witnesses, place)
     }
 
     /// The member that comes after `node` in their order; the first one after the last.
@@ -162,7 +237,7 @@ impl Configuration {
     #[inline]
     #[must_use]
     pub const fn failures_tolerated(self) -> usize {
-        (self.size as usize - 1) / 2
+        (self.size() - 1) / 2
     }
 
     /// The smallest number of members of which any two sets share one: K − f. (The paper's "f + 1" is
@@ -170,15 +245,41 @@ impl Configuration {
     #[inline]
     #[must_use]
     pub const fn quorum(self) -> usize {
-        self.size as usize - self.failures_tolerated()
+        self.size() - self.failures_tolerated()
     }
 }
 
-/// The members by their names: `{r0, r3, r4}`.
+/// The node at `place` among those in `nodes`, of which there is one at least.
+const fn at(nodes: u64, place: u64) -> ReplicaId {
+    let mut left = nodes;
+    let count = nodes.count_ones() as u64;
+    // The first members' turns come most often, and a division takes long.
+    let mut passed = if place < count { place } else { place % count };
+    while passed > 0 {
+        left &= left - 1;
+        passed -= 1;
+    }
+    ReplicaId(left.trailing_zeros() as u8)
+}
+
+/// Of a group without witnesses only the members count, so that digests of what it does stay what they were before
+/// there were any.
+impl Hash for Configuration {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.members.hash(state);
+        (self.size() as u8).hash(state);
+        if self.has_witnesses() {
+            self.witnesses.hash(state);
+        }
+    }
+}
+
+/// The members by their names: `{r0, r3, r4}`, and `{r0, r3, r4 (witness)}`.
 impl fmt::Display for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, member) in self.members().enumerate() {
-            write!(formatter, "{}{member}", if place == 0 { "{" } else { ", " })?;
+            let kind = if self.is_witness(member) { " (witness)" } else { "" };
+            write!(formatter, "{}{member}{kind}", if place == 0 { "{" } else { ", " })?;
         }
         formatter.write_str("}")
     }
@@ -414,6 +515,36 @@ mod tests {
         assert_eq!(nodes(&[2, 3, 2]), Err(InvalidMembers::Twice(ReplicaId(2))));
         assert_eq!(nodes(&[64]), Err(InvalidMembers::OutOfRange(ReplicaId(64))));
         assert_eq!(Configuration::new(64).unwrap().size(), 64);
+    }
+
+    #[test]
+    fn witnesses_are_members_and_no_more_than_may_fail() {
+        let group = |size| Configuration::new(size).unwrap();
+        let witnesses = |size, ids: &[u8]| group(size).with_witnesses(ids.iter().copied().map(ReplicaId));
+        let five = witnesses(5, &[4, 1]).unwrap();
+        assert_eq!(five.witnesses().map(|id| id.0).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(five.active().map(|id| id.0).collect::<Vec<_>>(), [0, 2, 3]);
+        assert_eq!((0..4).map(|view| five.active_at(view).0).collect::<Vec<_>>(), [0, 2, 3, 0]);
+        assert_eq!(five.to_string(), "{r0, r1 (witness), r2, r3, r4 (witness)}");
+        assert!(five.is_witness(ReplicaId(4)) && !five.is_witness(ReplicaId(0)) && five != group(5));
+        assert!(!five.is_witness(ReplicaId(200)) && !group(5).has_witnesses());
+        assert_eq!(witnesses(3, &[3]), Err(InvalidMembers::NotAMember(ReplicaId(3))));
+        assert_eq!(witnesses(5, &[3, 3]), Err(InvalidMembers::Twice(ReplicaId(3))));
+        let too_many = |witnesses, size| Err(InvalidMembers::TooManyWitnesses { witnesses, size });
+        assert_eq!(witnesses(3, &[1, 2]), too_many(2, 3));
+        assert_eq!(witnesses(2, &[1]), too_many(1, 2));
+        assert_eq!(witnesses(4, &[3]).unwrap().active().len(), 3);
+        assert!(five.changes_sides(witnesses(5, &[4]).unwrap()));
+        assert!(!five.changes_sides(Configuration::of([0, 2, 6].map(ReplicaId)).unwrap()));
+    }
+
+    #[test]
+    fn a_quorum_can_be_active_members_alone() {
+        for size in 1..=MAX_REPLICAS {
+            let group = Configuration::new(size).unwrap();
+            let last = (0..group.failures_tolerated()).map(|place| ReplicaId((size - 1 - place) as u8));
+            assert!(group.with_witnesses(last).unwrap().active().len() >= group.quorum());
+        }
     }
 
     #[test]

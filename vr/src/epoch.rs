@@ -68,15 +68,24 @@ pub enum Refusal {
     NothingNew,
     /// Another reconfiguration is under way: it is not committed yet.
     UnderWay,
-    /// The present epoch has only just begun: nothing was committed in it yet. CheckEpoch tells when it may be
-    /// followed by another.
+    /// The present epoch has only just begun: nothing was committed in it yet, or those who were replaced may still be
+    /// needed. CheckEpoch tells when it may be followed by another.
     NotStarted,
+    /// A member would become a witness that is active, or the other way round: it has to be replaced first, and can
+    /// come back.
+    OtherSide,
 }
 
 impl Refusal {
     /// All reasons, in the order in which they are looked for.
-    pub const ALL: [Self; 5] =
-        [Self::OtherEpoch, Self::TooSmall, Self::NothingNew, Self::UnderWay, Self::NotStarted];
+    pub const ALL: [Self; 6] = [
+        Self::OtherEpoch,
+        Self::TooSmall,
+        Self::NothingNew,
+        Self::OtherSide,
+        Self::UnderWay,
+        Self::NotStarted,
+    ];
 }
 
 impl fmt::Display for Refusal {
@@ -87,6 +96,9 @@ impl fmt::Display for Refusal {
             Self::NothingNew => write!(formatter, "the group has these members already"),
             Self::UnderWay => write!(formatter, "another reconfiguration is under way"),
             Self::NotStarted => write!(formatter, "the present epoch has not started yet"),
+            Self::OtherSide => {
+                write!(formatter, "a member would change between active and witness: replace it first")
+            }
         }
     }
 }

@@ -296,6 +296,9 @@ impl<O> From<Vec<Entry<O>>> for Batch<O> {
 pub struct PrepareOk {
     /// The last op-number that is acknowledged; all before it are too.
     pub op_number: OpNumber,
+    /// The op-number of the sender's latest checkpoint: see [`Commit::covered`]. Zero if there is none, and always
+    /// in a group without witnesses.
+    pub checkpoint: OpNumber,
 }
 
 /// Primary to backups: everything up to here is committed, and I am alive (section 4.1, step 6).
@@ -305,6 +308,9 @@ pub struct Commit {
     pub commit_number: CommitNumber,
     /// Present if the backups are to say that they have heard this.
     pub pulse: Option<Pulse>,
+    /// Up to where enough active members have a checkpoint for witnesses to drop their logs. Zero in a group without
+    /// witnesses.
+    pub covered: OpNumber,
 }
 
 /// Names one Commit of a view, so that it can be answered.
@@ -395,6 +401,9 @@ pub struct GetState {
     pub view: View,
     /// The op-number up to which the sender keeps its log.
     pub after: OpNumber,
+    /// Whether what is needed is, too, what comes before and is not covered: the sender has a checkpoint after
+    /// `after`, but a witness might need the log of it. Only in a group with witnesses.
+    pub back_to_covered: bool,
 }
 
 /// An answer to [`GetState`], also when there is nothing new.
@@ -413,6 +422,9 @@ pub struct NewState<O> {
     pub is_history: bool,
     /// The sender's commit-number.
     pub commit_number: CommitNumber,
+    /// Up to where the sender knows enough active members to have a checkpoint: a witness can begin its log
+    /// anywhere up to here. Zero in a group without witnesses.
+    pub covered: OpNumber,
 }
 
 impl<O> NewState<O> {

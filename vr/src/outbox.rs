@@ -47,6 +47,13 @@ pub trait Outbox<S: Service> {
         let _ = through;
     }
 
+    /// The log is empty now and begins after `after`. Either a witness has missed what comes before and goes on from
+    /// there (`is_witness`). Or a node that is no member of the group any more, or not yet, became a witness or is none
+    /// any more, and has forgotten what it held before; what it had of the state before it has again after.
+    fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
+        let _ = (after, is_witness);
+    }
+
     /// A checkpoint from another replica has taken the place of the state and of the whole log. `service` is
     /// what came of it.
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<S>, service: &S) {
@@ -103,6 +110,8 @@ pub enum Role {
     Stopped,
     /// No member yet; it may have been sent the state already.
     Standby,
+    /// Normal, and not primary: a member that holds the log and no state.
+    Witness,
 }
 
 /// One execution of a committed entry.
@@ -245,6 +254,8 @@ pub enum Ignored {
     EpochEnding,
     /// A read that is already waiting.
     ReadWaiting,
+    /// A witness asks for entries that are gone here, and an active member might still need them of it.
+    NotCovered,
 }
 }
 
@@ -383,5 +394,24 @@ pub enum RarePath {
     CausalReadWaited,
     /// A read was turned away because too many wait.
     TooManyReads,
+    /// A view started with the log of a witness.
+    WitnessLogAdopted,
+    /// A witness dropped the beginning of its log: enough active members have checkpoints of it.
+    WitnessCompacted,
+    /// A witness keeps much of its log for an active member that is behind.
+    WitnessKeepsForLaggard,
+    /// A witness that had missed what the others' logs do not hold any more went on from where they begin, without a
+    /// checkpoint.
+    WitnessBeganLater,
+    /// A witness that had missed the end of an epoch began the next one with an empty log.
+    WitnessBeganEpoch,
+    /// A witness passed a client's request on to the primary.
+    WitnessPassedOn,
+    /// A backup said once more how far its checkpoint is.
+    CheckpointToldAgain,
+    /// A node became a witness that had some of the state.
+    BecameWitness,
+    /// A node that had been a witness is none any more.
+    WitnessNoMore,
 }
 }

@@ -5,8 +5,8 @@
 //! else happens: no clock is read, nothing random is drawn, nothing is sent but through the outbox.
 //!
 //! The sub-protocols are in the files beside: [`normal`], [`batching`], [`reads`], [`view_change`],
-//! [`recovery`], [`state_transfer`], [`checkpoint`], [`reconfiguration`]. Each handler opens with the reasons to
-//! ignore a message, by name.
+//! [`recovery`], [`state_transfer`], [`checkpoint`], [`reconfiguration`], [`witness`]. Each handler opens with the
+//! reasons to ignore a message, by name.
 
 mod batching;
 mod checkpoint;
@@ -16,6 +16,7 @@ mod reconfiguration;
 mod recovery;
 mod state_transfer;
 mod view_change;
+mod witness;
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use reconfiguration::Leaving;
 use recovery::Recovering;
 use state_transfer::Transfer;
 use view_change::{Proposals, ViewChange};
+use witness::Witness;
 
 /// Who a replica is and in what group.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,10 @@ pub struct Replica<S: Service, R: Rules = Standard> {
     client_table: ClientTable<S::Response>,
     service: S,
     checkpoints: Checkpoints<S>,
+    /// Present if this is a witness: the commit-number then says nothing of the service and the client table.
+    witness: Option<Witness>,
+    /// Up to where no witness's log needs to reach back.
+    covered: OpNumber,
 
     /// What each backup has acknowledged in this view.
     acknowledged: Box<[OpNumber]>,
@@ -232,6 +238,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             client_table: ClientTable::default(),
             service,
             checkpoints: Checkpoints::none(),
+            witness: group.is_witness(id).then(Witness::new),
+            covered: OpNumber::ZERO,
             acknowledged: vec![OpNumber::ZERO; group.rows()].into(),
             proposals: Proposals::none(group),
             promised_until: Instant(0),
@@ -429,6 +437,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub fn role(&self) -> Role {
         match self.phase {
             Phase::Primary(_) => Role::Primary,
+            Phase::Backup(_) if self.is_witness() => Role::Witness,
             Phase::Backup(_) => Role::Backup,
             Phase::ViewChange(_) => Role::ViewChange,
             Phase::Recovering(_) => Role::Recovering,
@@ -451,7 +460,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.log.last()
     }
 
-    /// Up to where operations are known to be committed, and are executed.
+    /// Up to where operations are known to be committed, and are executed unless this is a witness.
     #[must_use]
     pub fn commit_number(&self) -> CommitNumber {
         self.commit_number
@@ -469,7 +478,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         &self.client_table
     }
 
-    /// The replicated service, as executed up to the commit-number.
+    /// The replicated service, as executed up to the commit-number. Of a witness it says nothing.
     #[must_use]
     pub fn service(&self) -> &S {
         &self.service
@@ -511,7 +520,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         let patience = self.backed_off(self.options.primary_timeout);
         self.phase = if self.primary_of(self.view) == self.id {
-            Phase::Primary(Primary::starting(now, patience, self.inherited_pipeline(), self.no_reads()))
+            let (pipeline, coverage) = (self.inherited_pipeline(), self.no_coverage());
+            Phase::Primary(Primary::starting(now, patience, pipeline, self.no_reads(), coverage))
         } else {
             Phase::Backup(Backup::starting(now, patience))
         };
@@ -562,7 +572,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(crate) fn append(&mut self, entry: Entry<S::Operation>, outbox: &mut impl Outbox<S>) -> OpNumber {
-        self.client_table.mark_in_flight(&entry.request);
+        if !self.is_witness() {
+            self.client_table.mark_in_flight(&entry.request);
+        }
         outbox.appended(self.log.last().next(), &entry);
         self.log.append(entry)
     }
@@ -617,7 +629,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(crate) fn log_end_replaced(&mut self) {
-        if self.rules.rebuilds_in_flight() {
+        if self.rules.rebuilds_in_flight() && !self.is_witness() {
             self.client_table.rebuild_in_flight(&self.log, self.commit_number);
         }
     }

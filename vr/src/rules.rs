@@ -53,9 +53,10 @@ pub trait Rules {
         sender
     }
 
-    /// Who is primary of a view: the members take turns (paper, section 4).
+    /// Who is primary of a view: the active members take turns (paper, section 4). A witness has no state to answer
+    /// from.
     fn primary(&self, group: Configuration, view: View) -> ReplicaId {
-        group.member_at(view.number())
+        group.active_at(view.number())
     }
 
     // ---- Normal case -----------------------------------------------------------------------------
@@ -78,9 +79,10 @@ pub trait Rules {
     }
 
     /// What a backup acknowledges when it was sent the batch `first..=end` and its log ends, without a gap, at
-    /// `last`. An acknowledgement vouches for everything before it.
-    fn acknowledged(&self, first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber {
-        let _ = (first, end);
+    /// `last`. An acknowledgement vouches for everything before it, a witness's as well: what it acknowledges may be
+    /// held nowhere else when the primary is gone.
+    fn acknowledged(&self, first: OpNumber, end: OpNumber, last: OpNumber, is_witness: bool) -> OpNumber {
+        let _ = (first, end, is_witness);
         last
     }
 
@@ -526,6 +528,28 @@ pub trait Rules {
         (op_number.0 - after.0) as usize
     }
 
+    // ---- Witnesses -------------------------------------------------------------------------------
+
+    /// Whether a witness executes what is committed. It has no state to execute it on.
+    fn witness_executes(&self) -> bool {
+        false
+    }
+
+    /// Up to where no log needs to reach back for the sake of an active member of `group`, when each of those has a
+    /// checkpoint at one of `checkpoints`, the latest first: to where a quorum of them has one. Where there are f
+    /// witnesses that is all of them: any one may be the only one that is left, and have nothing to go on from but
+    /// a witness's log. Where there are fewer witnesses, there is one of these in every quorum, and one is left
+    /// whichever f fail.
+    fn covered(&self, group: Configuration, checkpoints: &[OpNumber]) -> OpNumber {
+        checkpoints[group.quorum() - 1]
+    }
+
+    /// Whether the log of a witness that lacks what comes before may begin after `start`, when all is
+    /// [`covered`](Self::covered) up to `covered`.
+    fn may_begin_after(&self, start: OpNumber, covered: OpNumber) -> bool {
+        start <= covered
+    }
+
     // ---- Reconfiguration -------------------------------------------------------------------------
 
     /// Whether a message of kind `kind` and epoch `message` is handled by a replica in epoch `own`. Votes, answers
@@ -549,6 +573,8 @@ pub trait Rules {
             Some(Refusal::TooSmall)
         } else if asked.is_same {
             Some(Refusal::NothingNew)
+        } else if asked.changes_sides {
+            Some(Refusal::OtherSide)
         } else if asked.is_ending {
             Some(Refusal::UnderWay)
         } else if !asked.has_started {
@@ -616,8 +642,8 @@ pub trait Rules {
         has_log
     }
 
-    /// How many members of a new group must have the state until those of the `previous` one may stop: as many as
-    /// leave a copy when the failures happen that the new group can stand.
+    /// How many active members of a new group must have the state until those of the `previous` one may stop: as many
+    /// as leave a copy when the failures happen that the new group can stand.
     fn epoch_quorum(&self, group: Configuration, previous: Configuration) -> usize {
         let _ = previous;
         group.quorum()
@@ -645,6 +671,8 @@ pub struct Asked {
     pub size: usize,
     /// Whether they are those of the present one.
     pub is_same: bool,
+    /// Whether one that stays a member would be a witness and is active, or the other way round.
+    pub changes_sides: bool,
     /// Whether the log ends with a reconfiguration that is not committed.
     pub is_ending: bool,
     /// Whether something was committed in this epoch.

@@ -13,7 +13,9 @@ wrong! {
 }
 wrong! {
     /// A backup acknowledges what it was sent, not what it holds without a gap.
-    GapAcknowledged { fn acknowledged(&self, first: OpNumber, _: OpNumber, last: OpNumber) -> OpNumber { first.max(last) } }
+    GapAcknowledged {
+        fn acknowledged(&self, first: OpNumber, _: OpNumber, last: OpNumber, _: bool) -> OpNumber { first.max(last) }
+    }
 }
 wrong! {
     /// An acknowledgement given in an earlier view counts.

@@ -9,7 +9,7 @@ wrong! {
     /// Of a batch whose beginning is here already nothing is taken, and all acknowledged.
     RestOfBatchDropped {
         fn held_of_batch(&self, first: OpNumber, end: OpNumber, _: OpNumber) -> u64 { end.next().0 - first.0 }
-        fn acknowledged(&self, first: OpNumber, end: OpNumber, last: OpNumber) -> OpNumber {
+        fn acknowledged(&self, first: OpNumber, end: OpNumber, last: OpNumber, _: bool) -> OpNumber {
             if first <= last { end.max(last) } else { last }
         }
     }

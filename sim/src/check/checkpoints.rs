@@ -77,11 +77,7 @@ pub(super) fn installed(
     is_state_after(replica, "installed", taken, ghost, findings);
     let committed = ghost.operations().get(..op_number.0 as usize).unwrap_or_default();
     member.log.clear();
-    member.log.extend(committed.iter().map(|entry| Link {
-        chain: entry.chain,
-        view: entry.created,
-        reconfigures: entry.reconfigures,
-    }));
+    member.log.extend(committed.iter().map(Link::of));
     member.executed = op_number;
     member.checkpoint = op_number;
     member.changed = true;

@@ -131,7 +131,7 @@ pub(super) fn nothing_after_the_end(
     }
 }
 
-/// S27: a replaced replica stops when a quorum of the new group has the log up to the start of its epoch.
+/// S27: a replaced replica stops when a quorum of active members of the new group has the log up to the start of its epoch.
 pub(super) fn may_stop(
     members: &Members,
     replica: ReplicaId,
@@ -145,7 +145,7 @@ pub(super) fn may_stop(
         member.reached.is_some_and(|reached| reached >= start.epoch) && member.holds(start.after, chain)
     };
     // Who has come further and recovered since may be in the middle of it.
-    let holders = members.in_group(start.members).filter(has_it).count();
+    let holders = members.active_in(start.members).filter(has_it).count();
     let quorum = start.members.quorum();
     if holders < quorum && !members.has_state_later(start.epoch) {
         let (epoch, group) = (start.epoch, start.members);

@@ -94,13 +94,14 @@ impl Liveness {
     /// Whether the core agrees on everything.
     #[must_use]
     pub fn converged(core: &[Seen]) -> bool {
-        let Some(first) = core.first() else { return true };
+        let has_no_state = |seen: &&Seen| seen.role == Some(Role::Witness);
+        let Some(first) = core.iter().find(|seen| !has_no_state(seen)).or(core.first()) else { return true };
         core.iter().all(|seen| {
-            matches!(seen.role, Some(Role::Primary | Role::Backup))
+            matches!(seen.role, Some(Role::Primary | Role::Backup | Role::Witness))
                 && seen.view == first.view
                 && seen.op_number == first.op_number
                 && seen.commit_number == first.op_number
-                && seen.state == first.state
+                && (seen.state == first.state || has_no_state(&seen))
         })
     }
 

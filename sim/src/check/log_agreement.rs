@@ -141,7 +141,7 @@ impl ViewLogs {
     ) {
         match member.role {
             Some(Role::Primary) => self.extend(member),
-            Some(Role::Backup) => self.compare(member, replica, findings),
+            Some(Role::Backup | Role::Witness) => self.compare(member, replica, findings),
             _ => return,
         }
         member.changed = false;

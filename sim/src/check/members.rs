@@ -4,6 +4,8 @@ use std::ops::{Index, IndexMut, Range};
 
 use vr::{Configuration, Epoch, EpochStart, Incarnation, OpNumber, ReplicaId, Role, View};
 
+use super::ghost::{Committed, Ghost};
+
 /// One entry of a log, as far as checks care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -15,6 +17,13 @@ pub struct Link {
     pub reconfigures: bool,
 }
 
+impl Link {
+    /// The entry of a committed operation.
+    pub(super) const fn of(committed: &Committed) -> Self {
+        Self { chain: committed.chain, view: committed.created, reconfigures: committed.reconfigures }
+    }
+}
+
 /// What a replica held when it lost its memory.
 #[derive(Clone, Debug, Default)]
 pub struct Lost {
@@ -22,6 +31,8 @@ pub struct Lost {
     pub log: Vec<Link>,
     /// The latest view that it was normal in.
     pub normal_view: View,
+    /// The last op-number executed.
+    pub executed: OpNumber,
 }
 
 /// What is known of one replica.
@@ -43,7 +54,7 @@ pub struct Member {
     pub changed: bool,
     /// What it held when it lost its memory, until it has recovered.
     pub lost: Option<Lost>,
-    /// The last op-number executed.
+    /// The last op-number executed; of a witness, the last that it knows to be committed.
     pub executed: OpNumber,
     /// The op-number of its latest checkpoint.
     pub checkpoint: OpNumber,
@@ -68,7 +79,7 @@ impl Member {
     /// Whether it is up and normal.
     #[must_use]
     pub const fn is_normal(&self) -> bool {
-        matches!(self.role, Some(Role::Primary | Role::Backup))
+        matches!(self.role, Some(Role::Primary | Role::Backup | Role::Witness))
     }
 
     /// Whether it is without its memory.
@@ -80,10 +91,26 @@ impl Member {
     pub(super) fn crash(&mut self) {
         let log = std::mem::take(&mut self.log);
         // What was held before the first crash counts until a recovery is complete.
-        self.lost.get_or_insert(Lost { log, normal_view: self.normal_view });
+        self.lost.get_or_insert(Lost { log, normal_view: self.normal_view, executed: self.executed });
         self.role = None;
         self.executed = OpNumber::ZERO;
         self.checkpoint = OpNumber::ZERO;
+    }
+
+    /// Its log is empty now, and begins after `after`; what comes before is what was committed.
+    pub(super) fn begins_after(&mut self, after: OpNumber, ghost: &Ghost) {
+        let committed = ghost.operations().get(..after.0 as usize).unwrap_or_default();
+        self.log.clear();
+        self.log.extend(committed.iter().map(Link::of));
+        self.executed = after;
+        self.checkpoint = OpNumber::ZERO;
+        self.changed = true;
+    }
+
+    /// Up to where it has executed; up to where it had, if it is without its memory.
+    #[must_use]
+    pub fn reaches(&self) -> OpNumber {
+        self.lost.as_ref().map_or(self.executed, |lost| lost.executed)
     }
 
     pub(super) const fn restart(&mut self, incarnation: Incarnation) {
@@ -96,7 +123,7 @@ impl Member {
 
     /// Takes note of the replica's role; true if a recovery has just come to its end.
     pub(super) fn takes_role(&mut self, role: Role, view: View, epoch_start: OpNumber) -> bool {
-        let recovered = self.lost.is_some() && matches!(role, Role::Primary | Role::Backup);
+        let recovered = self.lost.is_some() && matches!(role, Role::Primary | Role::Backup | Role::Witness);
         if role == Role::Standby {
             // Nobody counts on a node that is no member.
             self.lost = None;
@@ -139,7 +166,11 @@ impl Members {
         let mut members = vec![Member::default(); replicas];
         for id in present.map(ReplicaId) {
             let member = &mut members[id.index()];
-            let role = if id == first.member_at(0) { Role::Primary } else { Role::Backup };
+            let role = match id {
+                _ if first.is_witness(id) => Role::Witness,
+                _ if id == first.member_at(0) => Role::Primary,
+                _ => Role::Backup,
+            };
             let is_member = first.contains(id);
             member.role = Some(if is_member { role } else { Role::Standby });
             member.reached = is_member.then_some(Epoch::ZERO);
@@ -166,6 +197,11 @@ impl Members {
         self.epochs.last().expect("there is always the first")
     }
 
+    /// Whether an epoch starts after this op-number.
+    pub(super) fn is_epoch_start(&self, after: OpNumber) -> bool {
+        self.epochs.iter().any(|start| start.after == after)
+    }
+
     /// The members of the latest epoch.
     #[must_use]
     pub fn group(&self) -> Configuration {
@@ -188,8 +224,13 @@ impl Members {
         group.members().filter_map(|id| self.replicas.get(id.index()))
     }
 
+    /// The active members of an epoch.
+    pub fn active_in(&self, group: Configuration) -> impl Iterator<Item = &Member> {
+        group.active().filter_map(|id| self.replicas.get(id.index()))
+    }
+
     /// The groups on whose state others rest: that of the latest epoch, and those from the last one on of which a
-    /// quorum has come to have it.
+    /// quorum of active members has come to have it.
     pub fn living_groups(&self) -> impl Iterator<Item = Configuration> {
         let last = self
             .epochs
@@ -200,7 +241,7 @@ impl Members {
         self.epochs[last..].iter().map(|start| start.members)
     }
 
-    /// Whether a quorum of a later epoch's members has come to have its state.
+    /// Whether a quorum of a later epoch's active members has come to have its state.
     #[must_use]
     pub(super) fn has_state_later(&self, epoch: Epoch) -> bool {
         self.epochs.iter().filter(|start| start.epoch > epoch).any(|start| self.has_state(start))
@@ -208,7 +249,20 @@ impl Members {
 
     fn has_state(&self, start: &EpochStart) -> bool {
         let reached = |member: &&Member| member.reached.is_some_and(|reached| reached >= start.epoch);
-        self.in_group(start.members).filter(reached).count() >= start.members.quorum()
+        self.active_in(start.members).filter(reached).count() >= start.members.quorum()
+    }
+
+    /// Whether the replica is a witness in the epoch that it is in.
+    #[inline]
+    #[must_use]
+    pub fn is_witness(&self, replica: ReplicaId) -> bool {
+        self.group_of(self[replica].view.epoch()).is_witness(replica)
+    }
+
+    /// How many active members of a group have executed all up to `op_number`.
+    #[must_use]
+    pub fn having_executed(&self, group: Configuration, op_number: OpNumber) -> usize {
+        self.active_in(group).filter(|member| member.reaches() >= op_number).count()
     }
 
     /// How many of these are without their memory.

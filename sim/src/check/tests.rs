@@ -24,7 +24,7 @@ const ADDRESS: ClientAddress = ClientAddress(77);
 
 fn setup() -> Setup {
     let overrides = Overrides { replicas: Some(3), ..Overrides::default() };
-    Scenario::find("calm").expect("built in").resolve(1, &overrides)
+    Setup { witnesses: 0, ..Scenario::find("calm").expect("built in").resolve(1, &overrides) }
 }
 
 fn fresh() -> Checks {
@@ -343,7 +343,11 @@ fn s14_a_request_executed_before_what_was_acknowledged() {
 #[test]
 fn s23_a_message_in_the_name_of_another() {
     let mut checks = checks();
-    let payload = Payload::<Store>::Commit(Commit { commit_number: CommitNumber(0), pulse: None });
+    let payload = Payload::<Store>::Commit(Commit {
+        commit_number: CommitNumber(0),
+        pulse: None,
+        covered: vr::OpNumber::ZERO,
+    });
     checks.sent(R1, R0, &Message { from: R2, incarnation: Incarnation(0), view: View(0), payload });
     assert_eq!(found(&checks), Some(Property::S23));
 }
@@ -515,4 +519,45 @@ fn s21_a_session_that_is_in_use_makes_room() {
         }
     }
     assert_eq!(found(&checks), Some(Property::S21));
+}
+
+/// Three replicas, of which r2 is a witness.
+fn checks_with_witness() -> Checks {
+    let setup = Setup { witnesses: 1, ..setup() };
+    let mut checks = Checks::new(&setup, &Placement::new(&setup), 0);
+    checks.registers(0, ADDRESS);
+    checks
+}
+
+#[test]
+fn s25_a_witness_that_executes() {
+    let mut checks = checks_with_witness();
+    append_everywhere(&mut checks, 1, &registration(0));
+    execute(&mut checks, R0, 1, &registration(0));
+    assert_eq!(found(&checks), None);
+    execute(&mut checks, R2, 1, &registration(0));
+    assert_eq!(found(&checks), Some(Property::S25));
+}
+
+#[test]
+fn s25_a_witness_as_primary() {
+    let mut checks = checks_with_witness();
+    checks.look_at(R2, Role::Primary, View(2));
+    assert_eq!(found(&checks), Some(Property::S25));
+}
+
+#[test]
+fn s26_a_witness_drops_what_every_active_member_has_executed_and_no_more() {
+    for has_executed in [false, true] {
+        let mut checks = checks_with_witness();
+        append_everywhere(&mut checks, 1, &registration(0));
+        execute(&mut checks, R0, 1, &registration(0));
+        if has_executed {
+            execute(&mut checks, R1, 1, &registration(0));
+            // It counts for what it had, until it is back.
+            checks.crashed(R1);
+        }
+        checks.compacted(R2, OpNumber(1));
+        assert_eq!(found(&checks), (!has_executed).then_some(Property::S26));
+    }
 }

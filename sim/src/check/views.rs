@@ -66,7 +66,7 @@ impl Views {
     /// started.
     pub(super) fn keeps_votes(&self, replica: ReplicaId, role: Role, view: View, findings: &mut Findings) {
         let voted = self.voted[replica.index()];
-        if matches!(role, Role::Primary | Role::Backup) && view < voted {
+        if matches!(role, Role::Primary | Role::Backup | Role::Witness) && view < voted {
             let witness =
                 format!("{replica} is normal in view {view}, but view {voted} has started on its vote");
             findings
@@ -180,7 +180,7 @@ impl Views {
                 )
                 .between([Fact::entered(replica, before), Fact::entered(replica, view)]);
         }
-        if matches!(role, Role::Primary | Role::Backup) && view < member.normal_view {
+        if matches!(role, Role::Primary | Role::Backup | Role::Witness) && view < member.normal_view {
             let before = member.normal_view;
             let witness = format!("{replica} is normal in view {view} after it was in view {before}");
             findings

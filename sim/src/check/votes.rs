@@ -59,7 +59,7 @@ pub(super) fn knows_normal_view<S: Service, R: Rules>(
     findings: &mut Findings,
 ) {
     let (view, known) = (state.view(), state.last_normal_view());
-    if matches!(state.role(), Role::Primary | Role::Backup) && known != view {
+    if matches!(state.role(), Role::Primary | Role::Backup | Role::Witness) && known != view {
         let witness =
             format!("{replica} is normal in view {view}, but takes view {known} for its last normal one");
         findings.add(Property::S20, "last normal view forgotten", witness);

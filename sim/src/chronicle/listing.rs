@@ -91,6 +91,7 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         | Effect::Truncated { .. }
         | Effect::Compacted { .. }
         | Effect::CheckpointInstalled { .. }
+        | Effect::LogBegins { .. }
         | Effect::Executed { .. }
         | Effect::AnswersRead { .. }
         | Effect::ViewStarts { .. }
@@ -123,12 +124,21 @@ pub fn action_in_words(action: &Action) -> String {
         Action::Restart { replica } => format!("r{replica} starts again"),
         Action::Halt { node } => format!("{node} stands still"),
         Action::Resume { node } => format!("{node} goes on"),
-        Action::Reconfigure { members } => {
-            let names: Vec<_> = members.iter().map(|id| format!("r{id}")).collect();
-            format!("the administrator asks for the group {}", names.join(", "))
+        Action::Reconfigure { members, witnesses } => {
+            format!("the administrator asks for the group {}", group(members, witnesses))
         }
         Action::WarmUp { replica } => format!("r{replica} is told to fetch the state"),
     }
+}
+
+/// The members of a group: "r0, r1, r2 (witness)".
+#[must_use]
+pub fn group(members: &[u8], witnesses: &[u8]) -> String {
+    let name = |id: &u8| {
+        let kind = if witnesses.contains(id) { " (witness)" } else { "" };
+        format!("r{id}{kind}")
+    };
+    members.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// The name that scenario files use.

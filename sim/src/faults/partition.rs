@@ -101,7 +101,14 @@ mod tests {
 
     fn drawn(shape: PartitionShape, size: usize) -> Links {
         let group = vr::Configuration::new(size).expect("a valid size");
-        let scene = Scene { hosts: size as u8, view: View(1), group, administrator_waits: false, clients: 2 };
+        let scene = Scene {
+            hosts: size as u8,
+            view: View(1),
+            group,
+            has_witnesses: false,
+            administrator_waits: false,
+            clients: 2,
+        };
         links(&mut stream(3, Purpose::Partition), shape, &scene)
     }
 

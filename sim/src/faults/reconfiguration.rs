@@ -12,6 +12,8 @@ const IMPATIENT: u32 = 150_000;
 const WARM_UP: u32 = 250_000;
 /// How many requests are for what must be refused.
 const IMPOSSIBLE: u32 = 80_000;
+/// How many members that stay are asked to change between active and witness, which is refused.
+const CHANGES_SIDES: u32 = 20_000;
 /// The largest group that is asked for.
 const LARGEST: u64 = 7;
 
@@ -27,7 +29,23 @@ pub(super) fn strike(random: &mut ChaCha8Rng, scene: &Scene) -> Strike {
     }
     let mut members: Vec<u8> = members.into_iter().map(|node| node.0).collect();
     members.sort_unstable();
-    Strike::Now(Action::Reconfigure { members: members.into() })
+    let witnesses = if scene.has_witnesses { witnesses(random, scene, &members) } else { Vec::new() };
+    Strike::Now(Action::Reconfigure { members: members.into(), witnesses: witnesses.into() })
+}
+
+/// Who stays a member stays what it is, mostly; of the others any may become witnesses.
+fn witnesses(random: &mut ChaCha8Rng, scene: &Scene, members: &[u8]) -> Vec<u8> {
+    let mut becomes_witness = |&id: &u8| {
+        let (is_member, is_witness) =
+            (scene.group.contains(ReplicaId(id)), scene.group.is_witness(ReplicaId(id)));
+        let changes_sides = random.chance(CHANGES_SIDES);
+        if is_member { is_witness != changes_sides } else { random.chance(400_000) }
+    };
+    let mut witnesses: Vec<u8> = members.iter().copied().filter(|id| becomes_witness(id)).collect();
+    while witnesses.len() > (members.len() - 1) / 2 {
+        witnesses.remove(random.below(witnesses.len() as u64) as usize);
+    }
+    witnesses
 }
 
 /// The present group once more, or one that is too small.

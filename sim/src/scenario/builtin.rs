@@ -51,6 +51,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "beyond-the-budget"
     "reconfigurations"
     "several-groups"
+    "witnesses"
 };
 
 /// The same of scenarios beyond what is promised: they show that a promise's condition is needed. Something is violated

@@ -11,6 +11,17 @@ use super::schema::Schema;
 /// The fault families that a setup holds as one number, and a scenario as a section.
 const MISHAPS: [&str; 5] = ["tail", "loss", "duplicate", "hold", "outlast"];
 
+/// The fields that a setup is written without where they are what they were before there were such fields.
+const NOT_WRITTEN: [(&str, &str, u64); 7] = [
+    ("", "spares", 0),
+    ("", "witnesses", 0),
+    ("traffic", "fast_read_percent", 0),
+    ("traffic", "causal_read_percent", 0),
+    ("protocol", "batch_max", 1),
+    ("protocol", "lease_us", 0),
+    ("protocol", "clock_drift_ppm", 0),
+];
+
 /// Refuses a setup that no scenario could have led to, as far as a run would be impossible with it.
 ///
 /// # Errors
@@ -26,19 +37,25 @@ pub fn check_resolved(setup: &Setup) -> Result<(), String> {
 fn schema_of(setup: &Setup) -> serde_json::Result<Schema> {
     let mut fields = serde_json::to_value(setup)?;
     fields["description"] = json!("a setup");
-    // Left out where it is zero, as in a scenario it may not be.
-    fields["spares"] = json!(setup.spares);
     if let Value::Object(fields) = &mut fields {
         fields.remove("scenario");
         fields.remove("seed");
         if fields.contains_key("groups") {
             fields.insert("groups".to_owned(), json!(setup.groups.len()));
         }
+        for (section, name, usual) in NOT_WRITTEN {
+            let section = if section.is_empty() { &mut *fields } else { section_of(fields, section) };
+            section.entry(name).or_insert(json!(usual));
+        }
         if let Some(Value::Object(network)) = fields.get_mut("network") {
             MISHAPS.iter().for_each(|family| unfold(network, family));
         }
     }
     serde_json::from_value(fields)
+}
+
+fn section_of<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
+    fields.get_mut(name).and_then(Value::as_object_mut).expect("a setup has all sections")
 }
 
 /// Makes the number of a family a section, or nothing where it is off.

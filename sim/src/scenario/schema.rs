@@ -40,6 +40,9 @@ pub struct Schema {
     pub replicas: Option<Number>,
     /// Nodes that are no members at first, and may become some: 0 to 9.
     pub spares: Option<Number>,
+    /// How many of the first group are witnesses: 0 to 4. A number that is drawn too large for the group is lowered to
+    /// as many as it can lose.
+    pub witnesses: Option<Number>,
     /// Clients at work at a time: 1 to 64.
     pub clients: Option<Number>,
     /// Groups on the same hosts: 1 to 4, and 1 where it is left out. Then `replicas` says how many hosts there are; each
@@ -288,6 +291,7 @@ impl Schema {
         let draws = &Draws::new(seed);
         let replicas = draws.number("replicas", &self.replicas, 1..=9)?;
         let spares: u8 = draws.number("spares", &self.spares, 0..=9)?;
+        let witnesses: u8 = draws.number("witnesses", &self.witnesses, 0..=4)?;
         let clients = draws.number("clients", &self.clients, 1..=64)?;
         self.groups(seed)?;
         self.told_of(Cast { replicas: replicas + spares, clients })
@@ -299,6 +303,7 @@ impl Schema {
             workload: draws.name("workload", &self.workload)?,
             replicas,
             spares,
+            witnesses,
             clients,
             groups: Vec::new(),
             network: self.network.draw(draws)?,

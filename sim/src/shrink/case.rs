@@ -163,10 +163,11 @@ impl Case {
         })
     }
 
-    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins; and where
-    /// there are several groups, where each is.
+    /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins; where there
+    /// are witnesses, who is one; and where there are several groups, where each is.
     pub(super) fn rotations(&self) -> std::ops::Range<u8> {
-        0..if self.setup.spares > 0 || !self.setup.groups.is_empty() { 1 } else { self.setup.replicas }
+        let Setup { spares, witnesses, groups, replicas, .. } = &self.setup;
+        0..if *spares > 0 || *witnesses > 0 || !groups.is_empty() { 1 } else { *replicas }
     }
 
     /// The same without a client: the others move up.
@@ -216,8 +217,9 @@ impl Case {
                 | Action::Kill { replica: id }
                 | Action::Restart { replica: id }
                 | Action::WarmUp { replica: id } => *id = on_host(*id)?,
-                Action::Reconfigure { members } => {
+                Action::Reconfigure { members, witnesses } => {
                     *members = members.iter().filter_map(|&id| replica(id)).collect();
+                    *witnesses = witnesses.iter().filter_map(|&id| replica(id)).collect();
                 }
                 Action::Pause { node, .. }
                 | Action::FireEarly { node }

@@ -22,10 +22,11 @@ const BEGINNINGS: &str = "expected a client (c0, …), crash, restart, pause, re
                           drop, copy, deliver, lose, release, heal, reconfigure, warm up, wait, until or expect";
 const CONDITIONS: &str = "expected a replica (r0, …), a client (c0, …), `every replica`, `every client`, \
                           `a new primary is normal` or a kind of message";
-const STATUSES: [(&str, Status); 9] = [
+const STATUSES: [(&str, Status); 10] = [
     ("normal", Status::Normal),
     ("primary", Status::Primary),
     ("backup", Status::Backup),
+    ("witness", Status::Witness),
     ("recovering", Status::Recovering),
     ("changing views", Status::ChangingViews),
     ("fetching state", Status::FetchingState),
@@ -456,7 +457,7 @@ mod tests {
             ("partition r0 from r0", 18, "`r0`: expected a replica of the other side, or `the rest`"),
             ("wait 3 hours", 7, "`hours`: expected a unit of time: us, ms or s"),
             ("wait 3601 s", 5, "`3601`: expected an hour at most"),
-            ("until r0 is prime", 12, "`prime`: expected one of normal, primary, backup,"),
+            ("until r0 is prime", 12, "`prime`: expected one of normal, primary, backup, witness,"),
             ("until r0 is primary within 3 s", 20, "`within`: expected the end of the step"),
             ("expect the best", 7, "`the`: expected a replica (r0, …), a client"),
             ("expect r0 has view 3", 14, "`view`: expected op-number or commit-number"),

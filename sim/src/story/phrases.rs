@@ -94,7 +94,7 @@ fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
     let view = View(before.view);
     match before.role {
         Role::Primary => format!("{node}, primary of view {view}, is at its timer"),
-        Role::Backup => format!("{node} times out in view {view}"),
+        Role::Backup | Role::Witness => format!("{node} times out in view {view}"),
         Role::ViewChange => format!("{node} still waits for view {view} to start"),
         Role::Recovering => format!("{node} still waits for answers to its recovery"),
         Role::Transitioning => format!("{node} still waits for the log up to the start of its epoch"),
@@ -168,7 +168,10 @@ fn followed(effect: &Effect) -> Option<String> {
         Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
         Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
         Effect::Compacted { through, .. } => {
-            format!("drops its log up to op {through}, for which it has a checkpoint")
+            format!("drops its log up to op {through}, for which there are checkpoints")
+        }
+        Effect::LogBegins { after, .. } => {
+            format!("forgets its log, which begins after op {after} now")
         }
         Effect::CheckpointInstalled { op_number, .. } => {
             format!("puts the checkpoint after op {op_number} in the place of its state and log")
@@ -211,6 +214,7 @@ fn becomes(role: Role, view: u64) -> String {
         Role::Leaving => format!("is replaced in epoch {}, and keeps the state", view.epoch()),
         Role::Stopped => "has stopped".to_owned(),
         Role::Standby => "stands by".to_owned(),
+        Role::Witness => format!("is witness in view {view}"),
     }
 }
 
@@ -338,6 +342,7 @@ fn struck(chronicle: &Chronicle, step: &Step) -> String {
             Role::Leaving => format!("{node} was replaced"),
             Role::Stopped => format!("{node} had stopped"),
             Role::Standby => format!("{node} was no member"),
+            Role::Witness => format!("{node} was witness in view {view}"),
         })
     };
     let states: Vec<String> = step.touches(chronicle).into_iter().filter_map(state).collect();

@@ -429,7 +429,7 @@ const SIGNS = `<defs>
 </defs>`;
 
 /** Signs of the roles, where there is no room for words. */
-const ROLE_SIGNS = { primary: "★", backup: "", "view change": "▨", recovering: "∴", "without the log": "…", replaced: "↷", stopped: "■", "no member": "–" };
+const ROLE_SIGNS = { primary: "★", backup: "", "view change": "▨", recovering: "∴", "without the log": "…", replaced: "↷", stopped: "■", "no member": "–", witness: "◇" };
 
 /** What a replica is, in words or signs. */
 function roleText({ role, view }, wide) {
@@ -451,7 +451,7 @@ function strip({ role, view }, x, y, height) {
 function pill({ role, view }, x, y, spacing) {
   const name = viewName(view);
   const [long, short] = {
-    primary: [`★ view ${name}`, `★${name}`], backup: [`view ${name}`, name], "view change": [`→ view ${name}`, `→${name}`], down: ["✕ down", "✕"],
+    primary: [`★ view ${name}`, `★${name}`], backup: [`view ${name}`, name], witness: [`◇ view ${name}`, `◇${name}`], "view change": [`→ view ${name}`, `→${name}`], down: ["✕ down", "✕"],
   }[role] ?? [role, ROLE_SIGNS[role]];
   const text = spacing >= 60 ? long : short;
   const width = text.length * 5.6 + 10;

@@ -57,7 +57,7 @@ class Minimap {
         const [y1, y2] = [this.scale(this.diagram.y(from)), this.scale(this.diagram.y(to))];
         if (role === "down") continue;
         // Thin where the replica does not take part: no colour is needed to see it.
-        const full = role === "primary" ? 1 : role === "backup" ? 0.66 : 0.25;
+        const full = role === "primary" ? 1 : role === "backup" ? 0.66 : role === "witness" ? 0.45 : 0.25;
         const colour = colourOf(role, view);
         paper.fillStyle = this.colour(colour === "none" ? "soft" : colour);
         paper.fillRect(16 + lane * room + (room - 2) * (1 - full) / 2, y1, (room - 2) * full, Math.max(0.7, y2 - y1));

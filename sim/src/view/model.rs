@@ -99,7 +99,7 @@ pub struct Before {
     pub tail: Vec<(u64, u64, usize)>,
 }
 
-/// Role (0 primary, 1 backup, 2 view change, 3 recovering, 4 transitioning, 5 leaving, 6 stopped, 7 standby), view, last normal view, end of the log,
+/// Role (0 primary, 1 backup, 2 view change, 3 recovering, 4 transitioning, 5 leaving, 6 stopped, 7 standby, 8 witness), view, last normal view, end of the log,
 /// commit-number, life, and 1 if it waits for state.
 pub type State = (u8, u64, u64, u64, u64, u64, u8);
 
@@ -413,7 +413,9 @@ impl Builder<'_> {
                     }
                 }
                 Effect::Truncated { replica, last_kept } => row.cut.push((replica.index(), *last_kept)),
-                Effect::CheckpointInstalled { replica, op_number } => {
+                Effect::LogBegins { replica, after: 0 } => row.cut.push((replica.index(), 0)),
+                Effect::CheckpointInstalled { replica, op_number }
+                | Effect::LogBegins { replica, after: op_number } => {
                     let request = self.strings.number(IN_CHECKPOINT);
                     let entry = self.entries.number(&(*op_number, 0, request));
                     row.cut.push((replica.index(), 0));
@@ -453,7 +455,8 @@ impl Builder<'_> {
                     Effect::Truncated { replica, last_kept } => {
                         logs[replica.index()].truncate(*last_kept as usize);
                     }
-                    Effect::CheckpointInstalled { replica, op_number } => {
+                    Effect::CheckpointInstalled { replica, op_number }
+                    | Effect::LogBegins { replica, after: op_number } => {
                         logs[replica.index()] = vec![(0, IN_CHECKPOINT); *op_number as usize];
                     }
                     Effect::Fault(Action::Crash { replica, .. } | Action::Kill { replica }) => {
@@ -681,6 +684,7 @@ fn state(state: &ReplicaState) -> State {
         Role::Leaving => 5,
         Role::Stopped => 6,
         Role::Standby => 7,
+        Role::Witness => 8,
     };
     let fetching = u8::from(state.is_fetching);
     let ReplicaState { view, last_normal_view, op_number, commit_number, incarnation, .. } = *state;

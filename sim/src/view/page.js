@@ -288,7 +288,7 @@ function fillLegend() {
   const line = (style, end) => icon(36, `<path class="arrow ${style}" d="M1 9L28 9"/>${end}`);
   const signs = [
     [icon(34, '<rect class="v0" width="10" height="16" y="1"/><rect class="v1" width="10" height="16" x="11" y="1"/><rect class="v2" width="10" height="16" x="22" y="1"/>'), "colour: the view"],
-    [state("primary"), "★ primary"], [state("backup"), "backup"], [state("view change"), "view change"],
+    [state("primary"), "★ primary"], [state("backup"), "backup"], [state("witness"), "◇ witness: the log, no state"], [state("view change"), "view change"],
     [state("recovering"), "recovering"], [state("no member"), "takes no part: … without the log, ↷ replaced, ■ stopped, – no member"], [state("down"), "crashed"],
     [line("normal", head("normal", 0, 9, 34, 9)), "message"], [line("change", head("change", 0, 9, 34, 9)), "of a view change"],
     [line("recovery", head("recovery", 0, 9, 34, 9)), "of a recovery"],

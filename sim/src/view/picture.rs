@@ -95,11 +95,20 @@ struct Drawing<'a> {
 }
 
 /// How roles look, by their numbers: primary, backup, view change, recovering, then those of who is about to be a
-/// member, or is none any more, or not yet.
-const ROLE_STYLES: [&str; 8] =
-    ["primary", "backup", "change", "recovering", "recovering", "change", "recovering", "recovering"];
-const ROLE_PATTERNS: [Option<&str>; 8] =
-    [None, None, Some("hatch"), Some("dots"), Some("dots"), Some("hatch"), Some("dots"), Some("dots")];
+/// member, or is none any more, or not yet; witness.
+const ROLE_STYLES: [&str; 9] = [
+    "primary",
+    "backup",
+    "change",
+    "recovering",
+    "recovering",
+    "change",
+    "recovering",
+    "recovering",
+    "witness",
+];
+const ROLE_PATTERNS: [Option<&str>; 9] =
+    [None, None, Some("hatch"), Some("dots"), Some("dots"), Some("hatch"), Some("dots"), Some("dots"), None];
 
 /// A stretch in which a replica's role and view stay the same; no role where it is down.
 struct Stretch {
@@ -603,7 +612,7 @@ impl<'a> Drawing<'a> {
 impl Stretch {
     fn colour(&self) -> String {
         match self.role {
-            Some(0..=2) => {
+            Some(0..=2 | 8) => {
                 let view = view_on_page(self.view);
                 format!("v{}", (view.epoch().0 + view.number()) % 7)
             }
@@ -621,6 +630,7 @@ impl Stretch {
             Some(5) => "replaced".to_owned(),
             Some(6) => "stopped".to_owned(),
             Some(7) => "no member".to_owned(),
+            Some(8) => format!("◇ view {view}"),
             Some(_) => "recovering".to_owned(),
             None => "✕ down".to_owned(),
         }

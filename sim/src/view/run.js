@@ -1,13 +1,13 @@
 // ---- The run: what the file holds, made ready to be asked ---------------------------------------------
 
-const ROLES = ["primary", "backup", "view change", "recovering", "without the log", "replaced", "stopped", "no member"];
+const ROLES = ["primary", "backup", "view change", "recovering", "without the log", "replaced", "stopped", "no member", "witness"];
 
 /** A view's epoch and number. The first epoch is not spoken of. */
 const epochOf = (view) => Math.floor(view / 2 ** 32);
 const viewName = (view) => epochOf(view) > 0 ? `${epochOf(view)}/${view % 2 ** 32}` : `${view}`;
 
 /** The colour of a replica's strip; none where it takes no part in its view. */
-const TAKES_PART = new Set(["primary", "backup", "view change"]);
+const TAKES_PART = new Set(["primary", "backup", "view change", "witness"]);
 const colourOf = (role, view) => TAKES_PART.has(role) ? `v${(epochOf(view) + view % 2 ** 32) % 7}` : "none";
 
 /** What a message is about decides its colour. */

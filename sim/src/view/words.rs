@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use vr::{ReplicaId, Role, View};
 
-use crate::chronicle::{Cause, Chronicle, Effect, Sent, Step};
+use crate::chronicle::{Cause, Chronicle, Effect, Sent, Step, listing};
 use crate::faults::Action;
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
@@ -187,7 +187,10 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
             format!("{} drops its log after op {last_kept}", Node::Replica(*replica))
         }
         (Effect::Compacted { through, .. }, _) => {
-            format!("drops its log up to op {through}: it has a checkpoint")
+            format!("drops its log up to op {through}: it is in checkpoints")
+        }
+        (Effect::LogBegins { after, .. }, _) => {
+            format!("forgets its log, which begins after op {after} now")
         }
         (Effect::CheckpointInstalled { op_number, .. }, _) => {
             format!("puts the checkpoint after op {op_number} in the place of its state")
@@ -233,6 +236,7 @@ fn role_changed(replica: ReplicaId, role: Role, view: u64) -> String {
         Role::Leaving => format!("{replica} is replaced, and keeps the state for the new group"),
         Role::Stopped => format!("{replica} has stopped"),
         Role::Standby => format!("{replica} stands by"),
+        Role::Witness => format!("{replica} is now a witness in view {view}"),
     }
 }
 
@@ -266,9 +270,8 @@ pub fn fault(action: &Action) -> String {
         Action::Restart { replica } => format!("r{replica} starts again"),
         Action::Halt { node } => format!("{node} stands still"),
         Action::Resume { node } => format!("{node} goes on"),
-        Action::Reconfigure { members } => {
-            let names: Vec<_> = members.iter().map(|id| format!("r{id}")).collect();
-            format!("the administrator asks for the group {}", names.join(", "))
+        Action::Reconfigure { members, witnesses } => {
+            format!("the administrator asks for the group {}", listing::group(members, witnesses))
         }
         Action::WarmUp { replica } => format!("r{replica} is told to fetch the state"),
     }

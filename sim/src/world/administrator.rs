@@ -6,6 +6,7 @@ use super::World;
 use crate::chronicle::Effect;
 use crate::client_slot::Errand;
 use crate::environment::ClientPort;
+use crate::faults::group_of;
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::workload::Workload;
@@ -34,11 +35,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// Whether such a group can be asked for: somebody must be there to ask, and enough members to start it.
-    pub(super) fn may_order(&self, members: &[u8]) -> bool {
-        let group = Configuration::of(members.iter().copied().map(ReplicaId));
+    pub(super) fn may_order(&self, members: &[u8], witnesses: &[u8]) -> bool {
+        let group = group_of(members, witnesses);
         let known = |group: &Configuration| group.members().all(|id| id.index() < self.replicas.len());
         self.setup.administrator().is_some()
-            && group.is_ok_and(|group| {
+            && group.is_some_and(|group| {
                 let amnesiacs = self.environment.checks.first().members.amnesiacs_in(group);
                 known(&group) && amnesiacs <= group.failures_tolerated()
             })
@@ -50,9 +51,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// The administrator is to ask for this group. If one is waiting for an answer, another one takes over.
-    pub(super) fn order(&mut self, members: &[u8]) {
+    pub(super) fn order(&mut self, members: &[u8], witnesses: &[u8]) {
         let Some(slot) = self.setup.administrator() else { return };
-        let Ok(group) = Configuration::of(members.iter().copied().map(ReplicaId)) else { return };
+        let Some(group) = group_of(members, witnesses) else { return };
         let was_waiting =
             self.clients[usize::from(slot)].errand.replace(Errand::Reconfigure(group)).is_some();
         if was_waiting {

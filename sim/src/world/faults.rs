@@ -29,6 +29,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             hosts: placement.hosts(),
             view,
             group: placement.hosts_of(members),
+            has_witnesses: self.setup.witnesses > 0,
             administrator_waits: self.administrator_waits(),
             clients: self.setup.clients,
         }
@@ -157,7 +158,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.on_host_of(node, |world, node| *world.paused_until_mut(node) = UNTIL_RESUMED);
             }
             Action::Resume { node } => self.on_host_of(node, Self::resume),
-            Action::Reconfigure { members } => self.order(&members),
+            Action::Reconfigure { members, witnesses } => self.order(&members, &witnesses),
             Action::WarmUp { replica } => {
                 self.replica_acts(Node::Replica(ReplicaId(replica)), |replica, now, port| {
                     replica.warm_up(now, port);
@@ -208,7 +209,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::Resume { node } => self.paused_until(*node) != UNTIL_RESUMED,
             Action::Restart { replica } => self.replicas[usize::from(*replica)].replica.is_some(),
             Action::Mend { links } => !links.iter().any(|&link| self.environment.network.is_cut(link)),
-            Action::Reconfigure { members } => !self.may_order(members),
+            Action::Reconfigure { members, witnesses } => !self.may_order(members, witnesses),
             Action::WarmUp { replica } => !self.may_warm_up(ReplicaId(*replica)),
             // A clock that leases can rely on does not jump.
             Action::FireEarly { node: Node::Replica(_) } if self.setup.relies_on_clocks() => true,

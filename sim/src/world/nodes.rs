@@ -138,7 +138,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let crashes = self.environment.marks.count(Moment::Crash);
             liveness::steady(id, view, crashes, &mut self.environment.checks[id].findings);
         }
-        if matches!(role, Role::Primary | Role::Backup) {
+        if matches!(role, Role::Primary | Role::Backup | Role::Witness) {
             self.environment.release(Node::Replica(id), view.0);
         }
         match role {

@@ -135,7 +135,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             }
             Step::Reconfigure(ids) => {
                 let members: Vec<u8> = ids.iter().map(|id| id.0).collect();
-                self.try_to(Action::Reconfigure { members: members.into() })
+                // Who stays a member stays a witness.
+                let group = self.environment.checks.first().members.group();
+                let witnesses: Vec<u8> =
+                    members.iter().copied().filter(|&id| group.is_witness(ReplicaId(id))).collect();
+                self.try_to(Action::Reconfigure { members: members.into(), witnesses: witnesses.into() })
             }
             Step::WarmUp(ids) => self.each(ids, |id| Action::WarmUp { replica: id.0 }),
             Step::Heal => self.mend_everything(),
@@ -237,9 +241,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     fn is(&self, id: ReplicaId, status: Status, view: Option<u64>) -> bool {
         let Some(replica) = self.replica(id) else { return status == Status::Down };
         let has_it = match status {
-            Status::Normal => matches!(replica.role(), Role::Primary | Role::Backup),
+            Status::Normal => matches!(replica.role(), Role::Primary | Role::Backup | Role::Witness),
             Status::Primary => replica.role() == Role::Primary,
             Status::Backup => replica.role() == Role::Backup,
+            Status::Witness => replica.role() == Role::Witness,
             Status::Recovering => replica.role() == Role::Recovering,
             Status::ChangingViews => replica.role() == Role::ViewChange,
             Status::FetchingState => replica.is_fetching(),

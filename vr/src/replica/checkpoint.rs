@@ -52,6 +52,11 @@ impl<S: Service> Checkpoints<S> {
         self.latest.as_ref()
     }
 
+    /// Forgets all: who is a witness needs none.
+    pub(super) fn drop_all(&mut self) {
+        *self = Self::none();
+    }
+
     /// Forgets what was on its way: it is not needed any more.
     pub(super) fn stop_fetching(&mut self) {
         self.arriving = None;
@@ -113,10 +118,24 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.compact_log(op_number, outbox);
     }
 
-    fn compact_log(&mut self, latest: OpNumber, outbox: &mut impl Outbox<S>) {
+    /// What is executed is in no log any more, so it is kept for others as a checkpoint.
+    pub(super) fn keep_state(&mut self) {
+        if self.commit_number > CommitNumber::ZERO {
+            let (op_number, sessions) = (self.commit_number.op_number(), self.client_table.sessions());
+            let state = Checkpoint::take(op_number, sessions.into(), self.executed_epoch, &self.service);
+            self.checkpoints = Checkpoints { latest: Some(Arc::new(state)), ..Checkpoints::none() };
+        }
+    }
+
+    /// Drops what nobody should need. In a group with witnesses these are among those who might: a witness that is
+    /// behind has no use for a checkpoint.
+    pub(super) fn compact_log(&mut self, latest: OpNumber, outbox: &mut impl Outbox<S>) {
         let Some(previous) = self.checkpoints.previous.as_ref().map(|held| held.op_number()) else { return };
         let margin = self.options.log_margin;
-        let through = self.rules.compacted_through(previous, latest, margin, self.log.last());
+        let mut through = self.rules.compacted_through(previous, latest, margin, self.log.last());
+        if self.group.has_witnesses() {
+            through = through.min(self.covered);
+        }
         if through > self.log.start() {
             self.log.compact(through);
             outbox.compacted(through);
@@ -208,7 +227,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.rules.waits_for_log_after_checkpoint() && self.waits_for_later_view() {
             let (after, view) = (self.checkpoints.arrived(), self.transfer.map(|transfer| transfer.view));
             let (entries, commit_number) = (Arc::new([]), after.as_commit_number());
-            let state = NewState { after, entries, for_vote: false, is_history: false, commit_number };
+            let (for_vote, is_history, covered) = (false, false, OpNumber::ZERO);
+            let state = NewState { after, entries, for_vote, is_history, commit_number, covered };
             return self.become_normal_with(now, view.expect("it waits for one"), &state, true, outbox);
         }
         self.start_view_if_possible(now, outbox);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batching::{Duty, Pipeline};
 use super::reads::Reading;
+use super::witness::Coverage;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session, Unanswered};
 use crate::log::Entry;
@@ -42,6 +43,7 @@ pub(crate) struct Primary<O> {
     pub(super) abdicated: bool,
     pub(super) pipeline: Pipeline<O>,
     pub(super) reading: Reading<O>,
+    pub(super) coverage: Coverage,
 }
 
 /// What a backup remembers while its view lasts.
@@ -80,6 +82,7 @@ impl<O> Primary<O> {
         patience: Duration,
         pipeline: Pipeline<O>,
         reading: Reading<O>,
+        coverage: Coverage,
     ) -> Self {
         Self {
             proven_at: now + patience.doubled(PROVEN_AFTER),
@@ -89,6 +92,7 @@ impl<O> Primary<O> {
             abdicated: false,
             pipeline,
             reading,
+            coverage,
         }
     }
 
@@ -146,6 +150,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         request: Arc<Request<S::Operation>>,
         outbox: &mut impl Outbox<S>,
     ) {
+        if self.is_witness() {
+            return self.pass_on_as_witness(now, request, outbox);
+        }
         let why = match self.client_table.lookup(&request, self.commit_number, &self.rules) {
             Known::Unanswered(why) => why,
             known => return self.answer_from_table(request.address, known, outbox),
@@ -255,7 +262,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     /// A request that came to a backup: tell the client who is primary, and see to it that the primary
     /// gets the request. If it takes nothing, it may be deaf to clients: propose another.
-    fn pass_on_request(
+    pub(super) fn pass_on_request(
         &mut self,
         now: Instant,
         request: Arc<Request<S::Operation>>,
@@ -277,6 +284,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     fn is_new(&self, request: &Arc<Request<S::Operation>>) -> bool {
+        if self.is_witness() {
+            return !self.is_in_log(request);
+        }
         let known = self.client_table.lookup(request, self.commit_number, &self.rules);
         matches!(known, Known::Unanswered(Unanswered::New))
     }
@@ -311,8 +321,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             let known = self.rules.held_of_batch(first, end, held) as usize;
             self.append_all(batch, known, outbox);
         }
-        let acknowledged = self.rules.acknowledged(first, end, self.log.last());
-        self.send(from, Payload::PrepareOk(PrepareOk { op_number: acknowledged }), outbox);
+        let acknowledged = self.rules.acknowledged(first, end, self.log.last(), self.is_witness());
+        self.acknowledge(from, acknowledged, outbox);
         self.learn_commit(now, commit_number, outbox);
     }
 
@@ -387,6 +397,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.answer_pulse(now, from, pulse, outbox);
         }
         self.learn_commit(now, commit.commit_number, outbox);
+        self.learn_coverage(from, commit.covered, outbox);
     }
 
     /// Whether a Prepare or Commit is from the primary of this backup's view; if so, the primary is alive.
@@ -495,6 +506,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             ok.op_number,
             self.log.last()
         );
+        self.hear_checkpoint(from, ok.checkpoint);
         let is_uncounted = |at: &ReplicaId| self.acknowledged[at.index()] < ok.op_number;
         let uncounted = || self.group.others(self.id).find(is_uncounted);
         let counted = self.rules.counts_for(MessageKind::PrepareOk, from, false, &uncounted);
@@ -601,8 +613,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     // ---- Execution -------------------------------------------------------------------------------
 
-    /// Executes everything up to `committed`.
+    /// Executes everything up to `committed`. A witness takes note of it.
     pub(super) fn advance_commit(&mut self, committed: CommitNumber, outbox: &mut impl Outbox<S>) {
+        if self.is_witness() && !self.rules.witness_executes() {
+            self.commit_number = committed.max(self.commit_number);
+            return;
+        }
         while self.commit_number < committed {
             self.execute_next(outbox);
         }

@@ -73,6 +73,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !self.is_normal() {
             return self.reply(read.address, ReplyBody::TryLater, outbox);
         }
+        if self.is_witness() {
+            return self.redirect(read.address, outbox);
+        }
         if self.service.observe(&read.operation).is_none() {
             return self.reply(read.address, ReplyBody::NotARead { number: read.number }, outbox);
         }
@@ -170,6 +173,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn send_heartbeat(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         let (interval, has_leases) = (self.options.heartbeat_interval, self.options.lease > Duration(0));
         let sent = self.rules.lease_clock(now);
+        let covered = self.count_coverage(outbox);
         let Phase::Primary(primary) = &mut self.phase else { return };
         primary.heartbeat_sent(now, interval);
         let reading = &mut primary.reading;
@@ -177,7 +181,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             reading.round += 1;
             Pulse { round: reading.round, sent }
         });
-        self.broadcast(Payload::Commit(Commit { commit_number: self.commit_number, pulse }), outbox);
+        let commit_number = self.commit_number;
+        self.broadcast(Payload::Commit(Commit { commit_number, pulse, covered }), outbox);
     }
 
     pub(super) fn on_commit_ok(

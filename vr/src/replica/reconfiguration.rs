@@ -123,9 +123,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             is_of_this_epoch: epoch == self.epoch() && previous == self.group,
             size: members.size(),
             is_same: members == self.group,
+            changes_sides: members.changes_sides(self.group),
             is_ending: self.is_epoch_ending(),
             has_started: self.epoch() == Epoch::ZERO
-                || self.commit_number.op_number() > self.epoch_start.after,
+                || self.commit_number.op_number() > self.epoch_start.after && self.is_start_covered(),
         });
         if let Some(reason) = reason {
             outbox.refused(reason);
@@ -141,6 +142,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     #[inline]
     pub(super) fn waits_for_epoch(&self, request: &Request<S::Operation>) -> bool {
         let speaks_of = match &request.body {
+            RequestBody::CheckEpoch { .. } if !self.is_start_covered() => return true,
             RequestBody::CheckEpoch { epoch, .. } => *epoch,
             RequestBody::Reconfiguration(asked) => asked.epoch,
             RequestBody::Register | RequestBody::Operation { .. } => Epoch::ZERO,
@@ -269,6 +271,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.transfer = None;
         self.checkpoints.stop_fetching();
         self.resize_tables();
+        self.take_side(outbox);
         if self.is_recovering() {
             outbox.took(RarePath::RecoveryOverEpoch);
             return self.recover_in_epoch(now, outbox);
@@ -333,6 +336,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
 
     fn take_part_in_epoch(&mut self, now: Instant, from: Option<ReplicaId>, outbox: &mut impl Outbox<S>) {
         let after = self.epoch_start.after;
+        if self.is_member() && self.is_witness() && !self.has_epoch_start() {
+            self.begin_epoch_as_witness(outbox);
+        }
         let has_log =
             self.has_epoch_start() || self.rules.epoch_ends_when_prepared() && self.log.last() >= after;
         if self.is_member() {
@@ -354,7 +360,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 let resend_at = now + self.jittered(self.options.resend_interval);
                 let started = vec![false; self.group.rows()].into();
                 self.phase = Phase::Leaving(Leaving { started, resend_at, resent: 0 });
-                if !has_log {
+                // Others have what a witness lacks, and can do more with it.
+                if !has_log && !self.is_witness() {
                     self.fetch_history(now, from, outbox);
                 }
             }
@@ -440,9 +447,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // An answer to an earlier question.
             return outbox.ignored(Ignored::ShortNewState);
         }
-        if state.after > self.commit_number.op_number()
-            && !self.checkpoint_bridges(view, state.after, state.last())
-        {
+        if state.after > self.commit_number.op_number() && !self.bridges(view, state) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if state.after > self.commit_number.op_number() {
@@ -555,10 +560,12 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let uncounted = || self.group.members().find(|member| !leaving.started[member.index()]);
         let counted = self.rules.counts_for(MessageKind::EpochStarted, from, false, &uncounted);
         leaving.started[counted.index()] = true;
-        if leaving.started.iter().filter(|&&started| started).count() >= needed {
+        // Witnesses have no state to give.
+        if self.group.active().filter(|member| leaving.started[member.index()]).count() >= needed {
             self.phase = Phase::Stopped;
             self.transfer = None;
             self.checkpoints.stop_fetching();
+            self.be_witness_no_more(outbox);
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use super::state_transfer::Transfer;
 use super::{Phase, Replica};
-use crate::message::{NewState, Nonce, Payload, PrepareOk, Recovery, RecoveryResponse, StartView};
+use crate::message::{NewState, Nonce, Payload, Recovery, RecoveryResponse, StartView};
 use crate::outbox::{Ignored, Outbox, RarePath};
 use crate::rules::{RecoveryAnswer, Rules};
 use crate::service::Service;
@@ -116,6 +116,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // Only the primary could bring it back into this view, and it is the primary: the view is over.
             outbox.took(RarePath::PrimaryLostItsMemory);
             return self.propose_next_view(now, outbox);
+        }
+        if let Phase::Primary(primary) = &mut self.phase {
+            primary.coverage.forget(from);
         }
         let is_primary = matches!(self.phase, Phase::Primary(_));
         // It lacks everything: the whole log saves it a question.
@@ -229,7 +232,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let op_number = self.log.last();
         self.stands_by(outbox);
         if self.is_normal() {
-            self.send(source, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+            self.acknowledge(source, op_number, outbox);
         }
     }
 
@@ -254,11 +257,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::ShortNewState);
         }
         let from_checkpoint = state.after > OpNumber::ZERO;
-        if from_checkpoint && !self.checkpoint_bridges(view, state.after, state.last()) {
+        if from_checkpoint && !self.bridges(view, state) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if from_checkpoint {
-            outbox.took(RarePath::CheckpointAtRecovery);
+            self.tell_bridge(RarePath::CheckpointAtRecovery, outbox);
         }
         if view > View::ZERO {
             outbox.took(RarePath::RecoveredIntoLaterView);

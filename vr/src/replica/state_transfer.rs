@@ -5,7 +5,7 @@
 //! changes nothing: the published rule, which truncates and moves first, loses committed operations.
 
 use super::{Phase, Replica};
-use crate::message::{GetState, NewState, Payload, PrepareOk};
+use crate::message::{GetState, NewState, Payload};
 use crate::outbox::{Ignored, Outbox, RarePath};
 use crate::rules::Rules;
 use crate::service::Service;
@@ -103,11 +103,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if transfer.asked > 0 {
             outbox.took(RarePath::StateRequestedAgain);
         }
-        let question = match self.checkpoints.wanted() {
+        // A witness has no checkpoint, but may have the log that makes one needless.
+        let wanted = self.checkpoints.wanted().filter(|_| !self.group.is_witness(transfer.peer));
+        let question = match wanted {
             Some(get) => Payload::GetCheckpoint(get),
             None => {
                 let after = self.lacking_after(transfer.view, catches_up).max(self.checkpoints.arrived());
-                Payload::GetState(GetState { view: transfer.view, after })
+                let back_to_covered =
+                    self.group.has_witnesses() && self.checkpoints.arrived() > OpNumber::ZERO;
+                Payload::GetState(GetState { view: transfer.view, after, back_to_covered })
             }
         };
         self.send(transfer.peer, question, outbox);
@@ -169,18 +173,28 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !is_able && !is_history {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
-        if get.after < self.log.start() {
-            return self.send_latest_checkpoint(from, outbox);
+        let end = history.unwrap_or(self.log.last());
+        let mut after = get.after;
+        if get.back_to_covered {
+            after = after.min(self.covered.max(self.log.start()));
         }
-        if self.log.last() <= get.after && !self.rules.answers_without_entries() {
+        if after < self.log.start() {
+            if !self.group.is_witness(from) {
+                return self.send_latest_checkpoint(from, outbox);
+            }
+            after = self.log.start();
+            if after > end || !self.rules.may_begin_after(after, self.covered) {
+                return outbox.ignored(Ignored::NotCovered);
+            }
+        }
+        if self.log.last() <= after && !self.rules.answers_without_entries() {
             return;
         }
-        let end = history.unwrap_or(self.log.last());
-        let entries = self.log.entries_after(get.after).map(|(_, entry)| entry.clone());
-        let entries = entries.take((end.0 - get.after.0.min(end.0)) as usize).collect();
-        let (for_vote, after) = (for_own_vote, get.after);
+        let entries = self.log.entries_after(after).map(|(_, entry)| entry.clone());
+        let entries = entries.take((end.0 - after.0.min(end.0)) as usize).collect();
+        let (for_vote, covered) = (for_own_vote, self.covered);
         let commit_number = if is_history { end.as_commit_number() } else { self.commit_number };
-        let state = NewState { after, entries, for_vote, is_history, commit_number };
+        let state = NewState { after, entries, for_vote, is_history, commit_number, covered };
         self.send(from, Payload::NewState(Box::new(state)), outbox);
     }
 
@@ -192,6 +206,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         state: &NewState<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) {
+        self.covered = state.covered.max(self.covered);
         if state.for_vote {
             return self.complete_vote(now, from, view, state, outbox);
         }
@@ -215,7 +230,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         // An answer to what was asked about this replica's own view would leave its unconfirmed end alone.
         let from_checkpoint = state.after > self.kept_at_transfer();
-        if from_checkpoint && !self.checkpoint_bridges(view, state.after, state.last()) {
+        if from_checkpoint && !self.bridges(view, state) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
         if self.lacks_epoch_start(state) {
@@ -223,7 +238,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         self.tell_of_transition(state, outbox);
         if from_checkpoint {
-            outbox.took(RarePath::CheckpointIntoLaterView);
+            self.tell_bridge(RarePath::CheckpointIntoLaterView, outbox);
         }
         outbox.took(RarePath::CaughtUpWithLaterView);
         if state.is_history && view > self.view {
@@ -237,11 +252,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// primary's, so it does not matter who answered.
     fn fill_gap(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         if state.after > self.log.last() {
-            if !self.checkpoint_bridges(self.view, state.after, state.last()) {
+            if !self.bridges(self.view, state) {
                 return outbox.ignored(Ignored::NewStateWithGap);
             }
-            outbox.took(RarePath::CheckpointInView);
-            self.install_checkpoint(outbox);
+            self.tell_bridge(RarePath::CheckpointInView, outbox);
+            self.install_bridge(state, outbox);
             self.log_end_replaced();
         }
         let known = (self.log.last().0 - state.after.0) as usize;
@@ -254,7 +269,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.forget_filled_gap();
         let last = self.log.last();
         let primary = self.primary_of(self.view);
-        self.send(primary, Payload::PrepareOk(PrepareOk { op_number: last }), outbox);
+        self.acknowledge(primary, last, outbox);
         self.advance_commit(self.rules.learned_commit(state.commit_number, last), outbox);
     }
 
@@ -294,18 +309,17 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let op_number = self.log.last();
         self.stands_by(outbox);
         if primary != self.id && self.is_normal() {
-            self.send(primary, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+            self.acknowledge(primary, op_number, outbox);
         }
     }
 
-    /// Makes the log the entries of `state` that come after the checkpoint.
+    /// Makes the log the entries of `state` that come after the checkpoint, if it takes one.
     pub(super) fn replace_by_checkpoint(
         &mut self,
         state: &NewState<S::Operation>,
         outbox: &mut impl Outbox<S>,
     ) {
-        let op_number = self.checkpoints.arrived();
-        self.install_checkpoint(outbox);
+        let op_number = self.install_bridge(state, outbox);
         for entry in state.entries.iter().skip(self.rules.entries_in_checkpoint(state.after, op_number)) {
             self.append(entry.clone(), outbox);
         }

@@ -11,7 +11,7 @@ use super::state_transfer::Transfer;
 use super::{Phase, Replica};
 use crate::configuration::Configuration;
 use crate::log::Log;
-use crate::message::{DoViewChange, MessageKind, NewState, Payload, PrepareOk, StartView, StartViewChange};
+use crate::message::{DoViewChange, MessageKind, NewState, Payload, StartView, StartViewChange};
 use crate::outbox::{Ignored, Outbox, RarePath, ViewStart};
 use crate::rules::{LogSummary, Rules};
 use crate::service::Service;
@@ -417,6 +417,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if best != self.id {
             outbox.took(RarePath::BetterLogAdopted);
         }
+        if self.group.is_witness(best) {
+            outbox.took(RarePath::WitnessLogAdopted);
+        }
     }
 
     /// Helps a replica that has missed the start of this primary's view.
@@ -476,7 +479,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.advance_commit(committed, outbox);
         if self.rules.acknowledges_start_view(longer_before) {
             let op_number = self.log.last();
-            self.send(from, Payload::PrepareOk(PrepareOk { op_number }), outbox);
+            self.acknowledge(from, op_number, outbox);
         }
     }
 }
