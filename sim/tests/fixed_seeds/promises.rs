@@ -54,6 +54,9 @@ impl Peace {
         setup.network.delay_mean_us = 0;
         setup.traffic.think_mean_us = think_us;
         setup.protocol = usual();
+        // What the paper promises of reads in the log, and of groups in which everybody has the state.
+        (setup.traffic.fast_read_percent, setup.traffic.causal_read_percent) = (0, 0);
+        setup.witnesses = 0;
         adjust(&mut setup);
         let setup = Arc::new(setup);
         let (report, trace) = registry::record(&setup, None).expect("a known workload");
