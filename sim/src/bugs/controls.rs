@@ -51,6 +51,11 @@ wrong! {
     /// A replica that has nothing new does not answer.
     SilentWithoutEntries { fn answers_without_entries(&self) -> bool { false } }
 }
+wrong! {
+    /// Reads are answered while a Reconfiguration is under way (M-L8). Only this primary can commit it, and is in the
+    /// next epoch in the same step, without leases; or there has been a view change, which has waited for them.
+    ReadsAtEpochEnd { fn reads_at_epoch_end(&self) -> bool { true } }
+}
 
 /// All controls.
 pub const CONTROLS: &[Bug] = &[
@@ -79,4 +84,6 @@ pub const CONTROLS: &[Bug] = &[
     // The half of M-T9 that costs a moment only: who gets no answer asks the next one.
     Bug::new("C-8", "who has nothing new does not answer", &SilentWithoutEntries, 2_000, &[])
         .in_scenario("one-fault-stays"),
+    Bug::new("C-9", "reads are answered while a Reconfiguration is under way", &ReadsAtEpochEnd, 2_000, &[])
+        .in_scenario("reconfigurations"),
 ];

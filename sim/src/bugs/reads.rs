@@ -55,10 +55,6 @@ wrong! {
     }
 }
 wrong! {
-    /// A primary answers reads while a Reconfiguration is under way.
-    ReadsAtEpochEnd { fn reads_at_epoch_end(&self) -> bool { true } }
-}
-wrong! {
     /// Leases are measured by a clock that gains, and that is put back every half a second.
     WallClock {
         fn lease_clock(&self, now: Instant) -> Instant { Instant(now.0 + now.0 % 500_000_000 / 4) }
@@ -125,14 +121,6 @@ pub const BUGS: &[Bug] = &[
     .in_scenario("lease-reads"),
     Bug::new("M-L7", "one promise too few makes a lease", &SmallReadQuorum, 1_000, &[S15, S14])
         .in_scenario("lease-reads"),
-    Bug::new(
-        "M-L8",
-        "a primary answers reads while a Reconfiguration is under way",
-        &ReadsAtEpochEnd,
-        100_000,
-        &[S15, S14],
-    )
-    .in_scenario("reconfigurations"),
     Bug::new(
         "M-L9",
         "a replica answers causal reads whatever it has executed",

@@ -28,6 +28,7 @@ use crate::digest::mix;
 use crate::history::ModelName;
 use crate::history::record::Op;
 use crate::random::Draw;
+use crate::stage::{self, Found};
 
 pub use asked::{Ask, Asked};
 use blackboard::Blackboard;
@@ -116,6 +117,19 @@ macro_rules! joined {
                 match name {
                     $($Part::NAME => Operation::$Part($Part::operation(random, keys, unique)),)*
                     _ => Self::operation(random, keys, unique),
+                }
+            }
+
+            fn asked_for(ask: &stage::Ask) -> Option<Operation> {
+                None$(.or_else(|| $Part::asked_for(ask).map(Operation::$Part)))*
+            }
+
+            fn found(operation: &Operation, response: &Response) -> Option<Found> {
+                match (operation, response) {
+                    $((Operation::$Part(operation), Response::$Part(response)) => {
+                        $Part::found(operation, response)
+                    })*
+                    _ => None,
                 }
             }
 

@@ -190,7 +190,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return outbox.ignored(Ignored::LateCheckpoint);
         }
         if self.commit_number.covers(op_number) || op_number <= self.checkpoints.arrived() {
-            return outbox.ignored(Ignored::LateCheckpoint);
+            outbox.ignored(Ignored::LateCheckpoint);
+            // Who answers so may not hold the one that is arriving, and nobody else might: what comes after the
+            // earlier one is as good.
+            if part == 0 && self.checkpoints.arriving.take().is_some() {
+                outbox.took(RarePath::CheckpointSuperseded);
+                self.ask_on(now, from, outbox);
+            }
+            return;
         }
         // Who does not hold the one that is arriving begins with another: a later one, or the last one that there
         // still is, if those who held the later one have lost it.
