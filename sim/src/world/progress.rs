@@ -135,7 +135,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         let host = |id: ReplicaId| ReplicaId(placement.host_of(id));
         let replicas: Vec<ReplicaId> = placement.replicas(aim).map(host).collect();
-        let healthy: Vec<ReplicaId> = up(&survivors[aim]).into_iter().map(host).collect();
+        // A host is healthy if all its replicas are: a link that another group can stand may be all that a recovery needs.
+        let remembers = |id: ReplicaId| survivors[placement.group_of(id)].holders.contains(&id);
+        let is_healthy = |host: &ReplicaId| placement.on_host(host.0).all(remembers);
+        let healthy: Vec<ReplicaId> = up(&survivors[aim]).into_iter().map(host).filter(is_healthy).collect();
         let scene = self.scene(aim);
         let choice = lingering::Survivors {
             replicas: &replicas,

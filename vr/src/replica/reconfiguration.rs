@@ -89,7 +89,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// replaced, or is changing views. Others may have none but it to ask, and the view change none but them to vote.
     pub(super) fn history_up_to(&self, get: GetState) -> Option<OpNumber> {
         let end = match self.phase {
-            Phase::Leaving(_) => self.epoch_start.after,
+            // One that was replaced and has recovered outside of the group may be the last one that has it.
+            Phase::Leaving(_) | Phase::Standby | Phase::Stopped if self.epoch() > Epoch::ZERO => {
+                self.epoch_start.after
+            }
             Phase::ViewChange(_) if self.epoch() > Epoch::ZERO => self.commit_number.op_number(),
             _ => return None,
         };
