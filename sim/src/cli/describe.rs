@@ -8,7 +8,7 @@ use crate::groups::Placement;
 use crate::marks::{Fault, Marks, Moment};
 use crate::setup::{
     ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, LingeringFaults, Network,
-    PartitionFaults, PauseFaults, Setup, Traffic,
+    PartitionFaults, PauseFaults, Protocol, Setup, Traffic,
 };
 use crate::stage::Story;
 
@@ -26,8 +26,7 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
     }
     let clients = of(setup.clients.into(), ("client", "clients"));
     if setup.groups.is_empty() {
-        let replicas = of(setup.replicas.into(), ("replica", "replicas"));
-        line(page, "group", &format!("{replicas}, {clients}"));
+        items(page, "group", &members(setup, clients), ", ");
     } else {
         line(page, "hosts", &format!("{}, {clients}", setup.replicas));
         groups(page, setup);
@@ -40,6 +39,10 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         return line(page, "steps", &format!("{} are told", count(story.sentences().len() as u64)));
     }
     items(page, "workload", &workload(&setup.workload, &setup.traffic), ", ");
+    let features = features(&setup.protocol);
+    if !features.is_empty() {
+        items(page, "protocol", &features, ", ");
+    }
     items(page, "network", &network(&setup.network), ", ");
     for (index, fault) in faults(&setup.faults).iter().enumerate() {
         items(page, if index == 0 { "faults" } else { "" }, fault, ", ");
@@ -50,6 +53,36 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         Expectation::Stuck => line(page, "expected", "no answers once too much memory was lost"),
         Expectation::Steady => line(page, "expected", "no more view changes than crashes"),
     }
+}
+
+fn members(setup: &Setup, clients: String) -> Vec<String> {
+    let mut parts = vec![of(setup.replicas.into(), ("replica", "replicas"))];
+    if setup.witnesses > 0 {
+        parts.push(of(setup.witnesses.into(), ("of them a witness", "of them witnesses")));
+    }
+    if setup.spares > 0 {
+        parts.push(of(setup.spares.into(), ("spare node", "spare nodes")));
+    }
+    parts.push(clients);
+    parts
+}
+
+/// What is on of all that a group can do without.
+fn features(protocol: &Protocol) -> Vec<String> {
+    let mut parts = Vec::new();
+    if protocol.checkpoint_interval > 0 {
+        parts.push(match protocol.checkpoint_interval {
+            1 => "a checkpoint after each operation".to_owned(),
+            interval => format!("a checkpoint every {} operations", count(interval)),
+        });
+    }
+    if protocol.batch_max > 1 {
+        parts.push(format!("batches of up to {}", count(protocol.batch_max.into())));
+    }
+    if protocol.lease_us > 0 {
+        parts.push(format!("leases of {}", micros(protocol.lease_us)));
+    }
+    parts
 }
 
 /// Where each of several groups is.
@@ -94,6 +127,11 @@ fn workload(name: &str, traffic: &Traffic) -> Vec<String> {
     });
     if traffic.patience_us > 0 {
         parts.push(format!("patience {}", micros(traffic.patience_us)));
+    }
+    for (share, what) in [(traffic.fast_read_percent, "fast"), (traffic.causal_read_percent, "causal")] {
+        if share > 0 {
+            parts.push(format!("{share} % of the reads {what}"));
+        }
     }
     parts
 }
