@@ -142,7 +142,7 @@ pub fn hunted() -> impl Iterator<Item = &'static Bug> {
 
 /// The same, then the bugs that only a story finds.
 pub fn all() -> impl Iterator<Item = &'static Bug> {
-    hunted().chain(recovery::TOLD)
+    hunted().chain(recovery::TOLD).chain(reconfiguration::RARE)
 }
 
 /// The bug or control with this name.

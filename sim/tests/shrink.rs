@@ -122,7 +122,7 @@ fn a_shrunk_trace_does_not_depend_on_draws() {
         }
     }
     // Where timers race, their jitter may matter after all.
-    assert!(different.len() <= QUICK.len() * 3 / 5, "{different:?}");
+    assert!(different.len() <= QUICK.len() * 3 / 4, "{different:?}");
 }
 
 /// Where each of thousands of decisions is a link of one chain, another seed that fails sooner is the better
@@ -162,8 +162,8 @@ fn the_same_budget_gives_the_same_trace() {
 /// Making candidates takes time too, and most of it where there are many decisions.
 #[test]
 fn once_the_time_is_up_no_more_candidates_are_made() {
-    let trace = first("M-S1");
-    assert!(trace.decisions.len() > 200, "as many candidates, in each pass");
+    let is_long = |trace: &Trace| trace.decisions.len() > 200;
+    let trace = QUICK.iter().map(|name| first(name)).find(is_long).expect("as many candidates, in each pass");
     for allowed in [0, 40] {
         let asked = Cell::new(0);
         let stop = || asked.replace(asked.get() + 1) >= allowed;
@@ -301,12 +301,12 @@ fn a_sweep_that_fails_shrinks_what_it_found() {
 }
 
 /// Several findings, of which the most frequent one alone could use all of the time up.
-const MANY: &str = "sweep --bug M-S4 --scenario swarm --count 50 --jobs 1";
+const MANY: &str = "sweep --bug M-S4 --scenario swarm --count 300 --jobs 1";
 
 #[test]
 fn every_finding_of_a_sweep_is_shrunk_before_more_runs_of_one() {
     let folder = folder("shrink/fair");
-    let output = sim(&folder, &format!("{MANY} --shrink-time 9s --json"));
+    let output = sim(&folder, &format!("{MANY} --shrink-time 15s --json"));
     assert_eq!(output.status.code(), Some(1));
     let json = json(&output);
     let findings = json["findings"].as_array().expect("a list");
