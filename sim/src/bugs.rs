@@ -140,9 +140,9 @@ pub fn hunted() -> impl Iterator<Item = &'static Bug> {
     planted().chain(controls::CONTROLS)
 }
 
-/// The same, then the bugs that only a story finds.
+/// The same, then the bugs that only a story finds, and those that no number of seeds finds that anybody would wait for.
 pub fn all() -> impl Iterator<Item = &'static Bug> {
-    hunted().chain(recovery::TOLD).chain(reconfiguration::RARE)
+    hunted().chain(recovery::TOLD).chain(checkpoints::RARE).chain(reconfiguration::RARE)
 }
 
 /// The bug or control with this name.

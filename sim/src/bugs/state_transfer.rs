@@ -3,7 +3,7 @@
 use vr::{CommitNumber, HeldState, OpNumber, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L6, Panic, S1, S2, S3, S4, S7, S9, S20};
+use crate::check::Property::{L2, L4, L6, L9, Panic, S1, S2, S3, S4, S7, S9, S20};
 
 wrong! {
     /// The published rule: cut the log to the commit-number and move to the later view at once.
@@ -34,6 +34,16 @@ wrong! {
     AnyoneAnswers { fn answers_get_state(&self, _: bool, _: View, _: View, _: bool) -> bool { true } }
 }
 
+wrong! {
+    /// A later view's log is fetched from its beginning. Where that is gone a checkpoint is sent, and if it holds nothing
+    /// new, nothing else ever.
+    WholeLogFetched { fn transfer_after(&self, _: CommitNumber, _: OpNumber) -> OpNumber { OpNumber::ZERO } }
+}
+wrong! {
+    /// A replica that has nothing new does not answer (M-T9). Who has fetched all as a checkpoint waits for its word.
+    SilentWithoutEntries { fn answers_without_entries(&self) -> bool { false } }
+}
+
 /// The bugs of this part.
 pub const BUGS: &[Bug] = &[
     Bug::new(
@@ -59,4 +69,19 @@ pub const BUGS: &[Bug] = &[
         20_000,
         &[S9, S1, S3, Panic, L6],
     ),
+    Bug::new(
+        "M-S6",
+        "a later view's log is fetched from its beginning",
+        &WholeLogFetched,
+        20_000,
+        &[L4, L2, L6, L9],
+    ),
+    Bug::new(
+        "M-T9b",
+        "who has nothing new does not answer",
+        &SilentWithoutEntries,
+        10_000,
+        &[L4, L2, L6, L9],
+    )
+    .in_scenario("one-fault-stays"),
 ];
