@@ -19,9 +19,9 @@ pub mod view_change;
 pub mod witnesses;
 
 use vr::{
-    Admission, Asked, CommitNumber, Configuration, Duration, Epoch, HeldState, Incarnation, Instant,
+    Admission, Asked, CommitNumber, Configuration, Duration, Epoch, HeldState, HostRules, Incarnation, Instant,
     LogSummary, MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, Refusal, ReplicaId, RequestNumber,
-    Rules, Standard, View,
+    Role, Rules, Standard, View,
 };
 
 use crate::check::Property;
@@ -58,6 +58,8 @@ pub enum Sabotage {
     /// When a host starts again, only its replica of the first group recovers: the others begin as if they had never
     /// been there.
     OneRecovery,
+    /// Hosts decide otherwise than their rules say.
+    Host(HostFault),
 }
 
 impl Sabotage {
@@ -67,7 +69,7 @@ impl Sabotage {
         match self {
             Self::Resends(kind) => identity.kind == kind && identity.repeat > 0,
             Self::All(kind) => identity.kind == kind,
-            Self::WrongGroup | Self::OneRecovery => false,
+            Self::WrongGroup | Self::OneRecovery | Self::Host(_) => false,
         }
     }
 }
@@ -269,6 +271,56 @@ pass_on! {
     fn epoch_quorum(group: Configuration, previous: Configuration) -> usize;
     fn tells_epoch() -> bool;
     fn recovers_at_epoch_end() -> bool;
+}
+
+/// A decision that a host makes wrongly: each is a method of [`HostRules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the method of the same name, answered wrongly")]
+pub enum HostFault {
+    BeginsAnew,
+    Replacement,
+    MayDrop,
+    ReportsEpoch,
+    PassesEpochsOn,
+}
+
+impl Planted {
+    fn is(&self, fault: HostFault) -> bool {
+        self.0.sabotage == Some(Sabotage::Host(fault))
+    }
+}
+
+impl HostRules for Planted {
+    type Replica = Self;
+
+    fn replica(&self) -> Self {
+        *self
+    }
+
+    fn begins_anew(&self, is_clean: bool) -> bool {
+        Standard.begins_anew(is_clean) || self.is(HostFault::BeginsAnew)
+    }
+
+    fn replacement(
+        &self,
+        decided: Option<Configuration>,
+        own: Option<Configuration>,
+    ) -> Option<Configuration> {
+        let alone = own.filter(|_| self.is(HostFault::Replacement));
+        alone.or_else(|| Standard.replacement(decided, own))
+    }
+
+    fn may_drop(&self, role: Role) -> bool {
+        Standard.may_drop(role) || self.is(HostFault::MayDrop)
+    }
+
+    fn reports_epoch(&self, role: Role, own: Epoch, recorded: Epoch) -> bool {
+        Standard.reports_epoch(role, own, recorded) && !self.is(HostFault::ReportsEpoch)
+    }
+
+    fn passes_epochs_on(&self) -> bool {
+        Standard.passes_epochs_on() && !self.is(HostFault::PassesEpochsOn)
+    }
 }
 
 /// Declares rules with some of their answers replaced.

@@ -5,6 +5,7 @@
 //! that is appended or executed, and for each message; the first violation ends the run.
 
 pub mod checkpoints;
+pub mod directory;
 pub mod epochs;
 pub mod execution;
 pub mod fact;
@@ -27,11 +28,12 @@ pub mod witnesses;
 mod tests;
 
 use std::fmt;
+use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 use vr::{
     Checkpoint, ClientAddress, Entry, Epoch, EpochStart, Execution, Incarnation, Message, Observation,
-    OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service as _, View, ViewStart,
+    Configuration, OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service, View, ViewStart,
 };
 
 use crate::groups::Placement;
@@ -93,6 +95,8 @@ properties! {
     S26 "nothing is dropped without a checkpoint" "A replica drops only what its own checkpoint holds, a witness what a quorum of active members has executed.",
     S27 "nobody stops too early" "When a replaced replica stops, a quorum of active members of the new group has the state.",
     S28 "nothing is invented" "Every committed entry was requested by a client.",
+    S29 "tickets tell the truth" "A host begins anew only where it has taken part in no epoch of the group to come.",
+    S30 "moves are decided" "A group moves to the hosts that were decided in the supervisor's log.",
     L1 "every request is answered" "After faults stop, every client gets its answer within the bound.",
     L2 "replicas converge" "After faults stop, all members of the core agree within the bound.",
     L3 "recoveries complete" "After faults stop, no member of the core is left recovering.",
@@ -101,6 +105,7 @@ properties! {
     L6 "no standstill" "While requests are pending, the state of the group does not stay the same.",
     L7 "reconfigurations complete" "After faults stop, administrators are answered, members have the state, and replaced ones stop.",
     L9 "progress in spite of a fault" "A fault that the group can stand, and that stays, stops nobody who matters.",
+    L10 "hosts do as they are told" "After faults stop, groups run where the supervisor's directory says, and nowhere else.",
     Stuck "stuck, not wrong" "After more memory was lost than the group can stand, nothing is answered any more.",
     Panic "no panic" "No replica or client panics.",
     Story "a story goes as told" "Every step of a story is passed in its time, and what it expects is so.",
@@ -240,6 +245,12 @@ impl Findings {
         !self.off.contains(property)
     }
 
+    /// The following reports belong to the same step as those of others.
+    pub const fn at_same_time_as(&mut self, others: &Self) {
+        self.at(others.step, others.time);
+        self.off = others.off;
+    }
+
     /// Which step the following reports belong to.
     #[inline]
     pub const fn at(&mut self, step: u64, time: u64) {
@@ -258,6 +269,30 @@ impl Added<'_> {
         if let Some(violation) = self.0 {
             violation.facts = facts.into_iter().collect();
         }
+    }
+}
+
+/// What is replicated, as far as checks care.
+pub trait Checked {
+    /// The replicated service.
+    type Service: Service<Operation: Hash, Response: Hash>;
+
+    /// The service in its initial state.
+    fn service() -> Self::Service;
+
+    /// A digest of the service's state: see [`Workload::digest`].
+    fn digest(service: &Self::Service) -> u64;
+}
+
+impl<W: Workload> Checked for W {
+    type Service = W::Service;
+
+    fn service() -> W::Service {
+        W::service()
+    }
+
+    fn digest(service: &W::Service) -> u64 {
+        W::digest(service)
     }
 }
 
@@ -285,10 +320,21 @@ impl Checks {
     #[must_use]
     pub fn new(setup: &Setup, placement: &Placement, group: usize) -> Self {
         let replicas = usize::from(setup.nodes());
-        let findings = Findings { group: (placement.groups() > 1).then_some(group), ..Findings::default() };
+        let members = Members::new(replicas, placement.numbers(group), placement.members(group));
+        Self::of(setup, (placement.groups() > 1).then_some(group), members)
+    }
+
+    /// The checks of a group that is to be started, where nobody runs it yet.
+    #[must_use]
+    pub fn of_new_group(setup: &Setup, group: usize, first: Configuration) -> Self {
+        Self::of(setup, Some(group), Members::to_be_started(usize::from(setup.nodes()), first))
+    }
+
+    fn of(setup: &Setup, group: Option<usize>, members: Members) -> Self {
+        let replicas = usize::from(setup.nodes());
         Self {
-            findings,
-            members: Members::new(replicas, placement.numbers(group), placement.members(group)),
+            findings: Findings { group, ..Findings::default() },
+            members,
             ghost: Ghost::default(),
             views: views::Views::new(replicas),
             logs: log_agreement::ViewLogs::default(),
@@ -360,7 +406,7 @@ impl Checks {
     }
 
     /// A replica takes a checkpoint.
-    pub fn checkpoint_taken<W: Workload>(&mut self, replica: ReplicaId, checkpoint: &Checkpoint<W::Service>) {
+    pub fn checkpoint_taken<W: Checked>(&mut self, replica: ReplicaId, checkpoint: &Checkpoint<W::Service>) {
         witnesses::holds_no_state(&self.members, replica, "took a checkpoint", &mut self.findings);
         let mut service = W::service();
         service.restore(checkpoint.service_parts());
@@ -387,7 +433,7 @@ impl Checks {
     }
 
     /// A checkpoint takes the place of a replica's state and log; `service` is what came of it.
-    pub fn checkpoint_installed<W: Workload>(
+    pub fn checkpoint_installed<W: Checked>(
         &mut self,
         replica: ReplicaId,
         checkpoint: &Checkpoint<W::Service>,
@@ -402,7 +448,7 @@ impl Checks {
 
     /// A replica executes an entry. Returns a digest of the entry, its outcome and the state afterwards.
     #[inline]
-    pub fn executed<W: Workload>(
+    pub fn executed<W: Checked>(
         &mut self,
         replica: ReplicaId,
         execution: &Execution<'_, W::Service>,
@@ -453,7 +499,7 @@ impl Checks {
 
     /// A replica has acted: looks at what it is now.
     #[inline]
-    pub fn after_step<W: Workload, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
+    pub fn after_step<W: Checked, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
         if state.is_witness() {
             witnesses::knows(&mut self.members[replica], replica, state, &self.ghost, &mut self.findings);
         } else {
@@ -501,6 +547,17 @@ impl Checks {
     /// A replica starts again.
     pub fn restarted(&mut self, replica: ReplicaId, incarnation: Incarnation) {
         self.members[replica].restart(incarnation);
+    }
+
+    /// A node begins anew: it has promised nothing to the group's epochs from now on.
+    pub fn begins_anew(&mut self, replica: ReplicaId, incarnation: Incarnation) {
+        self.members[replica].restart(incarnation);
+        self.members[replica].lost = None;
+    }
+
+    /// A node that is no member any more drops its replica, and all that this held.
+    pub fn left(&mut self, replica: ReplicaId) {
+        self.members[replica].leave();
     }
 
     /// A client process asks for a session.
@@ -572,7 +629,7 @@ impl Checks {
     }
 
     /// Holds the shadow of a replica's log against the log itself.
-    pub fn audit<W: Workload, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
+    pub fn audit<W: Checked, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
         log_agreement::audit(&self.members[replica], replica, state.log(), &mut self.findings);
     }
 }

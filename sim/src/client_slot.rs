@@ -72,7 +72,8 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
     /// The slot at the beginning of a run, with its first process.
     pub fn new(setup: &Setup, slot: u16, clock: Clock, rules: R, environment: &mut Environment<W>) -> Self {
         let mut jitter = random::stream(setup.seed, Purpose::Jitter(Node::Client(slot).number()));
-        let client = process(setup, slot, rules, &mut jitter, environment);
+        let start = whereabouts(slot, environment);
+        let client = process(setup, slot, start, rules, &mut jitter, environment);
         Self {
             slot,
             client,
@@ -95,7 +96,19 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
 
     /// A new process takes the slot over.
     pub fn start_over(&mut self, setup: &Setup, rules: R, environment: &mut Environment<W>) {
-        self.client = process(setup, self.slot, rules, &mut self.jitter, environment);
+        let start = whereabouts(self.slot, environment);
+        self.start_over_at(setup, start, rules, environment);
+    }
+
+    /// A new process takes the slot over, which is told where its group is.
+    pub fn start_over_at(
+        &mut self,
+        setup: &Setup,
+        start: EpochStart,
+        rules: R,
+        environment: &mut Environment<W>,
+    ) {
+        self.client = process(setup, self.slot, start, rules, &mut self.jitter, environment);
         self.calling = None;
         self.next = None;
         self.decided = 0;
@@ -206,19 +219,28 @@ fn told<W: Workload>(slot: u16, environment: &mut Environment<W>) -> Option<Opti
     Some(request.map(|operation| (now - *idle_since, operation)))
 }
 
+/// Where the directory says that the group of the client in a slot is.
+fn whereabouts<W: Workload>(slot: u16, environment: &Environment<W>) -> EpochStart {
+    environment.directory[environment.placement.group_of_client(slot)]
+}
+
 fn process<W: Workload, R: Rules>(
     setup: &Setup,
     slot: u16,
+    start: EpochStart,
     rules: R,
     jitter: &mut ChaCha8Rng,
     environment: &mut Environment<W>,
 ) -> Client<W::Operation, R> {
     let life = environment.next_life(Node::Client(slot));
-    let group = environment.placement.group_of_client(slot);
-    let EpochStart { epoch, members: group, .. } = environment.directory[group];
-    let options = ClientOptions {
+    let EpochStart { epoch, members, .. } = start;
+    Client::new(address_of(slot, life), members, options(setup), rules, jitter.random()).in_epoch(epoch)
+}
+
+/// Timing of the clients in a run.
+pub(crate) const fn options(setup: &Setup) -> ClientOptions {
+    ClientOptions {
         request_timeout: Duration::from_micros(setup.protocol.request_timeout_us),
         backoff_limit: setup.protocol.backoff_limit,
-    };
-    Client::new(address_of(slot, life), group, options, rules, jitter.random()).in_epoch(epoch)
+    }
 }

@@ -12,7 +12,7 @@ use crate::bugs::Sabotage;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
 use crate::chronicle::{Chronicle, Effect, Sent, describe};
-use crate::decisions::{Decisions, Script};
+use crate::decisions::{Decisions, Done, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
@@ -353,6 +353,22 @@ impl<W: Workload> Environment<W> {
         Some(Node::Replica(other))
     }
 
+    /// Something is done to the system: whoever counts, reads or records is told.
+    pub fn note(&mut self, when_sent: Option<Identity>, action: &Action) {
+        self.marks.action(action);
+        self.tell(|| Effect::Fault(action.clone()));
+        if let Some(coverage) = &mut self.coverage {
+            coverage.actions.push((self.steps, action.clone()));
+        }
+        let done = || Done { at: self.now, when_sent, action: action.clone() };
+        if let Some(record) = &mut self.record {
+            record.actions.push(done());
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.timeline.actions.push(done());
+        }
+    }
+
     // ---- Messages that a story keeps -------------------------------------------------------------
 
     fn keep(
@@ -475,11 +491,17 @@ impl<W: Workload> Environment<W> {
         packet: &Packet<W::Service>,
     ) -> Option<ReplicaId> {
         let (Node::Replica(from), Node::Replica(to)) = (identity.from, identity.to) else { return None };
-        let Packet::Peer(message) = packet else { return None };
+        let message = match (target, identity.kind, packet) {
+            (CrashTarget::AfterDoViewChange, Kind::DoViewChange, _)
+            | (CrashTarget::AfterRecoveryResponse, Kind::RecoveryResponse, _)
+            | (CrashTarget::AfterStartView, Kind::StartView, _) => return Some(from),
+            // Of which of its groups it is does not matter to a host.
+            (CrashTarget::DuringRecovery, Kind::RecoveryResponse, Packet::Mail(_))
+            | (CrashTarget::BeforeQuorum, Kind::PrepareOk, Packet::Mail(_)) => return Some(to),
+            (_, _, Packet::Peer(message)) => message,
+            _ => return None,
+        };
         match (target, identity.kind) {
-            (CrashTarget::AfterDoViewChange, Kind::DoViewChange)
-            | (CrashTarget::AfterRecoveryResponse, Kind::RecoveryResponse)
-            | (CrashTarget::AfterStartView, Kind::StartView) => Some(from),
             (CrashTarget::DuringRecovery, Kind::RecoveryResponse) => {
                 (self.checks[to].members[to].role == Some(Role::Recovering)).then_some(to)
             }
@@ -625,14 +647,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     }
 
     fn refused(&mut self, reason: Refusal) {
-        self.environment.marks.moment(match reason {
-            Refusal::OtherEpoch => Moment::RefusedOtherEpoch,
-            Refusal::TooSmall => Moment::RefusedTooSmall,
-            Refusal::NothingNew => Moment::RefusedNothingNew,
-            Refusal::UnderWay => Moment::RefusedUnderWay,
-            Refusal::NotStarted => Moment::RefusedNotStarted,
-            Refusal::OtherSide => Moment::RefusedOtherSide,
-        });
+        self.environment.marks.refused(reason);
     }
 
     #[inline]

@@ -11,6 +11,7 @@ pub mod lingering;
 mod partition;
 mod pause;
 mod reconfiguration;
+mod supervision;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::groups::Placement;
 use crate::node::Node;
 use crate::random::{self, Purpose};
 use crate::setup::{CrashTarget, PartitionShape, Setup};
+
+pub use supervision::Deed;
 
 /// Something that is done to the system. Times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +122,8 @@ pub enum Action {
         /// Which one.
         replica: ReplicaName,
     },
+    /// The supervisor's user asks for something.
+    Ask(Deed),
 }
 
 fn nobody() -> Arc<[ReplicaName]> {
@@ -157,7 +162,8 @@ impl Action {
             | Self::Halt { .. }
             | Self::Resume { .. }
             | Self::Reconfigure { .. }
-            | Self::WarmUp { .. } => 0,
+            | Self::WarmUp { .. }
+            | Self::Ask(_) => 0,
         }
     }
 
@@ -224,7 +230,7 @@ impl Action {
             | Self::Kill { replica }
             | Self::Restart { replica }
             | Self::WarmUp { replica } => (&[][..], Some(Node::Replica(ReplicaId(*replica)))),
-            Self::Reconfigure { .. } => (&[][..], None),
+            Self::Reconfigure { .. } | Self::Ask(_) => (&[][..], None),
             Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
             Self::Pause { node, .. }
             | Self::FireEarly { node }
@@ -272,6 +278,8 @@ pub struct Scene {
     pub has_witnesses: bool,
     /// Whether the administrator waits for an answer.
     pub administrator_waits: bool,
+    /// The groups that the supervisor has started, by their numbers.
+    pub groups: Vec<u64>,
     /// How many client slots there are.
     pub clients: u16,
 }
@@ -299,11 +307,12 @@ pub enum Family {
     Clock,
     Client,
     Reconfiguration,
+    Supervision,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Partition,
         Self::Clog,
         Self::Crash,
@@ -311,6 +320,7 @@ impl Family {
         Self::Clock,
         Self::Client,
         Self::Reconfiguration,
+        Self::Supervision,
     ];
 
     const fn purpose(self) -> Purpose {
@@ -322,6 +332,7 @@ impl Family {
             Self::Clock => Purpose::Timer,
             Self::Client => Purpose::ClientFault,
             Self::Reconfiguration => Purpose::Reconfiguration,
+            Self::Supervision => Purpose::Supervision,
         }
     }
 }
@@ -363,6 +374,7 @@ impl Source {
             Family::Reconfiguration => {
                 faults.reconfiguration.as_ref().map(|_| reconfiguration::strike(random, scene))
             }
+            Family::Supervision => setup.supervision.as_ref().map(|_| supervision::strike(random, scene)),
         }
         .expect("the family is on")
     }
@@ -378,5 +390,6 @@ fn interval_mean_us(family: Family, setup: &Setup) -> Option<u64> {
         Family::Clock => faults.clock.as_ref().map(|faults| faults.timer_interval_mean_us),
         Family::Client => faults.client.as_ref().map(|faults| faults.crash_interval_mean_us),
         Family::Reconfiguration => faults.reconfiguration.as_ref().map(|faults| faults.interval_mean_us),
+        Family::Supervision => setup.supervision.as_ref().map(|it| it.deed_interval_mean_us),
     }
 }

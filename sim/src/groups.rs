@@ -36,7 +36,8 @@ pub fn draw(seed: u64, count: u8, hosts: u8, clients: u16) -> Vec<Group> {
     (0..count).map(group).collect()
 }
 
-fn draw_hosts(random: &mut ChaCha8Rng, hosts: u8) -> Vec<u8> {
+/// All hosts, or three or five of them.
+pub(crate) fn draw_hosts(random: &mut ChaCha8Rng, hosts: u8) -> Vec<u8> {
     let sizes: Vec<u8> = SMALLER.into_iter().filter(|&size| size < hosts).collect();
     let mut some: Vec<u8> = (0..hosts).collect();
     if !sizes.is_empty() && random.chance(500_000) {
@@ -266,6 +267,12 @@ impl GroupChecks {
             return &mut self.first;
         }
         self.of_mut(self.placement.group_of_client(slot))
+    }
+
+    /// One group more, from now on.
+    pub fn push(&mut self, mut checks: Checks) {
+        checks.findings.at_same_time_as(&self.first.findings);
+        self.others.push(checks);
     }
 
     /// The checks of all groups.

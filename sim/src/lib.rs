@@ -48,6 +48,7 @@ pub mod faults;
 pub mod groups;
 pub mod guided;
 pub mod history;
+pub mod hosts;
 pub mod marks;
 pub mod network;
 pub mod node;

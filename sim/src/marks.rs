@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vr::{Ignored, RarePath};
+use vr::{Ignored, RarePath, Refusal};
 
 use crate::faults::Action;
+use crate::hosts::{Answer, Order};
 use crate::network::Fate;
 use crate::packet::Kind;
 use crate::setup::{CrashTarget, LingeringShape, PartitionShape};
@@ -108,6 +109,30 @@ moments! {
     PrimariesApart,
     /// A run began with a group that is on some of the hosts only.
     GroupOnSomeHosts,
+    /// A host began anew with a replica of a group, on a clean ticket.
+    BegunByTicket,
+    /// A host drew a ticket that is not clean, and its replica recovered.
+    RecoveredByTicket,
+    /// A host dropped a replica that its group needs no more.
+    ReplicaDropped,
+    /// The supervisor started a group.
+    GroupStarted,
+    /// The supervisor stopped a group.
+    GroupStopped,
+    /// The supervisor decided that a group is to move, because a user asked for it.
+    MoveDecided,
+    /// The supervisor decided that hosts which seem to be dead are to be replaced.
+    ReplacementDecided,
+    /// The supervisor heard that a group has moved.
+    MoveRecorded,
+    /// A host gave its ticket back.
+    TicketGivenBack,
+    /// The supervisor refused what it was asked for.
+    OrderRefused,
+    /// A host with the supervisor's primary crashed while a group was to move.
+    SupervisorCrashedInMove,
+    /// A client was told that its group was stopped.
+    ClientToldOfStop,
 }
 
 /// The counters of a run, or of many.
@@ -262,11 +287,41 @@ impl Marks {
             Action::Halt { .. } => self.fault(Fault::Pause),
             Action::Reconfigure { .. } => self.moment(Moment::ReconfigurationRequested),
             Action::WarmUp { .. }
+            | Action::Ask(_)
             | Action::Mend { .. }
             | Action::Kill { .. }
             | Action::Restart { .. }
             | Action::Resume { .. } => {}
         }
+    }
+
+    /// Counts a reconfiguration that was refused.
+    pub fn refused(&mut self, reason: Refusal) {
+        self.moment(match reason {
+            Refusal::OtherEpoch => Moment::RefusedOtherEpoch,
+            Refusal::TooSmall => Moment::RefusedTooSmall,
+            Refusal::NothingNew => Moment::RefusedNothingNew,
+            Refusal::UnderWay => Moment::RefusedUnderWay,
+            Refusal::NotStarted => Moment::RefusedNotStarted,
+            Refusal::OtherSide => Moment::RefusedOtherSide,
+        });
+    }
+
+    /// Counts what the supervisor was asked for and has done.
+    pub fn supervised(&mut self, order: &Order, answer: &Answer) {
+        let moment = match (order, answer) {
+            (_, Answer::Refused(_)) => Moment::OrderRefused,
+            (Order::Start { .. }, _) => Moment::GroupStarted,
+            (Order::Stop { .. }, _) => Moment::GroupStopped,
+            (Order::Move { .. }, _) => Moment::MoveDecided,
+            (Order::Replace { .. }, Answer::Decided(groups)) if !groups.is_empty() => {
+                Moment::ReplacementDecided
+            }
+            (Order::Moved { .. }, _) => Moment::MoveRecorded,
+            (Order::Leave { .. }, _) => Moment::TicketGivenBack,
+            _ => return,
+        };
+        self.moment(moment);
     }
 
     /// Counts a fault that stays.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use vr::{ClientAddress, Message, MessageKind, Payload, Read, Reply, ReplyBody, Request, Service, View};
 
 use crate::digest;
+use crate::hosts::mail::Mail;
 use crate::node::Node;
 
 /// A message on its way.
@@ -19,6 +20,8 @@ pub enum Packet<S: Service> {
     Read(Arc<Read<S::Operation>>),
     /// From a replica to the client process at an address.
     Reply(ClientAddress, Reply<S::Response>),
+    /// From or to a host of groups that a supervisor has started.
+    Mail(Box<Mail<S>>),
 }
 
 // Derived, it would ask the service itself to be cloned.
@@ -30,6 +33,7 @@ impl<S: Service> Clone for Packet<S> {
             Self::Request(request) => Self::Request(Arc::clone(request)),
             Self::Read(read) => Self::Read(Arc::clone(read)),
             Self::Reply(address, reply) => Self::Reply(*address, reply.clone()),
+            Self::Mail(mail) => Self::Mail(mail.clone()),
         }
     }
 }
@@ -59,6 +63,7 @@ pub enum Kind {
     NewEpoch,
     Read,
     StartEpoch,
+    Alive,
 }
 
 impl Kind {
@@ -73,7 +78,7 @@ impl Kind {
     }
 
     /// All kinds, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Prepare,
         Self::PrepareOk,
         Self::Commit,
@@ -94,6 +99,7 @@ impl Kind {
         Self::NewEpoch,
         Self::Read,
         Self::StartEpoch,
+        Self::Alive,
     ];
 
     /// Whether messages of this kind change views, recover replicas or transfer state.
@@ -109,6 +115,7 @@ impl Kind {
                 | Self::Request
                 | Self::Read
                 | Self::Reply
+                | Self::Alive
         )
     }
 }
@@ -151,7 +158,8 @@ pub struct Identity {
     pub to: Node,
     /// Its kind.
     pub kind: Kind,
-    /// The sender's view (for a request, the client's session).
+    /// The sender's view (for a request, the client's session). Where a supervisor has started several groups, its bits
+    /// from the 41st to the 48th say of which one.
     pub view: u64,
     /// What it is about: an op-number, a view, a request number.
     pub number: u64,
@@ -159,7 +167,18 @@ pub struct Identity {
     pub repeat: u32,
 }
 
+/// Where in the view of an [`Identity`] the group is.
+pub(crate) const GROUP_AT: u32 = 40;
+/// What is there.
+const GROUP: u64 = 0xff << GROUP_AT;
+
 impl Identity {
+    /// The group that the message belongs to among several that a supervisor has started; zero is the supervisor's.
+    #[must_use]
+    pub const fn group(&self) -> u64 {
+        (self.view & GROUP) >> GROUP_AT
+    }
+
     /// Whether the message is from one replica to another and means something in its sender's view only.
     #[inline]
     #[must_use]
@@ -187,8 +206,12 @@ impl fmt::Display for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self { from, to, kind, view, repeat, .. }, number) = (self, self.named_number());
         // Of a client's message, it is the session.
-        let view = if kind.is_of_client() { view.to_string() } else { View(*view).to_string() };
+        let view = view & !GROUP;
+        let view = if kind.is_of_client() { view.to_string() } else { View(view).to_string() };
         write!(formatter, "{from}→{to} {kind:?} view {view} number {number}")?;
+        if self.group() > 0 {
+            write!(formatter, " in g{}", self.group())?;
+        }
         if *repeat > 0 { write!(formatter, " (again, {repeat})") } else { Ok(()) }
     }
 }
@@ -199,18 +222,38 @@ impl<S: Service> Packet<S> {
     #[must_use]
     pub fn identity(&self, from: Node, to: Node) -> Identity {
         let (kind, view, number) = match self {
-            Self::Peer(message) => {
-                (message.payload.kind().into(), message.view.0, payload_number(&message.payload))
-            }
-            Self::Request(request) => {
-                let (session, number) = request_number(request);
-                (Kind::Request, session, number)
-            }
-            Self::Read(read) => (Kind::Read, read.address.0, read.number.0),
-            Self::Reply(_, reply) => (Kind::Reply, reply.view.0, reply_number(&reply.body)),
+            Self::Peer(message) => of_message(message),
+            Self::Request(request) => of_request(request),
+            Self::Read(read) => of_read(read),
+            Self::Reply(_, reply) => of_reply(reply),
+            Self::Mail(mail) => mail.name(),
         };
         Identity { from, to, kind, view, number, repeat: 0 }
     }
+}
+
+/// A message's kind, its view or session, and its number.
+pub(crate) type Name = (Kind, u64, u64);
+
+#[inline]
+pub(crate) fn of_message<S: Service>(message: &Message<S>) -> Name {
+    (message.payload.kind().into(), message.view.0, payload_number(&message.payload))
+}
+
+#[inline]
+pub(crate) fn of_request<O>(request: &Request<O>) -> Name {
+    let (session, number) = request_number(request);
+    (Kind::Request, session, number)
+}
+
+#[inline]
+pub(crate) const fn of_read<O>(read: &Read<O>) -> Name {
+    (Kind::Read, read.address.0, read.number.0)
+}
+
+#[inline]
+pub(crate) fn of_reply<R>(reply: &Reply<R>) -> Name {
+    (Kind::Reply, reply.view.0, reply_number(&reply.body))
 }
 
 #[inline]

@@ -21,6 +21,8 @@ pub enum Purpose {
     Reconfiguration,
     /// On which hosts each of several groups is.
     Groups,
+    /// What the supervisor's user does.
+    Supervision,
     /// Where a guided sweep goes on from, and how.
     Guidance,
     /// The key of the links' delays and losses.
@@ -48,6 +50,7 @@ impl Purpose {
             Self::Guidance => 11,
             Self::Reconfiguration => 12,
             Self::Groups => 13,
+            Self::Supervision => 14,
             Self::Jitter(node) => 1 << 16 | node as u64,
             Self::Client(slot) => 2 << 16 | slot as u64,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use vr::{Rules, Standard};
+use vr::Standard;
 
 #[cfg(feature = "planted-bugs")]
 use crate::bugs::Planted;
@@ -16,7 +16,7 @@ use crate::decisions::{Decisions, Script};
 use crate::guided::change::Change;
 use crate::guided::{Branching, Explored};
 use crate::history::record::Export;
-use crate::run::{self, Manner, Recorded, Redraw, Report, run_with};
+use crate::run::{self, Manner, Recorded, Redraw, Report, run_hosts_with, run_with};
 use crate::setup::Setup;
 use crate::timeline::{Delays, Timeline};
 use crate::trace::{Follows, Head, Trace};
@@ -134,6 +134,9 @@ pub fn run_any(
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
+    if setup.supervision.is_some() {
+        return run_supervised(setup, bug, manner, progress);
+    }
     match setup.workload.as_str() {
         KeyValue::NAME | key_value::PREDICTED => run_workload::<KeyValue>(setup, bug, manner, progress),
         Lock::NAME => run_workload::<Lock>(setup, bug, manner, progress),
@@ -145,6 +148,29 @@ pub fn run_any(
     }
 }
 
+/// Groups that a supervisor has started run the services of the library: what hosts are made of is compiled once.
+fn run_supervised(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    let name = setup.workload.as_str();
+    if !library::NAMES.contains(&name) {
+        let known = library::NAMES.join(", ");
+        let problem = format!("workload: `{name}` does not run under a supervisor: expected one of {known}");
+        return Err(Unrunnable::Misfit(problem));
+    }
+    #[cfg(feature = "planted-bugs")]
+    if let Some(bug) = bug {
+        let (rules, runner) = (Planted::new(bug), run_hosts_with::<Library, Planted>);
+        return run_typed::<Library, Planted>(setup, rules, bug.sabotage, manner, progress, runner);
+    }
+    assert!(bug.is_none(), "this build has no planted bugs");
+    let runner = run_hosts_with::<Library, Standard>;
+    run_typed::<Library, Standard>(setup, Standard, None, manner, progress, runner)
+}
+
 fn run_workload<W: Workload>(
     setup: &Arc<Setup>,
     bug: Option<&'static Bug>,
@@ -152,7 +178,7 @@ fn run_workload<W: Workload>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
     match bug {
-        None => run_typed::<W, Standard>(setup, Standard, None, manner, progress),
+        None => run_typed::<W, Standard>(setup, Standard, None, manner, progress, run_with::<W, Standard>),
         Some(bug) => run_planted::<W>(setup, bug, manner, progress),
     }
 }
@@ -164,7 +190,8 @@ fn run_planted<W: Workload>(
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
-    run_typed::<W, Planted>(setup, Planted::new(bug), bug.sabotage, manner, progress)
+    let rules = Planted::new(bug);
+    run_typed::<W, Planted>(setup, rules, bug.sabotage, manner, progress, run_with::<W, Planted>)
 }
 
 #[cfg(not(feature = "planted-bugs"))]
@@ -177,12 +204,16 @@ fn run_planted<W: Workload>(
     Err(Unrunnable::Misfit(format!("{}: this build has no planted bugs (feature `planted-bugs`)", bug.name)))
 }
 
-fn run_typed<W: Workload, R: Rules + Clone>(
+/// [`run_with`] or [`run_hosts_with`].
+type Conductor<O, R> = fn(&Arc<Setup>, R, Manner<O>, &mut dyn FnMut(u64)) -> Recorded<O>;
+
+fn run_typed<W: Workload, R>(
     setup: &Arc<Setup>,
     rules: R,
     sabotage: Option<Sabotage>,
     manner: &AnyManner<'_>,
     progress: &mut dyn FnMut(u64),
+    runner: Conductor<W::Operation, R>,
 ) -> Result<AnyRecorded, Unrunnable> {
     let script = script(manner).map_err(Unrunnable::Misfit)?.map(Arc::new);
     let expected = manner.expected.clone();
@@ -202,7 +233,7 @@ fn run_typed<W: Workload, R: Rules + Clone>(
         limit,
     };
     let Recorded { report, decisions, chronicle, history, first_difference, timeline } =
-        run_with::<W, R>(setup, rules, manner, progress);
+        runner(setup, rules, manner, progress);
     let decisions = decisions.map(|decisions| decisions.to_json());
     let timeline = timeline.map(|timeline| timeline.to_json());
     Ok(AnyRecorded { report, decisions, chronicle, history, first_difference, timeline })
@@ -227,6 +258,11 @@ pub fn explore_any(
     changes: &[Change],
     branching: Option<&Branching>,
 ) -> Result<Vec<Explored>, Unrunnable> {
+    if setup.supervision.is_some() {
+        // Nothing is known of what such a run reaches, and it is not left on its way.
+        let report = run_any(setup, bug, &AnyManner { changes, ..AnyManner::default() }, &mut |_| {})?.report;
+        return Ok(vec![Explored { report, coverage: Box::default() }]);
+    }
     let explorer: Explorer = match setup.workload.as_str() {
         KeyValue::NAME | key_value::PREDICTED => explore_workload::<KeyValue>,
         Lock::NAME => explore_workload::<Lock>,

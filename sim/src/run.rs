@@ -16,11 +16,13 @@ use crate::check::{Fact, Properties, Property, Violation};
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
 use crate::environment::Environment;
-use crate::guided::change::Change;
+use crate::guided::change::{Change, What};
 use crate::guided::coverage::Coverage;
 use crate::guided::{Branching, Explored};
 use crate::history::record::{Export, Record};
+use crate::hosts::{self, AllRules};
 use crate::marks::Marks;
+use crate::node::Node;
 use crate::setup::Setup;
 use crate::timeline::{Delays, Recording, Timeline};
 use crate::workload::Workload;
@@ -174,15 +176,73 @@ pub fn run<W: Workload>(setup: &Setup) -> Report {
 pub fn run_with<W: Workload, R: Rules + Clone>(
     setup: &Arc<Setup>,
     rules: R,
-    manner: Manner<W::Operation>,
+    mut manner: Manner<W::Operation>,
     progress: &mut dyn FnMut(u64),
 ) -> Recorded<W::Operation> {
-    let mut world = World::<W, R>::new(
-        Arc::clone(setup),
-        rules,
-        manner.script,
-        manner.record || manner.expected.is_some(),
-    );
+    let is_recorded = manner.record || manner.expected.is_some();
+    let world = World::<W, R>::new(Arc::clone(setup), rules, manner.script.take(), is_recorded);
+    conduct(world, manner, progress)
+}
+
+/// The same for groups that a supervisor has started on hosts. There is no history to export.
+pub fn run_hosts_with<W: Workload, R: AllRules>(
+    setup: &Arc<Setup>,
+    rules: R,
+    mut manner: Manner<W::Operation>,
+    progress: &mut dyn FnMut(u64),
+) -> Recorded<W::Operation> {
+    let is_recorded = manner.record || manner.expected.is_some();
+    let world = hosts::World::<W, R>::new(Arc::clone(setup), rules, manner.script.take(), is_recorded);
+    conduct(world, manner, progress)
+}
+
+/// A world that can be conducted.
+pub(crate) trait Simulated {
+    /// What runs in it.
+    type Workload: Workload;
+
+    /// Lets the next event happen. False once the run is over.
+    fn step(&mut self) -> bool;
+    /// Whether nothing will happen any more.
+    fn is_over(&self) -> bool;
+    /// The setup.
+    fn setup(&self) -> &Arc<Setup>;
+    /// Everything around the nodes.
+    fn environment(&self) -> &Environment<Self::Workload>;
+    /// The same, to change it.
+    fn environment_mut(&mut self) -> &mut Environment<Self::Workload>;
+    /// Who was acting when a panic came: `None` means that the harness itself failed.
+    fn acting(&self) -> Option<Node>;
+    /// The step at which the faults stopped.
+    fn healed_at_step(&self) -> Option<u64>;
+    /// Whether more memory was lost than a group can stand.
+    fn budget_exceeded(&self) -> bool;
+    /// From here on everything that happens is kept.
+    fn keep_chronicle(&mut self);
+    /// What was recorded.
+    fn take_record(&mut self) -> Option<Box<Decisions<<Self::Workload as Workload>::Operation>>>;
+    /// From here on chance decides anew, until the faults stop after so many steps in all.
+    fn redraw(&mut self, seed: u64, steps: u64);
+    /// From here on the faults stop after `steps` steps in all.
+    fn stop_faults_after(&mut self, steps: u64);
+    /// Decides something otherwise, from here on.
+    fn change(&mut self, what: &What);
+    /// Holds every replica's log against what it told of it.
+    fn audit(&mut self);
+    /// The group of a call of the history.
+    fn group_of_call(&self, call: usize) -> usize;
+
+    /// The first violation, once there is one.
+    fn violation(&self) -> Option<&Violation> {
+        self.environment().checks.first_violation()
+    }
+}
+
+fn conduct<S: Simulated>(
+    mut world: S,
+    manner: Manner<<S::Workload as Workload>::Operation>,
+    progress: &mut dyn FnMut(u64),
+) -> Recorded<<S::Workload as Workload>::Operation> {
     world.environment_mut().sabotage = manner.sabotage;
     world.environment_mut().checks.turn_off(manner.off);
     if manner.chronicle {
@@ -198,7 +258,7 @@ pub fn run_with<W: Workload, R: Rules + Clone>(
     });
     let chronicle = world.environment_mut().chronicle.take();
     let timeline = world.environment_mut().recording.take().map(|recording| recording.timeline);
-    let history = if manner.history { export(world.environment()) } else { None };
+    let history = if manner.history { export(&world) } else { None };
     Recorded { report: report(&world, verdict), decisions, chronicle, history, first_difference, timeline }
 }
 
@@ -230,7 +290,7 @@ pub fn explore<W: Workload, R: Rules + Clone>(
     branching.branches.iter().map(branch).collect()
 }
 
-fn explored<W: Workload, R: Rules + Clone>(world: &mut World<W, R>, verdict: Verdict) -> Explored {
+fn explored(world: &mut impl Simulated, verdict: Verdict) -> Explored {
     let coverage: Box<Coverage> = world.environment_mut().coverage.take().expect("it was asked for");
     Explored { report: report(world, verdict), coverage }
 }
@@ -242,7 +302,7 @@ fn first_difference(expected: &[u32], found: &[u32]) -> Option<u64> {
     differs.or(ends).map(|index| index as u64 + 1)
 }
 
-fn report<W: Workload, R: Rules + Clone>(world: &World<W, R>, verdict: Verdict) -> Report {
+fn report(world: &impl Simulated, verdict: Verdict) -> Report {
     let environment = world.environment();
     Report {
         setup: Arc::clone(world.setup()),
@@ -260,7 +320,7 @@ fn report<W: Workload, R: Rules + Clone>(world: &World<W, R>, verdict: Verdict) 
 }
 
 /// Judges a run that has come to its end without a violation.
-fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
+fn judge(world: &mut impl Simulated) -> Verdict {
     world.audit();
     if let Some(violation) = world.violation() {
         return Verdict::Violated(violation.clone());
@@ -268,8 +328,8 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
     if !world.environment().checks.first().findings.is_on(Property::S14) {
         return Verdict::Held;
     }
-    let groups = world.environment().placement.groups();
-    let verdicts = (0..groups).map(|group| judge_history(world.environment_mut(), group));
+    let groups = world.environment().checks.iter().count();
+    let verdicts = (0..groups).map(|group| judge_history(world, group));
     verdicts.fold(Verdict::Held, |worst, verdict| match (worst, verdict) {
         (Verdict::Violated(violation), _) => Verdict::Violated(violation),
         (worst, Verdict::Held) => worst,
@@ -278,16 +338,18 @@ fn judge<W: Workload, R: Rules + Clone>(world: &mut World<W, R>) -> Verdict {
 }
 
 /// Judges what the clients of a group saw.
-fn judge_history<W: Workload>(environment: &mut Environment<W>, group: usize) -> Verdict {
-    let order = commit_order(environment, group);
-    let several = (environment.placement.groups() > 1).then(|| calls_of(environment, group));
+fn judge_history<S: Simulated>(world: &mut S, group: usize) -> Verdict {
+    let order = commit_order(world, group);
+    let environment = world.environment();
+    let several = (environment.checks.iter().count() > 1).then(|| calls_of(world, group));
+    let model = S::Workload::model();
     let judgement = match &several {
-        None => linearizability::judge(&W::model(), &environment.history, Some(&order), SEARCH_BUDGET),
+        None => linearizability::judge(&model, &environment.history, Some(&order), SEARCH_BUDGET),
         Some(calls) => {
             let history: Vec<_> = calls.iter().map(|&call| environment.history[call].clone()).collect();
             let place = |call| calls.binary_search(call).expect("a call of the group");
             let order: Vec<usize> = order.iter().map(place).collect();
-            linearizability::judge(&W::model(), &history, Some(&order), SEARCH_BUDGET)
+            linearizability::judge(&model, &history, Some(&order), SEARCH_BUDGET)
         }
     };
     let (step, time) = (environment.steps, environment.now);
@@ -298,7 +360,7 @@ fn judge_history<W: Workload>(environment: &mut Environment<W>, group: usize) ->
         }
         Judgement::NotLinearizable(refusal) => {
             let call = several.map_or(refusal.operation, |calls| calls[refusal.operation]);
-            let findings = &mut environment.checks.of_mut(group).findings;
+            let findings = &mut world.environment_mut().checks.of_mut(group).findings;
             findings.at(step, time);
             let added = findings.add(Property::S14, "not linearizable", refusal.to_string());
             added.between([Fact::Called { call }]);
@@ -308,17 +370,15 @@ fn judge_history<W: Workload>(environment: &mut Environment<W>, group: usize) ->
 }
 
 /// The calls of a group's clients, in order.
-fn calls_of<W: Workload>(environment: &Environment<W>, group: usize) -> Vec<usize> {
-    let clients = environment.placement.clients(group);
-    let calls = environment.history.iter().enumerate();
-    let is_own = |client: u32| clients.contains(&(client as u16));
-    calls.filter(|(_, call)| is_own(call.client)).map(|(index, _)| index).collect()
+fn calls_of(world: &impl Simulated, group: usize) -> Vec<usize> {
+    let calls = 0..world.environment().history.len();
+    calls.filter(|&call| world.group_of_call(call) == group).collect()
 }
 
 /// The calls of a group's clients in the order in which they were committed.
-fn commit_order<W: Workload>(environment: &Environment<W>, group: usize) -> Vec<usize> {
-    let clients = environment.placement.clients(group);
-    let is_own = |call: &usize| clients.contains(&(environment.history[*call].client as u16));
+fn commit_order(world: &impl Simulated, group: usize) -> Vec<usize> {
+    let environment = world.environment();
+    let is_own = |call: &usize| world.group_of_call(*call) == group;
     let callers = environment.callers.iter().enumerate().filter(|(call, _)| is_own(call));
     let calls: FxHashMap<_, usize> = callers.map(|(index, &caller)| (caller, index)).collect();
     let mut reads: Vec<_> = environment.versions.iter().copied().filter(|(_, call)| is_own(call)).collect();
@@ -340,12 +400,13 @@ fn commit_order<W: Workload>(environment: &Environment<W>, group: usize) -> Vec<
 }
 
 /// The clients' history as `sim check` reads it; there is not one only where there are several groups.
-fn export<W: Workload>(environment: &Environment<W>) -> Option<Export> {
-    if environment.placement.groups() > 1 {
+fn export<S: Simulated>(world: &S) -> Option<Export> {
+    let environment = world.environment();
+    if environment.checks.iter().count() > 1 {
         return None;
     }
-    let order = commit_order(environment, 0);
-    let (model, said) = W::export(&environment.history, &order)?;
+    let order = commit_order(world, 0);
+    let (model, said) = S::Workload::export(&environment.history, &order)?;
     let mut places = vec![None; environment.history.len()];
     for (place, &call) in (0..).zip(&order) {
         places[call] = Some(place);
@@ -370,8 +431,8 @@ thread_local! {
 }
 
 /// Steps the world on, with changes on its way.
-fn follow<W: Workload, R: Rules + Clone>(
-    world: &mut World<W, R>,
+fn follow(
+    world: &mut impl Simulated,
     redraws: &[Redraw],
     changes: &[Change],
     until: u64,
@@ -388,8 +449,8 @@ fn follow<W: Workload, R: Rules + Clone>(
 
 /// Steps the world until there were so many steps, or to its end. A panic while a replica or client acts is a violation, any other one a
 /// failure of the harness.
-fn catching_panics<W: Workload, R: Rules + Clone>(
-    world: &mut World<W, R>,
+fn catching_panics(
+    world: &mut impl Simulated,
     redraws: &[Redraw],
     until: u64,
     progress: &mut dyn FnMut(u64),
@@ -415,7 +476,7 @@ fn catching_panics<W: Workload, R: Rules + Clone>(
 }
 
 /// Lets chance decide anew, and goes on until the time for faults is over where that is a time.
-fn branch_off<W: Workload, R: Rules + Clone>(world: &mut World<W, R>, redraw: &Redraw) {
+fn branch_off(world: &mut impl Simulated, redraw: &Redraw) {
     match redraw.until {
         Until::Step(steps) => world.redraw(redraw.seed, steps),
         Until::Time(time) => {
@@ -426,7 +487,7 @@ fn branch_off<W: Workload, R: Rules + Clone>(world: &mut World<W, R>, redraw: &R
     }
 }
 
-fn panicked<W: Workload, R: Rules + Clone>(world: &World<W, R>, payload: &(dyn Any + Send)) -> Verdict {
+fn panicked(world: &impl Simulated, payload: &(dyn Any + Send)) -> Verdict {
     let (message, place) =
         LAST_PANIC.take().unwrap_or_else(|| (text_of(payload), "unknown place".to_owned()));
     match world.acting() {

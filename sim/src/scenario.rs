@@ -44,7 +44,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::groups;
-use crate::setup::{CrashTarget, Setup};
+use crate::setup::{CrashTarget, Group, Setup};
 
 use error::{Refusal, misspoken_in, syntax};
 use schema::{Schema, tolerates_none};
@@ -257,7 +257,13 @@ fn reconcile(setup: &mut Setup, groups: u8) {
     if setup.faults.reconfiguration.is_none() && setup.story.is_none() {
         setup.spares = 0;
     }
-    if setup.spares == 0 && setup.witnesses == 0 {
+    if let Some(supervision) = &mut setup.supervision {
+        let everywhere = Group { hosts: (0..setup.replicas).collect(), clients: setup.clients };
+        supervision.groups = groups::draw(setup.seed, groups, setup.replicas, setup.clients);
+        if supervision.groups.is_empty() {
+            supervision.groups.push(everywhere);
+        }
+    } else if setup.spares == 0 && setup.witnesses == 0 {
         setup.groups = groups::draw(setup.seed, groups, setup.replicas, setup.clients);
     }
     let sessions_needed = u32::from(setup.client_slots()) + 1;

@@ -31,6 +31,9 @@ pub struct Setup {
     /// The groups, if there are several; with one only it is on all hosts, and everything here is about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
+    /// The supervisor, if there is one. Then `replicas` says how many hosts there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervision: Option<Supervision>,
     /// Delays and what befalls single messages.
     pub network: Network,
     /// How clients behave.
@@ -51,6 +54,34 @@ impl Setup {
     #[must_use]
     pub fn relies_on_clocks(&self) -> bool {
         self.protocol.lease_us > 0 && !self.faults.clock.as_ref().is_some_and(|clock| clock.beyond_bound)
+    }
+}
+
+/// A supervisor on all hosts, and what a user asks of it. See [`vr::host`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supervision {
+    /// The groups that are started at first.
+    pub groups: Vec<Group>,
+    /// How often a host shows that it is alive, in microseconds.
+    pub alive_interval_us: u64,
+    /// After which silence a host is replaced, in microseconds.
+    pub failure_timeout_us: u64,
+    /// The mean time between two deeds of the user, in microseconds.
+    pub deed_interval_mean_us: u64,
+}
+
+impl Supervision {
+    /// One client less, that in a slot.
+    pub fn dismiss(&mut self, slot: u16) {
+        let mut end = 0;
+        let employer = self.groups.iter_mut().find(|group| {
+            end += group.clients;
+            slot < end
+        });
+        if let Some(employer) = employer {
+            employer.clients -= 1;
+        }
     }
 }
 
@@ -125,10 +156,11 @@ impl Setup {
         self.clients + self.administrator().is_some() as u16
     }
 
-    /// The slot of the administrator, who asks for reconfigurations: after those of the clients.
+    /// The slot of the administrator, who asks for reconfigurations, or of the supervisor's user: after those of the
+    /// clients.
     #[must_use]
     pub const fn administrator(&self) -> Option<u16> {
-        if self.spares > 0 { Some(self.clients) } else { None }
+        if self.spares > 0 || self.supervision.is_some() { Some(self.clients) } else { None }
     }
 }
 

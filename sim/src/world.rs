@@ -29,9 +29,11 @@ use crate::digest;
 use crate::environment::{Environment, Event};
 use crate::faults::Source;
 use crate::groups::Placement;
+use crate::guided::change::What;
 use crate::marks::{Marks, Moment};
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
+use crate::run::Simulated;
 use crate::setup::Setup;
 use crate::stage::Which;
 use crate::workload::Workload;
@@ -323,6 +325,74 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 }
 
+impl<W: Workload, R: Rules + Clone> Simulated for World<W, R> {
+    type Workload = W;
+
+    fn step(&mut self) -> bool {
+        Self::step(self)
+    }
+
+    fn is_over(&self) -> bool {
+        Self::is_over(self)
+    }
+
+    fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
+    fn environment(&self) -> &Environment<W> {
+        &self.environment
+    }
+
+    fn environment_mut(&mut self) -> &mut Environment<W> {
+        &mut self.environment
+    }
+
+    fn acting(&self) -> Option<Node> {
+        self.acting
+    }
+
+    fn healed_at_step(&self) -> Option<u64> {
+        self.healed_at_step
+    }
+
+    fn budget_exceeded(&self) -> bool {
+        self.budget_exceeded
+    }
+
+    fn keep_chronicle(&mut self) {
+        Self::keep_chronicle(self);
+    }
+
+    fn take_record(&mut self) -> Option<Box<Decisions<W::Operation>>> {
+        Self::take_record(self)
+    }
+
+    fn redraw(&mut self, seed: u64, steps: u64) {
+        Self::redraw(self, seed, steps);
+    }
+
+    fn stop_faults_after(&mut self, steps: u64) {
+        Self::stop_faults_after(self, steps);
+    }
+
+    fn change(&mut self, what: &What) {
+        Self::change(self, what);
+    }
+
+    fn audit(&mut self) {
+        Self::audit(self);
+    }
+
+    fn group_of_call(&self, call: usize) -> usize {
+        let environment = &self.environment;
+        match environment.placement.groups() {
+            1 => 0,
+            _ => environment.placement.group_of_client(environment.history[call].client as u16),
+        }
+    }
+}
+
 fn new_replica<W: Workload, R: Rules + Clone>(
     setup: &Setup,
     placement: &Placement,
@@ -351,33 +421,33 @@ fn new_replica<W: Workload, R: Rules + Clone>(
     }
 }
 
-fn draw_clock(setup: &Setup, random: &mut ChaCha8Rng) -> Clock {
+pub(crate) fn draw_clock(setup: &Setup, random: &mut ChaCha8Rng) -> Clock {
     let Some(clock) = &setup.faults.clock else { return Clock::new(0, 0) };
     let mut around_zero = |max: u64| random.below(2 * max + 1) as i64 - max as i64;
     Clock::new(around_zero(clock.offset_max_us), around_zero(clock.drift_max_ppm.into()))
 }
 
 fn member(setup: &Setup, id: ReplicaId, epoch: EpochStart, entropy: u64) -> Member {
+    Member { id, epoch, options: options(setup), entropy }
+}
+
+/// Timing and bounds of the replicas in a run.
+pub(crate) const fn options(setup: &Setup) -> Options {
     let protocol = &setup.protocol;
-    Member {
-        id,
-        epoch,
-        options: Options {
-            heartbeat_interval: Duration::from_micros(protocol.heartbeat_us),
-            primary_timeout: Duration::from_micros(protocol.primary_timeout_us),
-            view_change_timeout: Duration::from_micros(protocol.view_change_timeout_us),
-            resend_interval: Duration::from_micros(protocol.resend_us),
-            abdication_timeout: Duration::from_micros(protocol.abdication_us),
-            backoff_limit: protocol.backoff_limit,
-            pipeline_max: protocol.pipeline_max as usize,
-            batch_max: protocol.batch_max as usize,
-            lease: Duration::from_micros(protocol.lease_us),
-            clock_drift_ppm: protocol.clock_drift_ppm,
-            sessions_max: protocol.sessions_max as usize,
-            checkpoint_interval: protocol.checkpoint_interval,
-            log_margin: protocol.log_margin,
-            suffix_margin: protocol.suffix_margin,
-        },
-        entropy,
+    Options {
+        heartbeat_interval: Duration::from_micros(protocol.heartbeat_us),
+        primary_timeout: Duration::from_micros(protocol.primary_timeout_us),
+        view_change_timeout: Duration::from_micros(protocol.view_change_timeout_us),
+        resend_interval: Duration::from_micros(protocol.resend_us),
+        abdication_timeout: Duration::from_micros(protocol.abdication_us),
+        backoff_limit: protocol.backoff_limit,
+        pipeline_max: protocol.pipeline_max as usize,
+        batch_max: protocol.batch_max as usize,
+        lease: Duration::from_micros(protocol.lease_us),
+        clock_drift_ppm: protocol.clock_drift_ppm,
+        sessions_max: protocol.sessions_max as usize,
+        checkpoint_interval: protocol.checkpoint_interval,
+        log_margin: protocol.log_margin,
+        suffix_margin: protocol.suffix_margin,
     }
 }

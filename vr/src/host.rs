@@ -206,7 +206,7 @@ use crate::outbox::{Outbox, Role};
 use crate::replica::{Member, Replica};
 use crate::rules::Standard;
 use crate::service::Service;
-use crate::supervisor::{self, GroupId, Refusal, Supervisor};
+use crate::supervisor::{self, GroupId, Refusal, Supervisor, Ticket};
 use crate::types::{ClientAddress, Duration, Epoch, Incarnation, Instant, ReplicaId, View};
 
 use duties::{Administrator, Clerk, Vigil};
@@ -248,9 +248,10 @@ pub trait HostOutbox<A: Application> {
         let _ = (to, group);
     }
 
-    /// A replica of a group was started here, and is this to it.
-    fn group_started(&mut self, group: GroupId, machine: &A::Machine, role: Role) {
-        let _ = (group, machine, role);
+    /// A replica of a group starts here, with this ticket. What it does, and its [role](Self::role_changed), is told
+    /// after that.
+    fn group_started(&mut self, group: GroupId, ticket: &Ticket<A::Machine>) {
+        let _ = (group, ticket);
     }
 
     /// The replica of a group was dropped here: the group was stopped, or runs elsewhere.
@@ -258,8 +259,8 @@ pub trait HostOutbox<A: Application> {
         let _ = group;
     }
 
-    /// The role or the view of a replica here is another one now: see [`Outbox::role_changed`]. The supervisor's is
-    /// told of, too.
+    /// The role or the view of a replica here is another one now, or its first one: see [`Outbox::role_changed`]. The
+    /// supervisor's is told of, too.
     fn role_changed(&mut self, group: GroupId, role: Role, view: View) {
         let _ = (group, role, view);
     }

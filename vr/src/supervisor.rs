@@ -67,7 +67,7 @@ impl fmt::Display for GroupId {
 
 /// The directory: what runs where. `M` describes a state machine, in whatever way the application likes. See the
 /// [module](self).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Supervisor<M> {
     nodes: Configuration,
     groups_max: usize,
@@ -77,7 +77,7 @@ pub struct Supervisor<M> {
 }
 
 /// One group, as the directory knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Group<M> {
     /// What state machine it runs.
     pub machine: M,
@@ -90,7 +90,7 @@ pub struct Group<M> {
 }
 
 /// What is asked of a [`Supervisor`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation<M> {
     /// Starts a state machine on these nodes. Answered by [`Response::Started`].
     Start {
@@ -160,7 +160,7 @@ pub enum Operation<M> {
 }
 
 /// What a [`Supervisor`] answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Response<M> {
     /// The group is to be started, and has this number.
     Started(GroupId),
@@ -181,7 +181,7 @@ pub enum Response<M> {
 }
 
 /// Lets a host start one replica, once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket<M> {
     /// The group.
     pub group: GroupId,
@@ -239,7 +239,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// A piece of a snapshot of a [`Supervisor`]: first the numbers, then the groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Part<M> {
     /// The last numbers that were given to a group, and to a ticket.
     Numbers(GroupId, Incarnation),

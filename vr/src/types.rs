@@ -61,6 +61,16 @@ number! {
     Incarnation
 }
 
+impl ClientAddress {
+    pub(crate) const IN_HOST: u64 = 1 << 63;
+
+    /// Whether the client lives in a [`Host`](crate::Host), which gives it this address.
+    #[must_use]
+    pub const fn is_in_host(self) -> bool {
+        self.0 & Self::IN_HOST != 0
+    }
+}
+
 /// A view: its epoch, and its view-number in that. Says who is primary, and since which view change; never
 /// decreases while a replica keeps its memory.
 ///

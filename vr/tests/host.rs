@@ -187,9 +187,9 @@ impl HostOutbox<Both> for Network {
         self.seen.gone.insert(group);
     }
 
-    fn group_started(&mut self, group: GroupId, _: &Machine, role: Role) {
-        self.seen.took_part(group, self.node, role, Epoch::ZERO);
-        self.seen.roles.insert((group, self.node), role);
+    fn group_started(&mut self, group: GroupId, _: &Ticket<Machine>) {
+        let before = self.seen.roles.insert((group, self.node), Role::Standby);
+        assert_eq!(before, None, "{group} runs here already");
     }
 
     fn group_stopped(&mut self, group: GroupId) {

@@ -5,8 +5,7 @@ use vr::{Checkpoint, OpNumber, ReplicaId};
 use super::execution::table_digest;
 use super::ghost::Ghost;
 use super::members::{Link, Member};
-use super::{Fact, Findings, Property};
-use crate::workload::Workload;
+use super::{Checked, Fact, Findings, Property};
 
 /// A checkpoint, as far as checks care.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,7 @@ pub(super) struct Taken {
 
 impl Taken {
     /// `service` is what the checkpoint's pieces make.
-    pub(super) fn of<W: Workload>(checkpoint: &Checkpoint<W::Service>, service: &W::Service) -> Self {
+    pub(super) fn of<W: Checked>(checkpoint: &Checkpoint<W::Service>, service: &W::Service) -> Self {
         Self {
             op_number: checkpoint.op_number(),
             state: W::digest(service),

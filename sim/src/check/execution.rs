@@ -7,9 +7,8 @@ use vr::{OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, Service, Ses
 use super::checkpoints::Taken;
 use super::ghost::Committed;
 use super::members::{Member, Members};
-use super::{Fact, Findings, Property};
+use super::{Checked, Fact, Findings, Property};
 use crate::digest;
-use crate::workload::Workload;
 
 /// S5: execution goes on where it stopped. Returns the digest of the log up to the executed entry.
 #[inline]
@@ -59,7 +58,7 @@ pub(super) fn committed_is_executed<S: Service, R: Rules>(
 
 /// What an execution looks like to the checks.
 #[inline]
-pub(super) fn observe<W: Workload>(
+pub(super) fn observe<W: Checked>(
     execution: &vr::Execution<'_, W::Service>,
     chain: u64,
     view: View,
@@ -135,7 +134,7 @@ impl Execution {
     /// S21: at the same commit-number all client tables are the same. Small tables are compared at every
     /// commit-number at which a step ends, large ones less often, so that the cost stays the same.
     #[inline]
-    pub(super) fn table_agrees<W: Workload, R: Rules>(
+    pub(super) fn table_agrees<W: Checked, R: Rules>(
         &mut self,
         replica: ReplicaId,
         state: &Replica<W::Service, R>,

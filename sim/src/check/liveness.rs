@@ -218,7 +218,7 @@ pub fn steady(replica: ReplicaId, view: View, crashes: u64, findings: &mut Findi
 }
 
 /// The longest that anything waits before it is tried again, in nanoseconds.
-fn longest_timeout(setup: &Setup) -> u64 {
+pub(crate) fn longest_timeout(setup: &Setup) -> u64 {
     let protocol = &setup.protocol;
     let backed_off =
         (protocol.view_change_timeout_us.max(protocol.primary_timeout_us).max(protocol.abdication_us)
@@ -239,7 +239,8 @@ fn names(prefix: char, numbers: &[u16]) -> String {
     numbers.iter().map(|number| format!("{prefix}{number}")).collect::<Vec<_>>().join(", ")
 }
 
-fn describe(core: &[Seen]) -> String {
+/// The core in words.
+pub(crate) fn describe(core: &[Seen]) -> String {
     let member = |seen: &Seen| {
         let role = seen.role.map_or("down".to_owned(), |role| format!("{role:?}"));
         let Seen { replica, view, op_number, commit_number, .. } = seen;

@@ -113,6 +113,12 @@ impl Member {
         self.lost.as_ref().map_or(self.executed, |lost| lost.executed)
     }
 
+    /// It holds nothing any more, and nobody counts on it.
+    pub(super) fn leave(&mut self) {
+        let (incarnation, reached) = (self.incarnation, self.reached);
+        *self = Self { role: Some(Role::Standby), incarnation, reached, ..Self::default() };
+    }
+
     pub(super) const fn restart(&mut self, incarnation: Incarnation) {
         self.role = Some(Role::Recovering);
         self.incarnation = incarnation;
@@ -177,6 +183,12 @@ impl Members {
             member.changed = true;
         }
         Self { replicas: members, epochs: vec![EpochStart::first(first)] }
+    }
+
+    /// `replicas` nodes of which none runs yet. Until it does, none has lost anything.
+    pub(super) fn to_be_started(replicas: usize, first: Configuration) -> Self {
+        let standby = Member { role: Some(Role::Standby), ..Member::default() };
+        Self { replicas: vec![standby; replicas], epochs: vec![EpochStart::first(first)] }
     }
 
     // ---- Epochs ----------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ fn struck(effect: &Effect) -> Option<Node> {
         | Action::Clog { .. }
         | Action::Sever { .. }
         | Action::Mend { .. }
-        | Action::Reconfigure { .. } => None,
+        | Action::Reconfigure { .. }
+        | Action::Ask(_) => None,
     }
 }
 

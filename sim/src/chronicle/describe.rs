@@ -31,6 +31,7 @@ pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
         Packet::Reply(_, reply) => {
             vec![("view", reply.view.to_string()), ("reply", answer(&reply.body))]
         }
+        Packet::Mail(mail) => vec![("mail", mail.in_words())],
     }
 }
 

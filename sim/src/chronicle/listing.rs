@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Cause, Chronicle, Effect, Sent, Step};
-use crate::faults::Action;
+use crate::faults::{Action, Deed};
 use crate::node::Node;
 use crate::packet::Kind;
 
@@ -128,6 +128,20 @@ pub fn action_in_words(action: &Action) -> String {
             format!("the administrator asks for the group {}", group(members, witnesses))
         }
         Action::WarmUp { replica } => format!("r{replica} is told to fetch the state"),
+        Action::Ask(deed) => asked(deed),
+    }
+}
+
+/// What the supervisor's user asks for.
+#[must_use]
+pub fn asked(deed: &Deed) -> String {
+    match deed {
+        Deed::Start { hosts } => format!("the user asks for a group on {}", group(hosts, &[])),
+        Deed::Stop { group } => format!("the user asks to stop g{group}"),
+        Deed::Move { group: moved, hosts } => {
+            format!("the user asks to move g{moved} to {}", group(hosts, &[]))
+        }
+        Deed::Find { group } => format!("the user asks where g{group} is"),
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios! {
     "beyond-the-budget"
     "reconfigurations"
     "several-groups"
+    "supervised-groups"
     "witnesses"
 };
 

@@ -43,6 +43,10 @@ fn schema_of(setup: &Setup) -> serde_json::Result<Schema> {
         if fields.contains_key("groups") {
             fields.insert("groups".to_owned(), json!(setup.groups.len()));
         }
+        if let Some(Value::Object(supervision)) = fields.get_mut("supervision") {
+            let groups = supervision.remove("groups").and_then(|groups| Some(groups.as_array()?.len()));
+            fields.insert("groups".to_owned(), json!(groups));
+        }
         for (section, name, usual) in NOT_WRITTEN {
             let section = if section.is_empty() { &mut *fields } else { section_of(fields, section) };
             section.entry(name).or_insert(json!(usual));

@@ -11,6 +11,7 @@ use crate::setup::{self, CrashTarget, Expectation, LingeringShape, PartitionShap
 use crate::stage::{Cast, Misspoken, Story};
 use crate::workload::Workload;
 use crate::workload::key_value::KeyValue;
+use crate::workload::library;
 use crate::workload::library::blackboard::Blackboard;
 
 use super::error::Refusal;
@@ -49,6 +50,9 @@ pub struct Schema {
     /// group is on all of them, or on three or five, and clients are shared out. Where there are fewer clients there
     /// are only as many groups, and where there are spares one.
     pub groups: Option<Number>,
+    /// A supervisor on all hosts, whose user starts as many groups as `groups` says, and more. There are none where it is
+    /// left out.
+    pub supervision: Option<Supervision>,
     /// Delays and what befalls single messages.
     #[serde(default)]
     pub network: Network,
@@ -78,6 +82,17 @@ pub struct MustFail {
     pub bug: String,
     /// The property that must report it.
     pub property: Property,
+}
+
+/// What hosts need to know, and what the supervisor's user does: see [`setup::Supervision`]. All times are at least one
+/// microsecond.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "documented at setup::Supervision")]
+pub struct Supervision {
+    pub alive_interval_us: Option<Number>,
+    pub failure_timeout_us: Option<Number>,
+    pub deed_interval_mean_us: Option<Number>,
 }
 
 /// Delays (microseconds, up to an hour), and what befalls single messages.
@@ -306,6 +321,7 @@ impl Schema {
             witnesses,
             clients,
             groups: Vec::new(),
+            supervision: self.supervision.as_ref().map(|it| it.draw(draws)).transpose()?,
             network: self.network.draw(draws)?,
             traffic: self.traffic.draw(draws)?,
             protocol: self.protocol.draw(draws)?,
@@ -462,8 +478,40 @@ impl Schema {
         if least > 1 && self.spares.as_ref().is_some_and(|spares| spares.lowest() > 0) {
             return refuse("where there are spares there is one group");
         }
+        if let Some(supervision) = &self.supervision {
+            self.check_supervision()?;
+            supervision.check_order()?;
+        }
         if least > self.clients.as_ref().map_or(0, Number::highest) {
             return refuse("each group needs a client");
+        }
+        Ok(())
+    }
+}
+
+impl Schema {
+    /// Refuses what hosts of a supervisor do not have here.
+    fn check_supervision(&self) -> Result<(), Refusal> {
+        let refuse = |field: &str, problem: &str| Err(Refusal::new(field, problem));
+        let most = |number: &Option<Number>| number.as_ref().map_or(0, Number::highest);
+        if self.story.is_some() {
+            return refuse("supervision", "a story is told of one group");
+        }
+        if most(&self.spares) > 0 || most(&self.witnesses) > 0 {
+            return refuse("supervision", "hosts have neither spares nor witnesses: 0 is needed of both");
+        }
+        if let Some(name) = self.workload.as_ref().and_then(|name| name.other_than(library::NAMES)) {
+            let known = library::NAMES.join(", ");
+            return refuse("workload", &format!("{name} does not run under a supervisor: expected one of {known}"));
+        }
+        if self.replicas.as_ref().map_or(0, Number::lowest) < 3 {
+            return refuse("replicas", "groups of a supervisor have three members at least, and so are there hosts");
+        }
+        if most(&self.traffic.fast_read_percent) + most(&self.traffic.causal_read_percent) > 0 {
+            return refuse("supervision", "clients of its groups ask through the log: 0 is needed of all reads");
+        }
+        if self.network.outlast.is_some() || self.faults.lingering.is_some() {
+            return refuse("supervision", "network.outlast and faults.lingering must be null");
         }
         Ok(())
     }
@@ -472,6 +520,29 @@ impl Schema {
 /// Whether a group of this size has no crash within its budget.
 pub(super) const fn tolerates_none(replicas: u64) -> bool {
     replicas < 3
+}
+
+impl Supervision {
+    fn draw(&self, draws: &Draws) -> Result<setup::Supervision, Refusal> {
+        let time = |field, number| draws.number(field, number, 1..=LONGEST);
+        Ok(setup::Supervision {
+            groups: Vec::new(),
+            alive_interval_us: time("supervision.alive_interval_us", &self.alive_interval_us)?,
+            failure_timeout_us: time("supervision.failure_timeout_us", &self.failure_timeout_us)?,
+            deed_interval_mean_us: time("supervision.deed_interval_mean_us", &self.deed_interval_mean_us)?,
+        })
+    }
+
+    /// A silence is one only if signs of life are more frequent.
+    fn check_order(&self) -> Result<(), Refusal> {
+        let alive = self.alive_interval_us.as_ref().map_or(0, Number::highest);
+        let failure = self.failure_timeout_us.as_ref().map_or(0, Number::lowest);
+        if alive <= failure / 4 {
+            return Ok(());
+        }
+        let problem = format!("{alive} is too long: at most a quarter of supervision.failure_timeout_us is needed");
+        Err(Refusal::new("supervision.alive_interval_us", problem))
+    }
 }
 
 impl Network {

@@ -45,6 +45,17 @@ pub enum Name {
     Choose(Vec<String>),
 }
 
+impl Name {
+    /// The first that can be drawn and is none of these.
+    pub(super) fn other_than(&self, allowed: &[&str]) -> Option<&str> {
+        let names = match self {
+            Self::Fixed(name) => std::slice::from_ref(name),
+            Self::Choose(names) => names,
+        };
+        names.iter().map(String::as_str).find(|name| !allowed.contains(name))
+    }
+}
+
 /// The most items of a [`Selection`]: a subset is drawn as one machine word.
 const ITEMS_MAX: usize = 32;
 

@@ -164,10 +164,11 @@ impl Case {
     }
 
     /// By how much the numbers of the replicas can be turned. Where there are spares, they say who begins; where there
-    /// are witnesses, who is one; and where there are several groups, where each is.
+    /// are witnesses, who is one; and where there are several groups, or a supervisor, where each is.
     pub(super) fn rotations(&self) -> std::ops::Range<u8> {
-        let Setup { spares, witnesses, groups, replicas, .. } = &self.setup;
-        0..if *spares > 0 || *witnesses > 0 || !groups.is_empty() { 1 } else { *replicas }
+        let Setup { spares, witnesses, groups, replicas, supervision, .. } = &self.setup;
+        let are_alike = *spares == 0 && *witnesses == 0 && groups.is_empty() && supervision.is_none();
+        0..if are_alike { *replicas } else { 1 }
     }
 
     /// The same without a client: the others move up.
@@ -180,6 +181,9 @@ impl Case {
         case.setup.clients -= 1;
         if !self.setup.groups.is_empty() {
             case.setup.groups[Placement::new(&self.setup).group_of_client(out)].clients -= 1;
+        }
+        if let Some(supervision) = &mut case.setup.supervision {
+            supervision.dismiss(out);
         }
         case
     }
@@ -229,6 +233,7 @@ impl Case {
                     *node = host(*node)?;
                 }
                 Action::CrashClient { slot } => *slot = client(*slot)?,
+                Action::Ask(_) => {}
             }
             Some(action)
         };
@@ -362,7 +367,8 @@ pub(super) fn lasts_mut(action: &mut Action) -> Option<&mut u64> {
         | Action::Halt { .. }
         | Action::Resume { .. }
         | Action::Reconfigure { .. }
-        | Action::WarmUp { .. } => None,
+        | Action::WarmUp { .. }
+        | Action::Ask(_) => None,
     }
 }
 

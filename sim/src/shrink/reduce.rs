@@ -10,6 +10,7 @@ use super::finish::Named;
 use super::oracle::{Failing, Oracle};
 use crate::decisions::Done;
 use crate::registry::{AnyManner, run_any};
+use crate::setup::Setup;
 use crate::timeline::Delays;
 use crate::trace::{Follows, Trace};
 
@@ -241,8 +242,9 @@ impl Shrinker<'_, '_> {
     /// Two less, or one less, until no more can be spared.
     fn fewer_replicas(&mut self) {
         while self.fewer_groups() {}
-        // Reconfigurations name them.
-        while self.best.setup.spares == 0 && self.best.setup.groups.is_empty() {
+        // Reconfigurations name them, and what a supervisor is asked for.
+        let are_named = |setup: &Setup| setup.spares > 0 || setup.supervision.is_some();
+        while !are_named(&self.best.setup) && self.best.setup.groups.is_empty() {
             let size = self.best.setup.replicas;
             let two = (0..size).flat_map(|one| (0..one).map(move |other| vec![other, one]));
             let two = two.filter(|_| size > 2);

@@ -386,6 +386,7 @@ fn name(message: &Sent) -> String {
         Kind::Request => format!("Request({})", field("request")),
         Kind::Read => format!("Read({}, {})", field("read"), field("wanted")),
         Kind::Reply => format!("Reply({})", field("reply")),
+        Kind::Alive => "Alive".to_owned(),
     }
 }
 

@@ -645,7 +645,7 @@ const fn group(kind: Kind) -> &'static str {
         Kind::Recovery | Kind::RecoveryResponse => "recovery",
         Kind::GetState | Kind::NewState | Kind::GetCheckpoint | Kind::CheckpointPart => "transfer",
         Kind::StartEpoch | Kind::EpochStarted | Kind::NewEpoch | Kind::GetEpoch => "change",
-        Kind::Request | Kind::Read | Kind::Reply => "client",
+        Kind::Request | Kind::Read | Kind::Reply | Kind::Alive => "client",
     }
 }
 

@@ -87,6 +87,7 @@ pub fn arrival(message: &Sent) -> String {
             format!("{to} gets the {operations} after op {number} from {from}")
         }
         Kind::Reply => format!("{to} hears from {from}: {}", field("reply")),
+        Kind::Alive => format!("{to} hears that {from} is alive"),
     }
 }
 
@@ -274,6 +275,7 @@ pub fn fault(action: &Action) -> String {
             format!("the administrator asks for the group {}", listing::group(members, witnesses))
         }
         Action::WarmUp { replica } => format!("r{replica} is told to fetch the state"),
+        Action::Ask(deed) => listing::asked(deed),
     }
 }
 
@@ -350,6 +352,7 @@ fn saying(message: &Sent) -> String {
         Kind::GetCheckpoint => format!("asks for checkpoint {}", identity.number >> 16),
         Kind::CheckpointPart => format!("sends a piece of checkpoint {}", identity.number >> 16),
         Kind::Reply => format!("answers “{}”", field(message, "reply").unwrap_or_default()),
+        Kind::Alive => "shows that it is alive".to_owned(),
     };
     if matches!(kind, Kind::Reply | Kind::Read | Kind::Request) { said } else { format!("{said} ({kind:?})") }
 }

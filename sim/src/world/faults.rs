@@ -9,7 +9,6 @@ use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
 use super::{Ending, Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
 use crate::bugs::Sabotage;
 use crate::chronicle::{Cause, Effect};
-use crate::decisions::Done;
 use crate::environment::{Event, ReplicaPort};
 use crate::faults::{Action, Ambush, Scene, Source, Strike};
 use crate::marks::Moment;
@@ -31,6 +30,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             group: placement.hosts_of(members),
             has_witnesses: self.setup.witnesses > 0,
             administrator_waits: self.administrator_waits(),
+            groups: Vec::new(),
             clients: self.setup.clients,
         }
     }
@@ -104,19 +104,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if self.is_inert(&action) {
             return;
         }
-        self.environment.marks.action(&action);
-        self.environment.tell(|| Effect::Fault(action.clone()));
+        self.environment.note(when_sent, &action);
         self.tell_of_host(&action);
-        if let Some(coverage) = &mut self.environment.coverage {
-            coverage.actions.push((self.environment.steps, action.clone()));
-        }
-        if let Some(record) = &mut self.environment.record {
-            record.actions.push(Done { at: self.environment.now, when_sent, action: action.clone() });
-        }
-        if let Some(recording) = &mut self.environment.recording {
-            let done = Done { at: self.environment.now, when_sent, action: action.clone() };
-            recording.timeline.actions.push(done);
-        }
         let now = self.environment.now;
         match action {
             Action::Cut { links, lasts, .. } => {
@@ -159,6 +148,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             }
             Action::Resume { node } => self.on_host_of(node, Self::resume),
             Action::Reconfigure { members, witnesses } => self.order(&members, &witnesses),
+            // There is no supervisor here.
+            Action::Ask(_) => {}
             Action::WarmUp { replica } => {
                 self.replica_acts(Node::Replica(ReplicaId(replica)), |replica, now, port| {
                     replica.warm_up(now, port);
@@ -216,6 +207,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Action::FireEarly { node } => {
                 self.deadline(*node) == Instant::NEVER || self.paused_until(*node) > self.environment.now
             }
+            Action::Ask(_) => true,
             _ => false,
         }
     }

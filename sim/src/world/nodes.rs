@@ -60,6 +60,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.replica_acts(to, |replica, now, port| replica.on_read(now, read, port));
             }
             Packet::Reply(address, reply) => self.client_hears(slot_of(address).0, reply),
+            Packet::Mail(_) => unreachable!("there are no hosts here"),
         }
         self.end_step();
     }

@@ -158,6 +158,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if self.groups.contains(group) || self.supervisor.service().group(group).is_err() {
             return;
         }
+        outbox.group_started(group, ticket);
         let entropy = self.entropy.draw();
         let Self { node, application, rules, groups, own_post, .. } = self;
         let member = Member { id: node.id, epoch: ticket.epoch, options: node.options.groups, entropy };
@@ -176,7 +177,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             replica.warm_up(now, channel);
             replica
         };
-        outbox.group_started(group, &ticket.machine, replica.role());
+        outbox.role_changed(group, replica.role(), replica.view());
         groups.insert(group, replica);
     }
 

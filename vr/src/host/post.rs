@@ -57,7 +57,6 @@ pub enum Letter<S: Service> {
 
 // ---- The addresses of the clients that live in hosts ---------------------------------------------
 
-const IN_HOST: u64 = 1 << 63;
 const NODE_AT: u32 = 57;
 const INCARNATION_AT: u32 = 16;
 /// Incarnations of hosts are below this.
@@ -66,12 +65,12 @@ pub(super) const INCARNATIONS: u64 = 1 << (NODE_AT - INCARNATION_AT);
 /// The address of the client numbered `client` in this life of a node's host. A life has one client of a number in each
 /// group.
 pub(super) const fn address_in_host(node: ReplicaId, life: Incarnation, client: u16) -> ClientAddress {
-    ClientAddress(IN_HOST | (node.0 as u64) << NODE_AT | life.0 << INCARNATION_AT | client as u64)
+    ClientAddress(ClientAddress::IN_HOST | (node.0 as u64) << NODE_AT | life.0 << INCARNATION_AT | client as u64)
 }
 
 /// Whose host the client at an address lives in, if it lives in one.
 pub(super) const fn host_of(address: ClientAddress) -> Option<ReplicaId> {
-    if address.0 & IN_HOST == 0 { None } else { Some(ReplicaId((address.0 >> NODE_AT & 63) as u8)) }
+    if !address.is_in_host() { None } else { Some(ReplicaId((address.0 >> NODE_AT & 63) as u8)) }
 }
 
 // ---- Outboxes -----------------------------------------------------------------------------------
@@ -233,6 +232,10 @@ where
 
     fn compacted(&mut self, through: OpNumber) {
         self.observer().compacted(through);
+    }
+
+    fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
+        self.observer().log_begins(after, is_witness);
     }
 
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<S>, service: &S) {

@@ -1,0 +1,207 @@
+//! After the faults: all hosts come up, and have to do what they are told.
+
+use vr::{GroupId, Replica, ReplicaId, Rules};
+
+use super::world::{Phase, World};
+use super::{AllRules, Supervising};
+use crate::check::{Checked, Property};
+use crate::check::liveness::{Liveness, Seen, describe, longest_timeout};
+use crate::chronicle::Effect;
+use crate::decisions::Healed;
+use crate::environment::Event;
+use crate::node::Node;
+use crate::workload::Workload;
+
+/// How often, in steps after the faults, it is looked whether everything is done.
+const LOOK_INTERVAL: u64 = 64;
+/// How many requests each client makes after the faults.
+const PROBES: u32 = 2;
+/// How many times in a row everything may have to be done that can be done in one go: what runs where is decided by the
+/// supervisor's group, after that has recovered, and groups recover, move and answer only then.
+const STAGES: u64 = 5;
+
+/// The time after the faults.
+pub(super) struct Ending {
+    /// When everything must be done, in nanoseconds.
+    deadline: u64,
+}
+
+/// What is not done yet, and by what it is called if it stays so.
+type Undone = (Property, &'static str, Option<GroupId>, String);
+
+impl<W: Workload, R: AllRules> World<W, R> {
+    /// The faults stop: all hosts are brought up and connected.
+    pub(super) fn heal(&mut self) {
+        if !matches!(self.phase, Phase::Faults) {
+            return;
+        }
+        let everybody: Vec<ReplicaId> = (0..self.setup.replicas).map(ReplicaId).collect();
+        let environment = &mut self.environment;
+        self.healed_at_step = Some(environment.steps);
+        environment.network.heal();
+        environment.ambushes.clear();
+        environment.release_all();
+        environment.tell(|| Effect::Healed(everybody.clone()));
+        // A script's heal comes a moment after the time that it says.
+        let scripted = environment.script.as_ref().and_then(|script| Some(script.healed.as_ref()?.at));
+        let at = scripted.unwrap_or(environment.now);
+        let healed = || Healed { at, core: everybody.iter().map(|host| host.0).collect(), cut: Vec::new() };
+        if let Some(record) = &mut environment.record {
+            record.healed = Some(healed());
+        }
+        if let Some(recording) = &mut environment.recording {
+            recording.timeline.healed = Some(healed());
+        }
+        self.wake_everybody(&everybody);
+        let longest = longest_timeout(&self.setup) + self.supervision().failure_timeout_us * 1_000;
+        let rounds = (u64::from(self.setup.replicas) + 3) * STAGES;
+        self.phase = Phase::Ending(Ending { deadline: self.environment.now + longest * rounds });
+    }
+
+    /// Pauses end, hosts that are down start again, clients make their last requests.
+    fn wake_everybody(&mut self, everybody: &[ReplicaId]) {
+        let now = self.environment.now;
+        for &id in everybody {
+            let slot = &mut self.hosts[id.index()];
+            (slot.paused_until, slot.timers_late_until) = (0, 0);
+            self.schedule_host_timer(id);
+            if self.hosts[id.index()].host.is_none() {
+                self.environment.queue.push(now, Event::Restart(id));
+            }
+        }
+        for slot in 0..self.setup.clients {
+            let customer = &mut self.clients[usize::from(slot)];
+            customer.slot.paused_until = 0;
+            customer.slot.probes = Some(PROBES);
+            if customer.has_nothing_to_do() {
+                customer.slot.decide(&self.setup, &mut self.environment);
+            }
+            let life = self.environment.life(Node::Client(slot)) as u32;
+            self.environment.queue.push(now, Event::Wake { slot, life });
+            self.schedule_timer(Node::Client(slot));
+        }
+    }
+
+    /// Looks whether everything is done.
+    pub(super) fn look(&mut self) {
+        let Phase::Ending(Ending { deadline }) = &self.phase else { return };
+        let is_late = self.environment.now >= *deadline;
+        if !is_late && !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
+            return;
+        }
+        match self.undone() {
+            None => self.phase = Phase::Over,
+            Some((property, kind, group, witness)) if is_late => {
+                let group = group.unwrap_or(GroupId::SUPERVISOR);
+                self.environment.checks.of_mut(group.0 as usize).findings.add(property, kind, witness);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The first thing that is not done yet: what comes later may follow from it.
+    fn undone(&self) -> Option<Undone> {
+        let supervisor: Vec<Seen> = self.supervisors().collect();
+        not_converged(&supervisor, GroupId::SUPERVISOR)
+            .or_else(|| self.ledger.groups().keys().find_map(|&group| self.group_is_not_there(group)))
+            .or_else(|| self.runs_too_much())
+            .or_else(|| self.is_not_answered())
+    }
+
+    fn supervisors(&self) -> impl Iterator<Item = Seen> {
+        (0..).zip(&self.hosts).map(|(id, slot)| match &slot.host {
+            Some(host) => seen(id, host.supervisor(), Supervising::digest),
+            None => down(id),
+        })
+    }
+
+    /// A group runs on its members, and on nobody else.
+    fn group_is_not_there(&self, group: GroupId) -> Option<Undone> {
+        let known = &self.ledger.groups()[&group];
+        let undone = |witness: String| Some((Property::L10, "a move without end", Some(group), witness));
+        let members = self.environment.checks.of(group.0 as usize).members.group();
+        if let Some(next) = known.next {
+            return undone(format!("it is to move to {next}, and is in {}", known.epoch.members));
+        }
+        if members != known.epoch.members {
+            return undone(format!("it is in {members}, and the directory knows of {}", known.epoch.members));
+        }
+        let core: Vec<Seen> = members
+            .members()
+            .map(|id| {
+                let host = self.hosts[id.index()].host.as_ref();
+                let replica = host.and_then(|host| host.group(group));
+                replica.map_or(down(id.0), |replica| seen(id.0, replica, W::digest))
+            })
+            .collect();
+        not_converged(&core, group)
+    }
+
+    /// A host runs a replica that it should not, or has not given back a ticket.
+    fn runs_too_much(&self) -> Option<Undone> {
+        for (id, slot) in (0..).map(ReplicaId).zip(&self.hosts) {
+            let Some(host) = &slot.host else { continue };
+            let is_member = |group| self.ledger.groups().get(&group).is_some_and(|it| it.epoch.members.contains(id));
+            if let Some((group, replica)) = host.groups().find(|(group, _)| !is_member(*group)) {
+                let witness = format!("{id} runs a replica of {group} ({:?}), and is no member", replica.role());
+                return Some((Property::L10, "a replica that is not needed", None, witness));
+            }
+            let holds = |(_, it): &(&GroupId, &vr::supervisor::Group<super::Machine>)| {
+                it.tickets.contains_key(&id) && !it.epoch.members.contains(id)
+            };
+            if let Some((group, _)) = self.ledger.groups().iter().find(holds) {
+                let witness = format!("{id} has not given back its ticket for {group}");
+                return Some((Property::L10, "a ticket that is not given back", None, witness));
+            }
+        }
+        None
+    }
+
+    fn is_not_answered(&self) -> Option<Undone> {
+        if !self.user.is_done() {
+            let witness = "the user got no answer from the supervisor".to_owned();
+            return Some((Property::L1, "no answer", None, witness));
+        }
+        let waiting = (0..).zip(&self.clients).find(|(_, client): &(u16, _)| !client.is_done())?;
+        let (slot, client) = waiting;
+        let witness = format!("c{slot} got no answer");
+        Some((Property::L1, "no answer", client.group, witness))
+    }
+}
+
+fn not_converged(core: &[Seen], group: GroupId) -> Option<Undone> {
+    if Liveness::converged(core) {
+        return None;
+    }
+    let found = |property, kind, what: &str| {
+        Some((property, kind, Some(group), format!("{what}: {}", describe(core))))
+    };
+    if core.iter().any(|seen| matches!(seen.role, None | Some(vr::Role::Recovering))) {
+        return found(Property::L3, "not recovered", "a replica did not start or recover");
+    }
+    found(Property::L2, "no convergence", "its members do not agree")
+}
+
+const fn down(id: u8) -> Seen {
+    Seen {
+        replica: id,
+        role: None,
+        view: vr::View::ZERO,
+        op_number: 0,
+        commit_number: 0,
+        state: 0,
+        fetching: false,
+    }
+}
+
+fn seen<S: vr::Service, R: Rules>(id: u8, replica: &Replica<S, R>, digest: impl Fn(&S) -> u64) -> Seen {
+    Seen {
+        replica: id,
+        role: Some(replica.role()),
+        view: replica.view(),
+        op_number: replica.op_number().0,
+        commit_number: replica.commit_number().0,
+        state: digest(replica.service()),
+        fetching: replica.is_fetching(),
+    }
+}
