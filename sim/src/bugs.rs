@@ -19,9 +19,9 @@ pub mod view_change;
 pub mod witnesses;
 
 use vr::{
-    Admission, Asked, CommitNumber, Configuration, Duration, Epoch, HeldState, HostRules, Incarnation, Instant,
-    LogSummary, MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, Refusal, ReplicaId, RequestNumber,
-    Role, Rules, Standard, View,
+    Admission, Asked, CommitNumber, Configuration, Duration, Epoch, HeldState, HostRules, Incarnation,
+    Instant, LogSummary, MessageKind, Nonce, OpNumber, Prediction, RecoveryAnswer, Refusal, ReplicaId,
+    RequestNumber, Role, Rules, Standard, View,
 };
 
 use crate::check::Property;

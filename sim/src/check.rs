@@ -32,8 +32,8 @@ use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 use vr::{
-    Checkpoint, ClientAddress, Entry, Epoch, EpochStart, Execution, Incarnation, Message, Observation,
-    Configuration, OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service, View, ViewStart,
+    Checkpoint, ClientAddress, Configuration, Entry, Epoch, EpochStart, Execution, Incarnation, Message,
+    Observation, OpNumber, Replica, ReplicaId, Reply, RequestNumber, Rules, Service, View, ViewStart,
 };
 
 use crate::groups::Placement;
@@ -448,11 +448,7 @@ impl Checks {
 
     /// A replica executes an entry. Returns a digest of the entry, its outcome and the state afterwards.
     #[inline]
-    pub fn executed<W: Checked>(
-        &mut self,
-        replica: ReplicaId,
-        execution: &Execution<'_, W::Service>,
-    ) -> u64 {
+    pub fn executed<W: Checked>(&mut self, replica: ReplicaId, execution: &Execution<'_, W::Service>) -> u64 {
         if self.members.is_witness(replica) {
             let what = format!("executed op {}", execution.op_number);
             witnesses::holds_no_state(&self.members, replica, &what, &mut self.findings);
@@ -551,8 +547,7 @@ impl Checks {
 
     /// A node begins anew: it has promised nothing to the group's epochs from now on.
     pub fn begins_anew(&mut self, replica: ReplicaId, incarnation: Incarnation) {
-        self.members[replica].restart(incarnation);
-        self.members[replica].lost = None;
+        self.members[replica].begin_anew(incarnation);
     }
 
     /// A node that is no member any more drops its replica, and all that this held.

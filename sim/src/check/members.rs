@@ -113,6 +113,12 @@ impl Member {
         self.lost.as_ref().map_or(self.executed, |lost| lost.executed)
     }
 
+    /// It begins where it has promised nothing.
+    pub(super) fn begin_anew(&mut self, incarnation: Incarnation) {
+        self.restart(incarnation);
+        (self.role, self.lost) = (Some(Role::Standby), None);
+    }
+
     /// It holds nothing any more, and nobody counts on it.
     pub(super) fn leave(&mut self) {
         let (incarnation, reached) = (self.incarnation, self.reached);

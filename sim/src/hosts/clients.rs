@@ -1,10 +1,10 @@
 //! Clients of groups: each works for one group, and for another one once that is stopped.
 
-use vr::{ClientEvent, EpochStart, GroupId, Reply};
+use vr::{ClientEvent, EpochStart, GroupId, Instant, Reply};
 
+use super::AllRules;
 use super::port::ClientPort;
 use super::world::World;
-use super::AllRules;
 use crate::check::linearizability::Call;
 use crate::chronicle::{Cause, Effect};
 use crate::client_slot::ClientSlot;
@@ -40,6 +40,11 @@ impl<W: Workload, R: AllRules> Customer<W, R> {
         self.group.is_some() && client.id().is_some() && !client.is_waiting() && self.slot.next.is_none()
     }
 
+    /// When it wants its timer to fire: never, if it works for nobody.
+    pub(super) fn deadline(&self) -> Instant {
+        if self.group.is_some() { self.slot.client.next_deadline() } else { Instant::NEVER }
+    }
+
     /// Whether it has made all the requests that it was to make after the faults, or has nobody to make them to.
     pub(super) fn is_done(&self) -> bool {
         self.group.is_none() || self.slot.is_done()
@@ -65,7 +70,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let present = clients[usize::from(slot)].group;
         let groups = self.ledger.groups();
         let kept = present.and_then(|group| Some((group, groups.get(&group)?.epoch)));
-        let other = || groups.iter().min_by_key(|(id, _)| (count(**id), **id)).map(|(id, it)| (*id, it.epoch));
+        let other =
+            || groups.iter().min_by_key(|(id, _)| (count(**id), **id)).map(|(id, it)| (*id, it.epoch));
         match kept.or_else(other) {
             Some((group, start)) => self.employ(slot, group, start),
             None => self.clients[usize::from(slot)].group = None,

@@ -4,8 +4,8 @@ use vr::{GroupId, Replica, ReplicaId, Rules};
 
 use super::world::{Phase, World};
 use super::{AllRules, Supervising};
-use crate::check::{Checked, Property};
 use crate::check::liveness::{Liveness, Seen, describe, longest_timeout};
+use crate::check::{Checked, Property};
 use crate::chronicle::Effect;
 use crate::decisions::Healed;
 use crate::environment::Event;
@@ -141,9 +141,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
     fn runs_too_much(&self) -> Option<Undone> {
         for (id, slot) in (0..).map(ReplicaId).zip(&self.hosts) {
             let Some(host) = &slot.host else { continue };
-            let is_member = |group| self.ledger.groups().get(&group).is_some_and(|it| it.epoch.members.contains(id));
+            let is_member =
+                |group| self.ledger.groups().get(&group).is_some_and(|it| it.epoch.members.contains(id));
             if let Some((group, replica)) = host.groups().find(|(group, _)| !is_member(*group)) {
-                let witness = format!("{id} runs a replica of {group} ({:?}), and is no member", replica.role());
+                let witness =
+                    format!("{id} runs a replica of {group} ({:?}), and is no member", replica.role());
                 return Some((Property::L10, "a replica that is not needed", None, witness));
             }
             let holds = |(_, it): &(&GroupId, &vr::supervisor::Group<super::Machine>)| {

@@ -65,7 +65,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
     }
 
     pub(super) fn scripted(&mut self, index: usize) {
-        let Some(script) = self.environment.script.clone().filter(|_| matches!(self.phase, Phase::Faults)) else {
+        let Some(script) = self.environment.script.clone().filter(|_| matches!(self.phase, Phase::Faults))
+        else {
             return;
         };
         self.begin_step((index as u64) << 8 | 5, Cause::Fault);
@@ -125,7 +126,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     /// Whether the action would do nothing, or more than the groups can stand.
     fn is_inert(&mut self, action: &Action) -> bool {
-        let is_down = |node: &Node| matches!(node, Node::Replica(id) if self.hosts[id.index()].host.is_none());
+        let is_down =
+            |node: &Node| matches!(node, Node::Replica(id) if self.hosts[id.index()].host.is_none());
         match action {
             Action::Crash { replica, .. } => !self.may_crash(ReplicaId(*replica)),
             Action::Pause { node, .. } | Action::FireLate { node, .. } => is_down(node),
@@ -149,10 +151,12 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 Deed::Start { .. } => self.ledger.groups().len() < super::GROUPS_MAX,
                 Deed::Stop { .. } => self.ledger.groups().len() > 1,
                 Deed::Find { .. } => true,
-                Deed::Move { group: id, hosts } => group(*id).zip(group_of(hosts, &[])).is_some_and(|(_, next)| {
-                    let members = &self.environment.checks.of(*id as usize).members;
-                    members.amnesiacs_in(next) <= next.failures_tolerated()
-                }),
+                Deed::Move { group: id, hosts } => {
+                    group(*id).zip(group_of(hosts, &[])).is_some_and(|(_, next)| {
+                        let members = &self.environment.checks.of(*id as usize).members;
+                        members.amnesiacs_in(next) <= next.failures_tolerated()
+                    })
+                }
             }
     }
 

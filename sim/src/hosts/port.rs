@@ -7,9 +7,9 @@ use std::sync::Arc;
 use vr::host::{Contents, Envelope, Letter};
 use vr::supervisor::Ticket;
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, CommitNumber, Entry, EpochStart, Execution, GroupId, HostOutbox, Ignored,
-    Message, Observation, OpNumber, Outbox, Outcome, RarePath, Refusal, ReplicaId, Reply, Request, RequestBody, Role, View,
-    ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, CommitNumber, Entry, EpochStart, Execution, GroupId, HostOutbox,
+    Ignored, Message, Observation, OpNumber, Outbox, Outcome, RarePath, Refusal, ReplicaId, Reply, Request,
+    RequestBody, Role, View, ViewStart,
 };
 
 use super::mail::Mail;
@@ -254,7 +254,8 @@ struct SupervisorWatch<'a, W: Workload> {
 impl<W: Workload> SupervisorWatch<'_, W> {
     fn decided(&mut self, execution: &Execution<'_, Directory>) {
         let Watch { environment, ledger, .. } = &mut self.watch;
-        if let Some((group, first)) = ledger.decided(execution, &mut environment.checks.first_mut().findings) {
+        if let Some((group, first)) = ledger.decided(execution, &mut environment.checks.first_mut().findings)
+        {
             environment.checks.push(Checks::of_new_group(self.setup, group.0 as usize, first));
         }
         if let (RequestBody::Operation { operation, .. }, Outcome::Executed(answer)) =

@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{
-    Client, ClientEvent, Configuration, Consistency, EpochStart, GroupId, OpNumber, ReplicaId, Reply,
-};
+use vr::{Client, ClientEvent, Configuration, Consistency, EpochStart, GroupId, OpNumber, ReplicaId, Reply};
 
 use super::port::UserPort;
 use super::world::World;
@@ -195,7 +193,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     /// Those who wait for it go to work.
     fn group_is_there(&mut self, group: GroupId, start: EpochStart) {
-        let idle = |(slot, client): (u16, &super::clients::Customer<W, R>)| client.group.is_none().then_some(slot);
+        let idle =
+            |(slot, client): (u16, &super::clients::Customer<W, R>)| client.group.is_none().then_some(slot);
         let slots: Vec<u16> = match self.user.hired.pop_front() {
             Some(hired) => hired.collect(),
             None => (0..).zip(&self.clients).filter_map(idle).collect(),
@@ -215,7 +214,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
     fn question_may_be_order(&mut self) {
         let Self { user, environment, .. } = self;
         let number = user.client.last_request().0;
-        let Some(order) = user.todo.front().filter(|_| user.is_asking && number > user.requested) else { return };
+        let Some(order) = user.todo.front().filter(|_| user.is_asking && number > user.requested) else {
+            return;
+        };
         user.requested = number;
         environment.marks.moment(Moment::ReadTurnedToLog);
         environment.checks.first_mut().requested(user.slot, user.client.address(), number, order);

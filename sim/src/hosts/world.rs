@@ -232,9 +232,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     fn receiver_is_gone(&self, to: Node, mail: &Mail<W::Service>) -> Option<&'static str> {
         match (to, mail.client()) {
-            (Node::Replica(host), _) => {
-                self.hosts[host.index()].host.is_none().then_some("the host is down")
-            }
+            (Node::Replica(host), _) => self.hosts[host.index()].host.is_none().then_some("the host is down"),
             (Node::Client(_), Some(address)) => {
                 (slot_of(address).1 != self.environment.life(to)).then_some("the client is gone")
             }
@@ -324,7 +322,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 self.hosts[id.index()].host.as_ref().map_or(Instant::NEVER, Host::next_deadline)
             }
             Node::Client(slot) if slot == self.user.slot => self.user.client.next_deadline(),
-            Node::Client(slot) => self.clients[usize::from(slot)].slot.client.next_deadline(),
+            Node::Client(slot) => self.clients[usize::from(slot)].deadline(),
         }
     }
 
@@ -341,7 +339,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
             return self.environment.queue.push(paused_until, Event::Timer(node));
         }
         *timer_at = u64::MAX;
-        if clock.read(now) >= deadline && now >= late_until { self.fire(node) } else { self.schedule_timer(node) }
+        if clock.read(now) >= deadline && now >= late_until {
+            self.fire(node)
+        } else {
+            self.schedule_timer(node)
+        }
     }
 
     /// When the node's timer event is queued; its clock; and until when its timers do not fire.

@@ -502,13 +502,22 @@ impl Schema {
         }
         if let Some(name) = self.workload.as_ref().and_then(|name| name.other_than(library::NAMES)) {
             let known = library::NAMES.join(", ");
-            return refuse("workload", &format!("{name} does not run under a supervisor: expected one of {known}"));
+            return refuse(
+                "workload",
+                &format!("{name} does not run under a supervisor: expected one of {known}"),
+            );
         }
         if self.replicas.as_ref().map_or(0, Number::lowest) < 3 {
-            return refuse("replicas", "groups of a supervisor have three members at least, and so are there hosts");
+            return refuse(
+                "replicas",
+                "groups of a supervisor have three members at least, and so are there hosts",
+            );
         }
         if most(&self.traffic.fast_read_percent) + most(&self.traffic.causal_read_percent) > 0 {
-            return refuse("supervision", "clients of its groups ask through the log: 0 is needed of all reads");
+            return refuse(
+                "supervision",
+                "clients of its groups ask through the log: 0 is needed of all reads",
+            );
         }
         if self.network.outlast.is_some() || self.faults.lingering.is_some() {
             return refuse("supervision", "network.outlast and faults.lingering must be null");
@@ -540,7 +549,8 @@ impl Supervision {
         if alive <= failure / 4 {
             return Ok(());
         }
-        let problem = format!("{alive} is too long: at most a quarter of supervision.failure_timeout_us is needed");
+        let problem =
+            format!("{alive} is too long: at most a quarter of supervision.failure_timeout_us is needed");
         Err(Refusal::new("supervision.alive_interval_us", problem))
     }
 }

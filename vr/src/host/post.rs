@@ -65,7 +65,9 @@ pub(super) const INCARNATIONS: u64 = 1 << (NODE_AT - INCARNATION_AT);
 /// The address of the client numbered `client` in this life of a node's host. A life has one client of a number in each
 /// group.
 pub(super) const fn address_in_host(node: ReplicaId, life: Incarnation, client: u16) -> ClientAddress {
-    ClientAddress(ClientAddress::IN_HOST | (node.0 as u64) << NODE_AT | life.0 << INCARNATION_AT | client as u64)
+    ClientAddress(
+        ClientAddress::IN_HOST | (node.0 as u64) << NODE_AT | life.0 << INCARNATION_AT | client as u64,
+    )
 }
 
 /// Whose host the client at an address lives in, if it lives in one.
