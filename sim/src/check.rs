@@ -327,7 +327,11 @@ impl Checks {
     /// The checks of a group that is to be started, where nobody runs it yet.
     #[must_use]
     pub fn of_new_group(setup: &Setup, group: usize, first: Configuration) -> Self {
-        Self::of(setup, Some(group), Members::to_be_started(usize::from(setup.nodes()), first))
+        let members = Members::to_be_started(usize::from(setup.nodes()), first);
+        let mut checks = Self::of(setup, Some(group), members);
+        // Whoever starts first may do more in the same step.
+        checks.logs.begin(View::ZERO, OpNumber::ZERO, 0);
+        checks
     }
 
     fn of(setup: &Setup, group: Option<usize>, members: Members) -> Self {
@@ -552,6 +556,7 @@ impl Checks {
 
     /// A node that is no member any more drops its replica, and all that this held.
     pub fn left(&mut self, replica: ReplicaId) {
+        epochs::may_be_dropped(&self.members, replica, &self.ghost, &mut self.findings);
         self.members[replica].leave();
     }
 

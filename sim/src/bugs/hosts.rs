@@ -47,7 +47,7 @@ pub const BUGS: &[Bug] = &[
         "a host drops a replaced replica before the new members have the state",
         Sabotage::Host(HostFault::MayDrop),
         200,
-        &[L1, L2, L3, L10, S2, S8],
+        &[S27],
     )
     .in_scenario("supervised-groups"),
     Bug::silent(

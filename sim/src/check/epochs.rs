@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vr::{Epoch, EpochStart, OpNumber, Outcome, ReplicaId, RequestNumber, View};
+use vr::{Epoch, EpochStart, OpNumber, Outcome, ReplicaId, RequestNumber, Role, View};
 
 use super::ghost::{Committed, Ghost};
 use super::members::{Member, Members};
@@ -153,5 +153,16 @@ pub(super) fn may_stop(
             "{replica} stops in epoch {epoch}, while {holders} of {group} have its log: a quorum is {quorum}"
         );
         findings.add(Property::S27, "stopped too early", witness).between([Fact::committed(start.after)]);
+    }
+}
+
+/// S27: likewise, a host drops a replica that is no member any more; or what it held is of no more use.
+pub(super) fn may_be_dropped(members: &Members, replica: ReplicaId, ghost: &Ghost, findings: &mut Findings) {
+    let holds_state = !matches!(
+        members[replica].role,
+        None | Some(Role::Stopped | Role::Standby | Role::Recovering | Role::Transitioning)
+    );
+    if holds_state {
+        may_stop(members, replica, View::of(members.latest_epoch(), 0), ghost, findings);
     }
 }

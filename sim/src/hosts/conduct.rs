@@ -100,7 +100,7 @@ impl<W: Workload, R: AllRules> Simulated for World<W, R> {
             What::Strike(seed) => {
                 let mut sources = Source::all(&Setup { seed: *seed, ..Setup::clone(&self.setup) });
                 let index = random::stream(*seed, Purpose::Guidance).below(sources.len() as u64) as usize;
-                match self.strike_of(&mut sources[index]) {
+                match sources[index].strike(&self.setup, &self.scene()) {
                     Strike::Nothing => {}
                     Strike::Ambush(ambush) => self.environment.ambushes.push(ambush),
                     Strike::Now(action) => self.change(&What::Do(action)),

@@ -16,9 +16,8 @@ use crate::workload::Workload;
 const LOOK_INTERVAL: u64 = 64;
 /// How many requests each client makes after the faults.
 const PROBES: u32 = 2;
-/// How many times in a row everything may have to be done that can be done in one go: what runs where is decided by the
-/// supervisor's group, after that has recovered, and groups recover, move and answer only then.
-const STAGES: u64 = 5;
+/// For how many failure timeouts hosts may be replaced, one of a group after the other, that were silent before.
+const REPLACEMENTS: u64 = 4;
 
 /// The time after the faults.
 pub(super) struct Ending {
@@ -53,9 +52,10 @@ impl<W: Workload, R: AllRules> World<W, R> {
             recording.timeline.healed = Some(healed());
         }
         self.wake_everybody(&everybody);
-        let longest = longest_timeout(&self.setup) + self.supervision().failure_timeout_us * 1_000;
-        let rounds = (u64::from(self.setup.replicas) + 3) * STAGES;
-        self.phase = Phase::Ending(Ending { deadline: self.environment.now + longest * rounds });
+        let silence = self.supervision().failure_timeout_us * 1_000 * REPLACEMENTS;
+        // What runs where is decided by one group, and comes about in others.
+        let bound = longest_timeout(&self.setup) * (u64::from(self.setup.replicas) + 3) * 2;
+        self.phase = Phase::Ending(Ending { deadline: self.environment.now + silence + bound });
     }
 
     /// Pauses end, hosts that are down start again, clients make their last requests.

@@ -8,7 +8,7 @@ use super::AllRules;
 use super::world::{Phase, World};
 use crate::chronicle::{Cause, Effect};
 use crate::environment::Event;
-use crate::faults::{Action, Ambush, Deed, Scene, Source, Strike, group_of};
+use crate::faults::{Action, Ambush, Deed, Scene, Strike, group_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Identity;
@@ -19,7 +19,7 @@ type Links = Arc<[(Node, Node)]>;
 
 impl<W: Workload, R: AllRules> World<W, R> {
     /// What families see: the hosts, and who is primary of the supervisor's group or of another one.
-    fn scene(&self) -> Scene {
+    pub(super) fn scene(&self) -> Scene {
         let groups: Vec<u64> = self.ledger.groups().keys().map(|group| group.0).collect();
         let choice = (self.environment.digest % (groups.len() as u64 + 1)) as usize;
         let aim = choice.checked_sub(1).map_or(GroupId::SUPERVISOR, |index| GroupId(groups[index]));
@@ -36,20 +36,13 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
     }
 
-    /// What a family does now.
-    pub(super) fn strike_of(&self, source: &mut Source) -> Strike {
-        source.strike(&self.setup, &self.scene())
-    }
-
     pub(super) fn strike(&mut self, index: usize) {
         if !matches!(self.phase, Phase::Faults) {
             return;
         }
         self.begin_step((index as u64) << 8 | 4, Cause::Fault);
-        let mut source = self.sources[index].clone();
-        let strike = self.strike_of(&mut source);
-        self.sources[index] = source;
-        match strike {
+        let scene = self.scene();
+        match self.sources[index].strike(&self.setup, &scene) {
             Strike::Nothing => {}
             _ if self.skips > 0 => self.skips -= 1,
             // One at a time for each moment, or a backlog would strike all at once.

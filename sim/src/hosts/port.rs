@@ -110,7 +110,12 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
     fn group_stopped(&mut self, group: GroupId) {
         let host = self.host;
         self.environment.marks.moment(Moment::ReplicaDropped);
-        self.checks(group).left(host);
+        if self.ledger.groups().contains_key(&group) {
+            self.checks(group).left(host);
+        } else {
+            // The group was stopped. Others may go on a while: who has dropped its replica will not come back without.
+            self.checks(group).crashed(host);
+        }
     }
 
     fn role_changed(&mut self, group: GroupId, role: Role, view: View) {
