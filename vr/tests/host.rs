@@ -1359,6 +1359,35 @@ fn an_administrator_waits_until_the_epoch_has_started() {
     });
 }
 
+/// A late copy of what r0's administrator was answered comes to the one that it has for the next epoch.
+#[test]
+fn an_administrator_does_not_take_up_the_session_of_another() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        let supervising = world.supervising().expect("a primary");
+        let answer = Rc::new(RefCell::new(None));
+        let seen = Rc::clone(&answer);
+        world.lose(move |to, envelope| {
+            if let Contents::Group(_, Letter::Reply(_, reply)) = &envelope.contents
+                && matches!(reply.body, ReplyBody::Registered { .. })
+                && to == supervising
+            {
+                seen.replace(Some(envelope.clone()));
+            }
+            false
+        });
+        world.move_group(values, &[2, 3, 4]);
+        world.lose(|_, envelope| matches!(asked_of_group(envelope), Some(RequestBody::Register)));
+        world.decide(values, &[1, 2, 3]);
+        world.run(30);
+        let copy = answer.take().expect("it had a session");
+        world.at(supervising, |host, now, network| host.on_envelope(now, copy, network));
+        world.run(30);
+        world.lose_nothing();
+        world.settle();
+    });
+}
+
 /// A host supervises, and hears that more sessions were opened in the group, or in the supervisor, than there is room
 /// for: its own are gone.
 #[test]
@@ -1480,8 +1509,9 @@ fn who_hears_others_again_gives_all_of_them_time() {
 #[test]
 fn who_begins_to_supervise_gives_everybody_time() {
     nobody_is_replaced(&[2, 3, 6], |world| {
-        world.start_group(Machine::Locks, &[1, 2, 3, 4, 5]);
+        let locks = world.start_group(Machine::Locks, &[1, 2, 3, 4, 5]);
         world.settle();
+        world.employ(locks, Machine::Locks, &[1, 2, 3, 4, 5], 1_000);
         world.lose(|to, envelope| to == 1 && envelope.from == ReplicaId(6));
         world.run(700);
         world.crash(0);
