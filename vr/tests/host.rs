@@ -336,6 +336,9 @@ impl Worker {
 
 // ---- The world ----------------------------------------------------------------------------------
 
+/// Whether an envelope gets lost on its way to a node.
+type Loss = Box<dyn Fn(u8, &Envelope<Both>) -> bool>;
+
 struct World<R: HostRules + Clone> {
     hosts: Vec<Option<Host<Both, R>>>,
     all: Configuration,
@@ -349,8 +352,8 @@ struct World<R: HostRules + Clone> {
     /// Messages lost, of a thousand.
     loss: u64,
     cut: BTreeSet<u8>,
-    /// What is lost besides, by its receiver.
-    lost: Box<dyn Fn(u8, &Envelope<Both>) -> bool>,
+    /// What is lost besides.
+    lost: Loss,
     workers: Vec<Worker>,
     user: Client<Operation<Machine>>,
     answer: Option<Response<Machine>>,
@@ -1050,6 +1053,8 @@ fn a_ticket_comes_before_the_decision(world: &mut World<Standard>) -> (GroupId, 
         is_kept_back
     });
     world.move_group(values, &[1, 2, 4]);
+    let seen = Rc::clone(&errand);
+    world.run_until("the errand", move |_| seen.borrow().is_some());
     world.move_group(values, &[0, 1, 2]);
     // The errand arrives, and what has been decided does not; nor does the group move, before it is here.
     world.lose(|to, envelope| is_of_group(envelope) || to == 4 && is_directory(envelope));
