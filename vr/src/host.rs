@@ -439,7 +439,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// An envelope from another host.
     pub fn on_envelope(&mut self, now: Instant, envelope: Envelope<A>, outbox: &mut impl HostOutbox<A>) {
         let Envelope { from, contents } = envelope;
-        if from == self.node.id || !self.node.nodes.contains(from) {
+        if !self.node.nodes.contains(from) {
             return;
         }
         self.vigil.heard(from, now);

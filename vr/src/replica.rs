@@ -339,8 +339,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         {
             return outbox.ignored(reason);
         }
-        let payload = message.payload;
-        match payload {
+        match message.payload {
             Payload::Prepare(prepare) => self.on_prepare(now, from, view, prepare, outbox),
             Payload::PrepareOk(ok) => self.on_prepare_ok(now, from, view, ok, outbox),
             Payload::Commit(commit) => self.on_commit(now, from, view, commit, outbox),

@@ -3,20 +3,22 @@
 //!
 //! Each test runs over many seeds. `HOST_SEEDS=5000 cargo test -p vr --release --test host` runs it over more.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use vr::host::Envelope;
+use vr::host::{Contents, Envelope, Letter};
 use vr::services::key_value_store::{Operation as Ask, Response as Value};
 use vr::services::locks::{Operation as Lock, Response as Grant, Token};
 use vr::services::{Either, KeyValueStore, Locks};
 use vr::supervisor::{Operation, Refusal, Response, Ticket};
 use vr::{
-    Application, Client, ClientAddress, ClientEvent, ClientOptions, ClientOutbox, Configuration, Consistency,
-    Duration, Epoch, EpochStart, Execution, GroupId, Host, HostOptions, HostOutbox, HostRules, Incarnation,
-    Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Read, ReplicaId, Reply, Request, RequestBody,
-    Role, Service, Standard, Supervisor, View,
+    Application, Client, ClientAddress, ClientEvent, ClientId, ClientOptions, ClientOutbox, Configuration,
+    Consistency, Duration, Epoch, EpochStart, Execution, Freshness, GroupId, Host, HostOptions, HostOutbox,
+    HostRules, Incarnation, Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Payload, Read,
+    Replica, ReplicaId, Reply, ReplyBody, Request, RequestBody, Role, Service, Standard, Supervisor, View,
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -87,11 +89,15 @@ struct Seen {
     roles: BTreeMap<(GroupId, ReplicaId), Role>,
     /// The last epoch in which each node has taken part, in whatever life.
     taken_part: BTreeMap<(GroupId, ReplicaId), Epoch>,
+    /// How many reconfigurations were refused.
+    refused: u64,
+    /// Whose each session of a group is.
+    sessions: BTreeMap<(GroupId, ClientId), ClientAddress>,
 }
 
 impl Seen {
     fn took_part(&mut self, group: GroupId, node: ReplicaId, role: Role, epoch: Epoch) {
-        if matches!(role, Role::Primary | Role::Backup | Role::ViewChange) {
+        if matches!(role, Role::Primary | Role::Backup | Role::ViewChange | Role::Witness) {
             let last = self.taken_part.entry((group, node)).or_insert(epoch);
             *last = epoch.max(*last);
         }
@@ -131,6 +137,15 @@ impl Outbox<Running> for Watch<'_> {
         let first = self.1.logs.entry(place).or_insert_with(|| Arc::clone(request));
         assert_eq!(first, request, "the logs of {place:?} differ");
         assert!(!matches!(execution.outcome, Outcome::Duplicate), "{request:?} has two places");
+        if let Some((session, _)) = request.body.of_session() {
+            let first = self.1.sessions.entry((self.0, session)).or_insert(request.address);
+            assert_eq!(*first, request.address, "two clients have taken up one session");
+        }
+    }
+
+    fn refused(&mut self, _: vr::Refusal) {
+        self.1.refused += 1;
+        assert!(self.1.refused < 1_000, "what is refused is asked for again and again");
     }
 
     fn epoch_begins(&mut self, start: &EpochStart) {
@@ -183,7 +198,8 @@ impl HostOutbox<Both> for Network {
         self.deliveries.push(Delivery::SupervisorReply(reply));
     }
 
-    fn no_such_group(&mut self, _: ClientAddress, group: GroupId) {
+    fn no_such_group(&mut self, to: ClientAddress, group: GroupId) {
+        assert!(to < ClientAddress(1 << 63), "{to} is in a host");
         self.seen.gone.insert(group);
     }
 
@@ -320,6 +336,9 @@ impl Worker {
 
 // ---- The world ----------------------------------------------------------------------------------
 
+/// Whether an envelope gets lost on its way to a node.
+type Loss = Box<dyn Fn(u8, &Envelope<Both>) -> bool>;
+
 struct World<R: HostRules + Clone> {
     hosts: Vec<Option<Host<Both, R>>>,
     all: Configuration,
@@ -333,6 +352,8 @@ struct World<R: HostRules + Clone> {
     /// Messages lost, of a thousand.
     loss: u64,
     cut: BTreeSet<u8>,
+    /// What is lost besides.
+    lost: Loss,
     workers: Vec<Worker>,
     user: Client<Operation<Machine>>,
     answer: Option<Response<Machine>>,
@@ -372,6 +393,7 @@ impl<R: HostRules + Clone> World<R> {
             random: Random(seed),
             loss: 0,
             cut: BTreeSet::new(),
+            lost: Box::new(|_, _| false),
             workers: Vec::new(),
             user: Client::new(ClientAddress(1), all, ClientOptions::default(), Standard, seed),
             answer: None,
@@ -424,6 +446,7 @@ impl<R: HostRules + Clone> World<R> {
         let now = self.now();
         match delivery {
             Delivery::Envelope(to, envelope) if self.is_cut(to) || self.is_cut(envelope.from) => {}
+            Delivery::Envelope(to, envelope) if (self.lost)(to.0, &envelope) => {}
             Delivery::Envelope(to, envelope) => {
                 self.at(to.0, |host, now, network| host.on_envelope(now, envelope, network));
             }
@@ -460,6 +483,14 @@ impl<R: HostRules + Clone> World<R> {
 
     fn is_cut(&self, node: ReplicaId) -> bool {
         self.cut.contains(&node.0)
+    }
+
+    fn lose(&mut self, is_lost: impl Fn(u8, &Envelope<Both>) -> bool + 'static) {
+        self.lost = Box::new(is_lost);
+    }
+
+    fn lose_nothing(&mut self) {
+        self.lose(|_, _| false);
     }
 
     /// Puts what was sent on its way, each with a fate of its own.
@@ -562,6 +593,20 @@ impl<R: HostRules + Clone> World<R> {
         }
     }
 
+    /// Decides that a group is to move.
+    #[track_caller]
+    fn decide(&mut self, group: GroupId, ids: &[u8]) {
+        let decided = self.ask(Operation::Move { group, nodes: nodes(ids) });
+        assert_eq!(decided, Response::Decided(vec![group]));
+    }
+
+    /// Moves a group, as far as the directory can tell.
+    #[track_caller]
+    fn move_group(&mut self, group: GroupId, ids: &[u8]) {
+        self.decide(group, ids);
+        self.run_until("a record of the move", |world| !world.is_moving(group));
+    }
+
     #[track_caller]
     fn locate(&mut self, group: GroupId) -> (Configuration, Option<Configuration>) {
         match self.ask(Operation::Where { group }) {
@@ -600,7 +645,7 @@ impl<R: HostRules + Clone> World<R> {
         let mut is_right = |host: &Host<Both, R>| {
             let Some(replica) = host.group(group) else { return !members.contains(host.node()) };
             ends.insert((replica.epoch(), replica.commit_number(), replica.op_number()));
-            let is_normal = matches!(replica.role(), Role::Primary | Role::Backup);
+            let is_normal = matches!(replica.role(), Role::Primary | Role::Backup | Role::Witness);
             members.contains(host.node()) && replica.group() == members && is_normal
         };
         let wrong = self.hosts.iter().flatten().filter(|host| !is_right(host)).count();
@@ -627,6 +672,16 @@ impl<R: HostRules + Clone> World<R> {
         let known =
             |host: &Host<Both, R>| host.supervisor().service().group(group).is_ok_and(|it| it.next.is_some());
         self.hosts.iter().flatten().any(known)
+    }
+
+    fn replica(&self, node: u8, group: GroupId) -> Option<&Replica<Running, R::Replica>> {
+        self.host(node).and_then(|host| host.group(group))
+    }
+
+    /// Whether the directory, as it is known at a node, wants a group there.
+    fn is_wanted(&self, node: u8, group: GroupId) -> bool {
+        let host = self.host(node).expect("it is up");
+        host.supervisor().service().group(group).is_ok_and(|known| known.concerns(ReplicaId(node)))
     }
 
     #[track_caller]
@@ -726,7 +781,7 @@ fn a_node_that_dies_for_good_is_replaced_and_clients_find_the_new_member() {
 
 #[test]
 fn the_supervisors_primary_dies_in_the_middle_of_a_replacement() {
-    let moved = std::cell::Cell::new(0);
+    let moved = Cell::new(0);
     over_seeds(|world| {
         let (values, _) = two_groups(world, &[2, 3, 4]);
         world.settle();
@@ -919,6 +974,729 @@ fn whatever_happens<R: HostRules + Clone>(world: &mut World<R>) {
 #[test]
 fn nothing_wrong_is_ever_answered() {
     over_seeds(whatever_happens);
+}
+
+// ---- Exact stories --------------------------------------------------------------------------------
+
+/// From one replica of the supervisor to another: without these, a directory stays as it is.
+fn is_directory(envelope: &Envelope<Both>) -> bool {
+    matches!(envelope.contents, Contents::Supervisor(Letter::Message(_)))
+}
+
+/// What a host asks of the supervisor, also if a replica has passed it on.
+fn is_errand(envelope: &Envelope<Both>) -> bool {
+    match &envelope.contents {
+        Contents::Supervisor(Letter::Request(_)) => true,
+        Contents::Supervisor(Letter::Message(message)) => matches!(message.payload, Payload::Request(_)),
+        _ => false,
+    }
+}
+
+/// What it is answered.
+fn is_answer(envelope: &Envelope<Both>) -> bool {
+    matches!(envelope.contents, Contents::Supervisor(Letter::Reply(..)))
+}
+
+/// Whatever is sent within a group.
+fn is_of_group(envelope: &Envelope<Both>) -> bool {
+    matches!(envelope.contents, Contents::Group(..))
+}
+
+/// What an administrator asks of its group.
+fn asked_of_group(envelope: &Envelope<Both>) -> Option<&RequestBody<Asked>> {
+    match &envelope.contents {
+        Contents::Group(_, Letter::Request(request)) => Some(&request.body),
+        _ => None,
+    }
+}
+
+fn is_reconfiguration(envelope: &Envelope<Both>) -> bool {
+    matches!(asked_of_group(envelope), Some(RequestBody::Reconfiguration(_)))
+}
+
+/// A group that has done something, on a network that loses nothing by itself.
+fn a_group(world: &mut World<Standard>, members: &[u8]) -> GroupId {
+    world.loss = 0;
+    let values = world.start_group(Machine::Values, members);
+    world.employ(values, Machine::Values, members, 6);
+    world.settle();
+    values
+}
+
+/// So many clients open sessions with the supervisor that none from before is left.
+fn crowd_out(world: &mut World<Standard>) {
+    for address in 1_000..1_040 {
+        let request = Request { address: ClientAddress(address), body: RequestBody::Register };
+        let supervising = world.supervising().expect("a primary");
+        world.at(supervising, |host, now, network| {
+            host.on_supervisor_request(now, Arc::new(request), network);
+        });
+        world.run(5);
+    }
+    world.user = Client::new(ClientAddress(2), world.all, ClientOptions::default(), Standard, 2);
+}
+
+/// r4 was to get the group, and no more, and is to get it again, but hears of the last decision later than of the
+/// ticket that the second to last made it draw. Returns the errand for it, too.
+fn a_ticket_comes_before_the_decision(world: &mut World<Standard>) -> (GroupId, Envelope<Both>) {
+    let values = a_group(world, &[0, 1, 2]);
+    // So that r4 has asked for something before.
+    world.start_group(Machine::Locks, &[0, 3, 4]);
+    world.settle();
+    let errand = Rc::new(RefCell::new(None));
+    let sent = Rc::clone(&errand);
+    world.lose(move |_, envelope| {
+        let is_kept_back = envelope.from == ReplicaId(4) && is_errand(envelope);
+        if is_kept_back {
+            sent.replace(Some(envelope.clone()));
+        }
+        is_kept_back
+    });
+    world.move_group(values, &[1, 2, 4]);
+    let seen = Rc::clone(&errand);
+    world.run_until("the errand", move |_| seen.borrow().is_some());
+    world.move_group(values, &[0, 1, 2]);
+    // The errand arrives, and what has been decided does not; nor does the group move, before it is here.
+    world.lose(|to, envelope| is_of_group(envelope) || to == 4 && is_directory(envelope));
+    world.decide(values, &[1, 2, 4]);
+    world.run_until("a replica", |world| world.replica(4, values).is_some());
+    assert!(!world.is_wanted(4, values), "its host does not know what for");
+    (values, errand.take().expect("it was sent"))
+}
+
+#[test]
+fn a_replica_is_not_dropped_by_a_directory_that_is_older_than_its_ticket() {
+    over_seeds(|world| {
+        let (values, _) = a_ticket_comes_before_the_decision(world);
+        world.run(100);
+        assert!(world.replica(4, values).is_some());
+        world.lose_nothing();
+        world.settle();
+        assert_eq!(world.network.seen.later_tickets, 0);
+    });
+}
+
+/// A late copy of r4's errand arrives when its session is gone.
+#[test]
+fn nor_when_the_session_is_gone_in_which_it_was_drawn() {
+    over_seeds(|world| {
+        let (values, errand) = a_ticket_comes_before_the_decision(world);
+        crowd_out(world);
+        let supervising = world.supervising().map(ReplicaId).expect("a primary");
+        world.network.deliveries.push(Delivery::Envelope(supervising, errand));
+        world.run(100);
+        assert!(world.replica(4, values).is_some());
+        world.lose_nothing();
+        world.settle();
+        assert_eq!(world.network.seen.later_tickets, 0);
+    });
+}
+
+/// r3 joins epoch 2 and is replaced in epoch 3, while its host knows of epoch 1 alone. Had it given the ticket back, as
+/// one for epochs up to that, it could begin anew in epoch 2.
+#[test]
+fn a_replica_is_not_dropped_by_a_directory_that_is_behind_its_epoch() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        world.lose(|to, envelope| to == 3 && is_of_group(envelope));
+        world.move_group(values, &[1, 2, 4]);
+        world.lose(|to, envelope| to == 3 && (is_of_group(envelope) || is_directory(envelope)));
+        world.move_group(values, &[1, 2, 3]);
+        world.lose(|to, envelope| to == 3 && is_directory(envelope));
+        let has_joined = |world: &World<Standard>| {
+            world.replica(3, values).is_some_and(|it| it.epoch() == Epoch(2) && it.role() == Role::Backup)
+        };
+        world.run_until("r3 in epoch 2", has_joined);
+        // Nobody tells the supervisor of epoch 3.
+        world.lose(|to, envelope| {
+            to == 3 && is_directory(envelope) || [1, 2].contains(&envelope.from.0) && is_errand(envelope)
+        });
+        world.decide(values, &[1, 2, 4]);
+        let has_begun =
+            |world: &World<Standard>| world.replica(4, values).is_some_and(|it| it.epoch() == Epoch(3));
+        let is_over = |world: &World<Standard>| {
+            world.replica(3, values).is_none_or(|it| it.epoch() == Epoch(3) && it.role() == Role::Stopped)
+        };
+        world.run_until("the end of epoch 2", |world| has_begun(world) && is_over(world));
+        world.run(300);
+        world.lose(|_, envelope| [1, 2].contains(&envelope.from.0) && is_errand(envelope));
+        world.run(300);
+        assert!(world.is_wanted(3, values), "in epoch 2");
+        world.lose_nothing();
+        world.settle();
+    });
+}
+
+/// r3 is cut off from its group, which does without it, and comes back: so the replica that has never stopped takes
+/// part in epoch 2. Had its host given the ticket back in between, it could begin anew there after a crash.
+#[test]
+fn a_ticket_is_kept_while_its_replica_runs() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        world.lose(|to, envelope| to == 3 && is_of_group(envelope));
+        world.move_group(values, &[1, 2, 4]);
+        world.run(200);
+        assert!(world.replica(3, values).is_some() && !world.is_wanted(3, values), "it knows of nothing");
+        world.move_group(values, &[1, 2, 3]);
+        world.lose_nothing();
+        world.settle();
+        world.crash(3);
+        world.start(3);
+        world.settle();
+        assert_eq!(world.network.seen.later_tickets, 1);
+    });
+}
+
+/// r3 says that its replica is gone when the group is about to come back already.
+#[test]
+fn who_has_dropped_a_replica_in_time_begins_anew() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        world.lose(|_, envelope| envelope.from == ReplicaId(3) && is_errand(envelope));
+        world.move_group(values, &[1, 2, 4]);
+        world.run_until("the drop", |world| world.replica(3, values).is_none());
+        world.lose(|_, envelope| {
+            is_of_group(envelope) || envelope.from == ReplicaId(3) && is_errand(envelope)
+        });
+        world.decide(values, &[1, 2, 3]);
+        world.lose(|_, envelope| is_of_group(envelope));
+        world.run_until("a replica", |world| world.replica(3, values).is_some());
+        world.lose_nothing();
+        world.settle();
+        assert_eq!(world.network.seen.later_tickets, 0);
+    });
+}
+
+/// r4 is to get a group, and the ticket comes when the group has been stopped.
+#[test]
+fn a_ticket_for_a_group_that_was_stopped_starts_nothing() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        world.lose(|to, envelope| is_of_group(envelope) || to == 4 && is_answer(envelope));
+        world.decide(values, &[1, 2, 4]);
+        let has_ticket = |world: &World<Standard>| {
+            let directory = world.host(4).expect("it is up").supervisor().service();
+            directory.group(values).is_ok_and(|known| known.tickets.contains_key(&ReplicaId(4)))
+        };
+        world.run_until("a ticket", has_ticket);
+        world.workers.clear();
+        assert_eq!(world.ask(Operation::Stop { group: values }), Response::Stopped);
+        world.settle();
+        world.lose_nothing();
+        world.run(3_000);
+        assert_eq!(world.network.seen.dropped, 3, "those that had run");
+    });
+}
+
+/// Not only at the next sign of life.
+#[test]
+fn what_is_decided_is_begun_at_once() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        world.start_group(Machine::Locks, &[0, 3, 4]);
+        world.settle();
+        let joins = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&joins);
+        world.lose(move |_, envelope| {
+            seen.set(seen.get() || envelope.from == ReplicaId(4) && is_errand(envelope));
+            false
+        });
+        world.decide(values, &[1, 2, 4]);
+        world.run_until("word at r4", |world| world.is_wanted(4, values));
+        world.run(25);
+        assert!(joins.get());
+    });
+}
+
+/// r4's errand comes too late, and r4 does not hear why.
+#[test]
+fn a_host_asks_for_the_same_only_once_it_has_seen_what_came_of_it() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        world.lose(|_, envelope| {
+            is_of_group(envelope) || envelope.from == ReplicaId(4) && is_errand(envelope)
+        });
+        world.decide(values, &[1, 2, 4]);
+        world.run_until("word at r4", |world| world.is_wanted(4, values));
+        world.lose(|to, envelope| to == 4 && is_directory(envelope));
+        world.workers.clear();
+        assert_eq!(world.ask(Operation::Stop { group: values }), Response::Stopped);
+        let errands = |world: &World<Standard>| {
+            let is_join = |request: &&Arc<Request<Operation<Machine>>>| {
+                let RequestBody::Operation { operation, .. } = &request.body else { return false };
+                *operation == Operation::Join { group: values, node: ReplicaId(4) }
+            };
+            world.network.seen.directory.values().filter(is_join).count()
+        };
+        world.run_until("the errand", |world| errands(world) > 0);
+        world.run(500);
+        assert_eq!(errands(world), 1);
+        world.lose_nothing();
+        world.settle();
+    });
+}
+
+/// Before anybody asks the group to move, its new member has what it will need.
+#[test]
+fn a_node_that_is_to_become_a_member_fetches_the_state_ahead_of_time() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        let committed = world.replica(1, values).expect("a member").commit_number();
+        world.lose(|_, envelope| asked_of_group(envelope).is_some());
+        world.decide(values, &[1, 2, 4]);
+        let has_state = |world: &World<Standard>| {
+            world.replica(4, values).is_some_and(|it| it.commit_number() == committed)
+        };
+        world.run_until("the state", has_state);
+        assert_eq!(world.replica(4, values).map(Replica::epoch), Some(Epoch::ZERO));
+        world.lose_nothing();
+        world.settle();
+    });
+}
+
+/// An epoch ends with an operation behind one of its own; and here no client asks for any.
+#[test]
+fn a_group_that_nobody_asks_anything_is_moved_again_and_again() {
+    over_seeds(|world| {
+        let values = world.start_group(Machine::Values, &[0, 1, 2]);
+        for members in [[1, 2, 3], [2, 3, 4], [0, 1, 2], [1, 3, 4]] {
+            world.move_group(values, &members);
+            world.settle();
+        }
+        assert!(world.network.seen.refused < 20, "{} refused", world.network.seen.refused);
+    });
+}
+
+/// r0 supervises, and its administrator has a session in {r1, r2, r3}, but nothing that it asks for arrives. Then r0
+/// hears nothing of the directory any more, and somebody else supervises.
+fn somebody_else_supervises(world: &mut World<Standard>) -> GroupId {
+    let values = a_group(world, &[1, 2, 3]);
+    world.lose(|_, envelope| envelope.from == ReplicaId(0) && is_reconfiguration(envelope));
+    world.decide(values, &[2, 3, 4]);
+    world.run(100);
+    values
+}
+
+fn is_cut_from_directory(to: u8, envelope: &Envelope<Both>) -> bool {
+    is_directory(envelope) && (to == 0 || envelope.from == ReplicaId(0))
+}
+
+/// What r0 knows is over: the group has moved there, and on.
+#[test]
+fn an_administrator_whose_epoch_is_over_asks_for_nothing_more() {
+    over_seeds(|world| {
+        let values = somebody_else_supervises(world);
+        world.lose(|to, envelope| {
+            is_cut_from_directory(to, envelope)
+                || envelope.from == ReplicaId(0) && is_reconfiguration(envelope)
+        });
+        let epoch = |world: &World<Standard>| {
+            world.host(1).expect("it is up").supervisor().service().group(values).map(|it| it.epoch.epoch)
+        };
+        world.run_until("epoch 1", |world| epoch(world) == Ok(Epoch(1)));
+        world.decide(values, &[1, 2, 3]);
+        world.run_until("epoch 2", |world| epoch(world) == Ok(Epoch(2)));
+        world.lose(is_cut_from_directory);
+        world.run(2_000);
+        assert_eq!(world.host(0).map(|host| host.supervisor().role()), Some(Role::Primary), "as it thinks");
+        world.lose_nothing();
+        world.settle();
+        assert_eq!(world.locate(values).0, nodes(&[1, 2, 3]));
+    });
+}
+
+/// Both hosts that supervise ask, and the first to be heard does not get on: the other one is refused for a while.
+#[test]
+fn an_administrator_that_is_refused_rests() {
+    let refused = Cell::new(0);
+    over_seeds(|world| {
+        let values = somebody_else_supervises(world);
+        let is_last = |envelope: &Envelope<Both>| match &envelope.contents {
+            Contents::Group(_, Letter::Message(Message { payload: Payload::Prepare(prepare), .. })) => {
+                let is_end = |body: &RequestBody<_>| matches!(body, RequestBody::Reconfiguration(_));
+                prepare.batch.entries().iter().any(|entry| is_end(&entry.request.body))
+            }
+            _ => false,
+        };
+        world.lose(move |to, envelope| {
+            let is_kept_back = envelope.from == ReplicaId(0) && is_reconfiguration(envelope);
+            is_cut_from_directory(to, envelope) || is_kept_back || is_last(envelope)
+        });
+        let is_ending = |world: &World<Standard>| {
+            world.replica(1, values).is_some_and(|it| {
+                let last = it.log().get(it.op_number()).expect("not in a checkpoint");
+                matches!(last.request.body, RequestBody::Reconfiguration(_))
+            })
+        };
+        world.run_until("a second administrator", is_ending);
+        world.lose(move |to, envelope| is_cut_from_directory(to, envelope) || is_last(envelope));
+        world.run(150);
+        refused.set(refused.get() + world.network.seen.refused);
+        assert!(world.network.seen.refused < 10, "{} refused", world.network.seen.refused);
+        world.lose_nothing();
+        world.settle();
+    });
+    assert!(refused.get() > 0);
+}
+
+/// An epoch with a witness has not started before enough of those have the state who can hold one; and r4 gets none.
+#[test]
+fn an_administrator_waits_until_the_epoch_has_started() {
+    over_seeds(|world| {
+        world.loss = 0;
+        let group = |[first, second, witness]: [u8; 3]| {
+            nodes(&[first, second, witness]).with_witnesses([ReplicaId(witness)]).expect("one of three")
+        };
+        let start = Operation::Start { machine: Machine::Values, nodes: group([1, 2, 3]) };
+        let Response::Started(values) = world.ask(start) else { panic!("there is room") };
+        world.employ(values, Machine::Values, &[1, 2, 3], 6);
+        world.settle();
+        world.lose(|to, envelope| to == 4 && is_of_group(envelope));
+        world.ask(Operation::Move { group: values, nodes: group([1, 4, 0]) });
+        world.run_until("a record of the move", |world| !world.is_moving(values));
+        world.ask(Operation::Move { group: values, nodes: group([1, 2, 0]) });
+        world.run(500);
+        let refused = world.network.seen.refused;
+        assert!((1..10).contains(&refused), "{refused} refused");
+        world.lose_nothing();
+        world.settle();
+        assert_eq!(world.locate(values), (group([1, 2, 0]), None));
+    });
+}
+
+/// A late copy of what r0's administrator was answered comes to the one that it has for the next epoch.
+#[test]
+fn an_administrator_does_not_take_up_the_session_of_another() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        let supervising = world.supervising().expect("a primary");
+        let answer = Rc::new(RefCell::new(None));
+        let seen = Rc::clone(&answer);
+        world.lose(move |to, envelope| {
+            if let Contents::Group(_, Letter::Reply(_, reply)) = &envelope.contents
+                && matches!(reply.body, ReplyBody::Registered { .. })
+                && to == supervising
+            {
+                seen.replace(Some(envelope.clone()));
+            }
+            false
+        });
+        world.move_group(values, &[2, 3, 4]);
+        world.lose(|_, envelope| matches!(asked_of_group(envelope), Some(RequestBody::Register)));
+        world.decide(values, &[1, 2, 3]);
+        world.run(30);
+        let copy = answer.take().expect("it had a session");
+        world.at(supervising, |host, now, network| host.on_envelope(now, copy, network));
+        world.run(30);
+        world.lose_nothing();
+        world.settle();
+    });
+}
+
+/// A host supervises, and hears that more sessions were opened in the group, or in the supervisor, than there is room
+/// for: its own are gone.
+#[test]
+fn what_lives_in_hosts_opens_a_new_session_once_the_old_one_is_gone() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        world.lose(|_, envelope| is_reconfiguration(envelope));
+        world.decide(values, &[2, 3, 4]);
+        world.run(100);
+        for _ in 0..40 {
+            world.employ(values, Machine::Values, &[1, 2, 3], 1);
+            world.run_until("work", World::work_is_done);
+        }
+        world.workers.clear();
+        world.lose_nothing();
+        world.settle();
+
+        crowd_out(world);
+        world.start_group(Machine::Locks, &[0, 2, 4]);
+        world.settle();
+    });
+}
+
+/// Only the host that supervises asks for what is decided, and no longer than that is to be done.
+#[test]
+fn one_host_asks_groups_to_move_and_none_asks_a_group_that_was_stopped() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 3]);
+        let asking = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&asking);
+        world.lose(move |_, envelope| {
+            let is_asked = asked_of_group(envelope).is_some();
+            if is_asked {
+                seen.borrow_mut().push(envelope.clone());
+            }
+            is_asked
+        });
+        let supervising = world.supervising().map(ReplicaId);
+        world.decide(values, &[2, 3, 4]);
+        world.run(1_000);
+        assert!(!asking.borrow().is_empty());
+        assert!(asking.borrow().iter().all(|asked| Some(asked.from) == supervising), "{asking:?}");
+        world.workers.clear();
+        assert_eq!(world.ask(Operation::Stop { group: values }), Response::Stopped);
+        world.settle();
+        world.run(100);
+        let late = asking.take();
+        world.run(3_000);
+        assert!(asking.borrow().is_empty(), "{asking:?}");
+        // What was asked before arrives only now. There is no client to be told.
+        late.into_iter().for_each(|envelope| {
+            world.at(3, |host, now, network| host.on_envelope(now, envelope, network));
+        });
+    });
+}
+
+// ---- Who is dead, and who is not ------------------------------------------------------------------
+
+/// All members of a group on seven nodes stay, whatever their hosts are put through.
+fn nobody_is_replaced(members: &[u8], hardship: impl Fn(&mut World<Standard>)) {
+    for seed in seeds(60) {
+        let world = &mut World::with(7, seed, Standard);
+        let values = a_group(world, members);
+        assert_eq!(world.supervising(), Some(0));
+        hardship(world);
+        world.lose_nothing();
+        world.run(3_000);
+        world.settle();
+        let epochs: Vec<_> = world.network.seen.epochs.keys().collect();
+        assert!(
+            epochs.iter().all(|(_, epoch)| *epoch == Epoch::ZERO),
+            "seed {seed}: all were alive: {epochs:?}"
+        );
+        assert_eq!(world.locate(values), (nodes(members), None));
+    }
+}
+
+/// r0 waits for the acknowledgements of three others. One comes before it sleeps, and the others when it wakes up,
+/// before anybody else can show that it is alive.
+#[test]
+fn who_has_slept_takes_nobody_for_dead() {
+    nobody_is_replaced(&[0, 2, 4], |world| {
+        let acknowledged = Rc::new(RefCell::new(BTreeMap::new()));
+        let seen = Rc::clone(&acknowledged);
+        world.lose(move |to, envelope| {
+            let Contents::Supervisor(Letter::Message(message)) = &envelope.contents else { return false };
+            let is_kept_back = to == 0 && matches!(message.payload, Payload::PrepareOk(_));
+            if is_kept_back {
+                seen.borrow_mut().insert(envelope.from.0, envelope.clone());
+            }
+            is_kept_back
+        });
+        let (now, list) = (world.now(), Operation::List { after: GroupId(0), limit: 1 });
+        let outbox = &mut ToSupervisor(&mut world.network.deliveries);
+        world.user.request(now, list, outbox).expect("a session");
+        let seen = Rc::clone(&acknowledged);
+        world.run_until("acknowledgements", move |_| seen.borrow().len() == 6);
+        for (node, sleep) in [(1, 1_000), (2, 0), (3, 0)] {
+            let envelope = acknowledged.borrow()[&node].clone();
+            world.at(0, |host, now, network| host.on_envelope(now, envelope, network));
+            world.now += sleep * MILLISECOND;
+        }
+        world.at(0, |host, now, network| host.on_timeout(now, network));
+        world.run_until("the answer", |world| !world.user.is_waiting());
+    });
+}
+
+/// Nobody hears anybody, so nobody takes over; then some are heard before others.
+#[test]
+fn who_hears_others_again_gives_all_of_them_time() {
+    nobody_is_replaced(&[1, 2, 3], |world| {
+        let wait = 600 + world.random.below(200);
+        world.lose(|_, _| true);
+        world.run(wait);
+    });
+}
+
+/// r1 hears enough of the nodes all the time, but r6 not before it supervises.
+#[test]
+fn who_begins_to_supervise_gives_everybody_time() {
+    nobody_is_replaced(&[2, 3, 6], |world| {
+        let locks = world.start_group(Machine::Locks, &[1, 2, 3, 4, 5]);
+        world.settle();
+        world.employ(locks, Machine::Locks, &[1, 2, 3, 4, 5], 1_000);
+        world.lose(|to, envelope| to == 1 && envelope.from == ReplicaId(6));
+        world.run(700);
+        world.crash(0);
+        world.run_until("another primary", |world| world.supervising() == Some(1));
+        world.start(0);
+    });
+}
+
+/// Three of seven do not hear the others.
+#[test]
+fn a_minority_takes_nobody_for_dead() {
+    nobody_is_replaced(&[0, 1, 4], |world| {
+        world.lose(|to, envelope| (to < 3) != (envelope.from.0 < 3));
+        world.run(1_500);
+    });
+}
+
+#[test]
+fn two_of_five_that_die_at_once_are_replaced() {
+    over_seeds(|world| {
+        let (first, second) = (a_group(world, &[0, 1, 3]), a_group(world, &[0, 2, 4]));
+        world.crash(3);
+        world.crash(4);
+        let are_replaced = |world: &World<Standard>| {
+            [first, second].iter().all(|group| world.runs_on(*group, nodes(&[0, 1, 2])))
+        };
+        world.run_until("two replacements", are_replaced);
+    });
+}
+
+/// r4 comes back and cannot recover for long, so it does not know whom to tell that it is alive.
+#[test]
+fn who_does_not_know_the_primary_shows_itself_to_all() {
+    over_seeds(|world| {
+        let values = a_group(world, &[1, 2, 4]);
+        world.crash(0);
+        world.run_until("another primary", |world| world.supervising().is_some());
+        world.start(0);
+        world.settle();
+        assert_ne!(world.supervising(), Some(0));
+        world.crash(4);
+        world.start(4);
+        world.lose(|to, envelope| is_directory(envelope) && (to == 4 || envelope.from == ReplicaId(4)));
+        world.run(2_000);
+        world.lose_nothing();
+        world.settle();
+        assert_eq!(world.locate(values), (nodes(&[1, 2, 4]), None));
+    });
+}
+
+/// Twenty times a second, each of the others shows the primary that it is alive.
+#[test]
+fn signs_of_life_are_few() {
+    over_seeds(|world| {
+        a_group(world, &[1, 2, 3]);
+        let supervising = world.supervising();
+        let signs = Rc::new(Cell::new([0, 0]));
+        let seen = Rc::clone(&signs);
+        world.lose(move |to, envelope| {
+            if matches!(envelope.contents, Contents::Alive) {
+                let [mut shown, mut others] = seen.get();
+                *if Some(to) == supervising { &mut shown } else { &mut others } += 1;
+                seen.set([shown, others]);
+            }
+            false
+        });
+        world.run(1_000);
+        let [shown, others] = signs.get();
+        assert!((70..100).contains(&shown) && others == 0, "{shown} to the primary, {others} to others");
+    });
+}
+
+// ---- What hosts do not take -------------------------------------------------------------------------
+
+#[test]
+fn strangers_are_not_heard() {
+    let mut world = World::new(1, Standard);
+    world.settle();
+    let envelope = Envelope { from: ReplicaId(NODES), contents: Contents::Alive };
+    world.network.deliveries.clear();
+    world.at(0, |host, now, network| host.on_envelope(now, envelope, network));
+    assert!(world.network.deliveries.is_empty());
+}
+
+/// Addresses from 2^63 on belong to clients in hosts: what others ask from there would be answered to one of them.
+#[test]
+fn nobody_outside_asks_from_an_address_inside() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        let address = ClientAddress(1 << 63 | 7 << 57);
+        let (number, freshness) = (vr::RequestNumber(1), Freshness::Causal(OpNumber(0)));
+        world.network.deliveries.clear();
+        for group in [values, GroupId(99)] {
+            let request = Arc::new(Request { address, body: RequestBody::Register });
+            world.at(0, |host, now, network| host.on_request(now, group, request, network));
+            let operation = Either::Left(Ask::Get { key: 1 });
+            let read = Arc::new(Read { address, number, operation, freshness });
+            world.at(0, |host, now, network| host.on_read(now, group, read, network));
+        }
+        let request = Arc::new(Request { address, body: RequestBody::Register });
+        world.at(0, |host, now, network| host.on_supervisor_request(now, request, network));
+        let operation = Operation::Where { group: values };
+        let read = Arc::new(Read { address, number, operation, freshness });
+        world.at(0, |host, now, network| host.on_supervisor_read(now, read, network));
+        assert!(world.network.deliveries.is_empty());
+    });
+}
+
+/// In its first epoch a group is where it was started. Of a later one, who has left tells.
+#[test]
+fn who_does_not_run_a_group_tells_where_it_has_moved() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        let (address, number) = (ClientAddress(7), vr::RequestNumber(1));
+        let ask = |world: &mut World<Standard>, node| {
+            world.network.deliveries.clear();
+            let request = Arc::new(Request { address, body: RequestBody::Register });
+            world.at(node, |host, now, network| host.on_request(now, values, request, network));
+            let (operation, freshness) = (Either::Left(Ask::Get { key: 1 }), Freshness::Linearizable);
+            let read = Arc::new(Read { address, number, operation, freshness });
+            world.at(node, |host, now, network| host.on_read(now, values, read, network));
+            let told = |delivery: Delivery| match delivery {
+                Delivery::Reply(_, Reply { body: ReplyBody::NewEpoch(start), .. }) => start.epoch,
+                _ => panic!("{node} says something else"),
+            };
+            std::mem::take(&mut world.network.deliveries).into_iter().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(ask(world, 3), []);
+        world.move_group(values, &[1, 2, 3]);
+        world.settle();
+        assert_eq!(ask(world, 0), [Epoch(1); 2]);
+    });
+}
+
+#[test]
+fn options_that_hosts_cannot_work_with_are_refused() {
+    use vr::host::InvalidHostOptions::{Groups, Lifeless, Supervisor};
+    let (good, zero) = (options(), Duration(0));
+    assert_eq!(good.validate(), Ok(()));
+    let no_sessions = Options { sessions_max: 0, ..good.groups };
+    let invalid = no_sessions.validate().expect_err("no client could ask anything");
+    let quarter = Duration(good.failure_timeout.0 / 4);
+    for (options, expected) in [
+        (HostOptions { supervisor: no_sessions, ..good }, Err(Supervisor(invalid))),
+        (HostOptions { groups: no_sessions, ..good }, Err(Groups(invalid))),
+        (HostOptions { alive_interval: zero, ..good }, Err(Lifeless)),
+        (HostOptions { alive_interval: quarter, ..good }, Ok(())),
+        (HostOptions { alive_interval: Duration(quarter.0 + 1), ..good }, Err(Lifeless)),
+    ] {
+        assert_eq!(options.validate(), expected);
+    }
+}
+
+#[test]
+fn a_host_that_cannot_be_does_not_start() {
+    let good = Node {
+        id: ReplicaId(0),
+        nodes: nodes(&[0, 1, 2]),
+        options: options(),
+        incarnation: Incarnation(0),
+        entropy: 0,
+    };
+    let again = Node { incarnation: Incarnation(1), ..good };
+    let mute = HostOptions { alive_interval: Duration(0), ..good.options };
+    for (node, expected) in [
+        (good, None),
+        (Node { id: ReplicaId(3), ..good }, Some("r3 is not in {r0, r1, r2}")),
+        (Node { id: ReplicaId(3), ..again }, Some("r3 is not in {r0, r1, r2}")),
+        (Node { incarnation: Incarnation(1 << 41), ..good }, Some("expected one below 2^41")),
+        (Node { options: mute, ..good }, Some("options whose alive interval is zero")),
+    ] {
+        let start = || {
+            let mut network = Network { deliveries: Vec::new(), seen: Seen::default(), node: node.id };
+            Host::start(Instant(0), node, Both, Standard, &mut network);
+        };
+        let panic = catch_unwind(AssertUnwindSafe(start)).err();
+        let text = panic.map(|panic| panic.downcast::<String>().expect("a text"));
+        assert_eq!(text.is_some(), expected.is_some());
+        assert!(text.is_none_or(|text| text.contains(expected.unwrap_or_default())));
+    }
 }
 
 // ---- Without its rules ----------------------------------------------------------------------------

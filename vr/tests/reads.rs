@@ -1,15 +1,15 @@
 //! Batches, reads without the log, leases and predictions, in exact schedules.
 
+mod common;
+
 use std::sync::Arc;
 
+use common::{MILLISECOND, Sent, member};
 use vr::{
-    ClientAddress, ClientId, Configuration, Duration, EpochStart, Freshness, Ignored, Incarnation, Instant,
-    Member, Message, MessageKind, OpNumber, Options, Outbox, Payload, Prediction, RarePath, Read, Replica,
-    ReplicaId, Reply, ReplyBody, Request, RequestBody, RequestNumber, Role, Service, Standard,
-    StartViewChange, View,
+    ClientAddress, ClientId, Configuration, Duration, Freshness, Ignored, Incarnation, Instant, Member,
+    Message, MessageKind, OpNumber, Options, Payload, Prediction, RarePath, Read, Replica, ReplicaId,
+    ReplyBody, Request, RequestBody, RequestNumber, Role, Service, Standard, StartViewChange, View,
 };
-
-const MILLISECOND: u64 = 1_000_000;
 
 /// What a counter is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,31 +57,7 @@ impl Service for Counter {
     }
 }
 
-#[derive(Default)]
-struct Network {
-    messages: Vec<(ReplicaId, Message<Counter>)>,
-    replies: Vec<(ClientAddress, ReplyBody<u64>)>,
-    paths: Vec<RarePath>,
-    ignored: Vec<Ignored>,
-}
-
-impl Outbox<Counter> for Network {
-    fn send(&mut self, to: ReplicaId, message: Message<Counter>) {
-        self.messages.push((to, message));
-    }
-
-    fn reply(&mut self, to: ClientAddress, reply: Reply<u64>) {
-        self.replies.push((to, reply.body));
-    }
-
-    fn took(&mut self, path: RarePath) {
-        self.paths.push(path);
-    }
-
-    fn ignored(&mut self, reason: Ignored) {
-        self.ignored.push(reason);
-    }
-}
+type Network = common::Network<Counter>;
 
 struct Group {
     replicas: Vec<Replica<Counter>>,
@@ -110,12 +86,7 @@ impl Group {
 
     fn member(&self, id: u8) -> Member {
         let size = Configuration::new(3).expect("a valid size");
-        Member {
-            id: ReplicaId(id),
-            epoch: EpochStart::first(size),
-            options: self.options,
-            entropy: 100 + u64::from(id),
-        }
+        member(ReplicaId(id), size, self.options)
     }
 
     fn at(&mut self, milliseconds: u64) -> &mut Self {
@@ -139,13 +110,8 @@ impl Group {
         self.replicas[replica].on_timeout(Instant(self.now), &mut self.network);
     }
 
-    fn take(&mut self, kind: MessageKind, to: &[u8]) -> Vec<(ReplicaId, Message<Counter>)> {
-        let wanted = |(receiver, message): &(ReplicaId, Message<Counter>)| {
-            message.payload.kind() == kind && to.contains(&receiver.0)
-        };
-        let (taken, left) = std::mem::take(&mut self.network.messages).into_iter().partition(wanted);
-        self.network.messages = left;
-        taken
+    fn take(&mut self, kind: MessageKind, to: &[u8]) -> Vec<Sent<Counter>> {
+        self.network.take(kind, |_, receiver| to.contains(&receiver))
     }
 
     /// Delivers the messages of a kind to these replicas; says how many there were.
@@ -213,7 +179,7 @@ fn an_idle_primary_waits_for_nobody_and_a_busy_one_prepares_together() {
     };
     assert_eq!((prepare.op_number, prepare.last()), (OpNumber(6), OpNumber(8)));
     assert_eq!(group.answers(), [1]);
-    assert!(group.network.paths.contains(&RarePath::SeveralInABatch));
+    assert!(group.network.took(RarePath::SeveralInABatch));
 }
 
 #[test]
@@ -230,7 +196,7 @@ fn of_a_batch_that_is_here_in_part_the_rest_is_taken() {
     group.at(30).time_out(0);
     assert_eq!(group.deliver(MessageKind::Prepare, &[1]), 1);
     assert_eq!(group.replicas[1].op_number(), OpNumber(7));
-    assert!(group.network.paths.contains(&RarePath::BatchHeldInPart));
+    assert!(group.network.took(RarePath::BatchHeldInPart));
     group.deliver(MessageKind::PrepareOk, &[0]);
     assert_eq!(group.answers(), [1, 2, 3]);
 }
@@ -271,7 +237,7 @@ fn without_leases_a_read_is_answered_once_a_later_round_is() {
     group.deliver(MessageKind::Commit, &[2]);
     group.deliver(MessageKind::CommitOk, &[0]);
     assert_eq!(group.answers(), [0], "the second");
-    assert!(group.network.paths.contains(&RarePath::ReadByConfirmation));
+    assert!(group.network.took(RarePath::ReadByConfirmation));
 }
 
 #[test]
@@ -372,7 +338,7 @@ fn a_new_primary_reads_once_what_it_inherited_is_committed() {
     assert_eq!(group.replicas[1].role(), Role::Primary);
     assert_eq!(group.replicas[1].commit_number().0, 4, "it does not know that op 5 is committed");
     group.read(1, 1, Ask::Total, Freshness::Linearizable);
-    assert!(group.network.paths.contains(&RarePath::ReadWaitsForInherited));
+    assert!(group.network.took(RarePath::ReadWaitsForInherited));
     let started = group.take(MessageKind::StartView, &[2]);
     // Its view is confirmed before r2's acknowledgement arrives.
     for (_, message) in started {

@@ -1,81 +1,33 @@
 //! Exact schedules: each is a way in which the protocol has failed, or would without one of its rules.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::{CLIENT, Counter, MILLISECOND, Network, Sent, member, operation, register};
 use vr::MessageKind::{
     DoViewChange, GetState, NewState, Prepare, PrepareOk, Recovery, RecoveryResponse, StartView,
     StartViewChange,
 };
 use vr::{
-    ClientAddress, ClientId, Configuration, EpochStart, Ignored, Incarnation, Instant, Member, Message,
-    MessageKind, Options, Outbox, RarePath, Replica, ReplicaId, Reply, Request, RequestBody, RequestNumber,
-    Role, Rules, Service, Standard, View,
+    ClientAddress, Configuration, Ignored, Incarnation, Instant, MessageKind, Options, RarePath, Replica,
+    ReplicaId, Request, RequestBody, RequestNumber, Role, Rules, Standard, View,
 };
-
-#[derive(Clone, Debug, Default)]
-struct Counter(u64);
-
-impl Service for Counter {
-    type Operation = u64;
-    type Response = u64;
-    type SnapshotPart = u64;
-
-    fn execute(&mut self, operation: &u64) -> u64 {
-        self.0 += operation;
-        self.0
-    }
-
-    fn snapshot(&self) -> Vec<u64> {
-        vec![self.0]
-    }
-
-    fn restore(&mut self, parts: &[u64]) {
-        self.0 = parts.iter().sum();
-    }
-}
-
-/// What has been sent and not been delivered, and what was told.
-#[derive(Default)]
-struct Network {
-    messages: Vec<(ReplicaId, Message<Counter>)>,
-    replies: Vec<Reply<u64>>,
-    paths: Vec<RarePath>,
-    ignored: Vec<Ignored>,
-}
-
-impl Outbox<Counter> for Network {
-    fn send(&mut self, to: ReplicaId, message: Message<Counter>) {
-        self.messages.push((to, message));
-    }
-
-    fn reply(&mut self, _to: ClientAddress, reply: Reply<u64>) {
-        self.replies.push(reply);
-    }
-
-    fn took(&mut self, path: RarePath) {
-        self.paths.push(path);
-    }
-
-    fn ignored(&mut self, reason: Ignored) {
-        self.ignored.push(reason);
-    }
-}
 
 struct Group<R: Rules> {
     replicas: Vec<Replica<Counter, R>>,
-    network: Network,
+    network: Network<Counter>,
     rules: R,
     size: Configuration,
     now: u64,
 }
 
-const MILLISECOND: u64 = 1_000_000;
-
 impl<R: Rules + Copy> Group<R> {
     fn new(size: usize, rules: R) -> Self {
         let size = Configuration::new(size).expect("a valid size");
-        let replica = |id| Replica::new(Instant(0), member(size, id), rules, Counter::default());
+        let start = |id| member(id, size, Options::default());
+        let replica = |id| Replica::new(Instant(0), start(id), rules, Counter::default());
         let replicas = size.members().map(replica).collect();
         Self { replicas, network: Network::default(), rules, size, now: 0 }
     }
@@ -95,20 +47,15 @@ impl<R: Rules + Copy> Group<R> {
     }
 
     fn crash(&mut self, replica: u8, incarnation: u64) {
-        let member = member(self.size, ReplicaId(replica));
+        let member = member(ReplicaId(replica), self.size, Options::default());
         let (now, incarnation) = (Instant(self.now), Incarnation(incarnation));
         self.replicas[usize::from(replica)] =
             Replica::recover(now, member, incarnation, self.rules, Counter::default(), &mut self.network);
     }
 
     /// Takes the messages of a kind to one of `to` off the network.
-    fn take(&mut self, kind: MessageKind, from: &[u8], to: &[u8]) -> Vec<(ReplicaId, Message<Counter>)> {
-        let wanted = |(receiver, message): &(ReplicaId, Message<Counter>)| {
-            message.payload.kind() == kind && from.contains(&message.from.0) && to.contains(&receiver.0)
-        };
-        let (taken, left) = std::mem::take(&mut self.network.messages).into_iter().partition(wanted);
-        self.network.messages = left;
-        taken
+    fn take(&mut self, kind: MessageKind, from: &[u8], to: &[u8]) -> Vec<Sent<Counter>> {
+        self.network.take(kind, |sender, receiver| from.contains(&sender) && to.contains(&receiver))
     }
 
     /// Delivers the messages of a kind between these replicas; says how many there were.
@@ -119,7 +66,7 @@ impl<R: Rules + Copy> Group<R> {
         count
     }
 
-    fn hand_over(&mut self, messages: Vec<(ReplicaId, Message<Counter>)>) {
+    fn hand_over(&mut self, messages: Vec<Sent<Counter>>) {
         for (to, message) in messages {
             self.replicas[to.index()].on_message(Instant(self.now), message, &mut self.network);
         }
@@ -172,26 +119,12 @@ impl<R: Rules + Copy> Group<R> {
     }
 }
 
-fn member(group: Configuration, id: ReplicaId) -> Member {
-    Member {
-        id,
-        epoch: EpochStart::first(group),
-        options: Options::default(),
-        entropy: u64::from(id.0) * 77 + 5,
-    }
-}
-
 fn near(_: u8, _: u8) -> u64 {
     500
 }
 
-fn register() -> Arc<Request<u64>> {
-    Arc::new(Request { address: ClientAddress(9), body: RequestBody::Register })
-}
-
-fn operation(number: u64) -> Arc<Request<u64>> {
-    let body = RequestBody::Operation { client: ClientId(1), number: RequestNumber(number), operation: 1 };
-    Arc::new(Request { address: ClientAddress(9), body })
+fn addition(number: u64) -> Arc<Request<u64>> {
+    Arc::new(Request { address: CLIENT, body: operation(RequestNumber(number), 1) })
 }
 
 /// What voters know of crashes is not learned from their votes.
@@ -264,7 +197,7 @@ fn a_start_view_change_is_ignored_where_nothing_comes_of_it() {
 fn a_vote_tells_who_has_crashed() {
     let group = votes_of_a_crashed_replica_and_of_one_that_knows(Standard);
     assert_eq!(group.role(1), (Role::ViewChange, View(1)));
-    assert!(group.network.paths.contains(&RarePath::StaleVoteDiscarded));
+    assert!(group.network.took(RarePath::StaleVoteDiscarded));
 }
 
 #[test]
@@ -336,7 +269,7 @@ fn recovery_with_an_answer_of_a_crashed_replica<R: Rules + Copy>(rules: R) -> Gr
 fn a_recovery_does_not_count_the_answer_of_a_replica_that_has_crashed_since() {
     let group = recovery_with_an_answer_of_a_crashed_replica(Standard);
     assert_eq!(group.role(2).0, Role::Recovering);
-    assert!(group.network.paths.contains(&RarePath::StaleAnswerDiscarded));
+    assert!(group.network.took(RarePath::StaleAnswerDiscarded));
     assert_eq!(group.replicas[0].commit_number().0, 0, "with one acknowledgement nothing is committed");
 }
 
@@ -409,12 +342,12 @@ fn a_late_copy_of_a_superseded_request_deposes_nobody() {
     group.request(0, &register());
     group.run_until(50, near);
     for number in [1, 2] {
-        group.request(0, &operation(number));
+        group.request(0, &addition(number));
         group.run_until(50 + 50 * number, near);
     }
     group.run_until(1_000, near);
     for backup in [1, 2] {
-        group.request(backup, &operation(1));
+        group.request(backup, &addition(1));
     }
     group.run_until(3_000, near);
     assert_eq!(group.views(), [0, 0, 0]);
@@ -445,7 +378,7 @@ fn a_request_that_the_primary_does_not_take_makes_the_backups_propose_another() 
     // The primary is deaf to requests, also to those that are passed on.
     group.take(MessageKind::Request, &[1, 2], &[0]);
     group.run_until(3_000, near);
-    assert!(group.network.paths.contains(&RarePath::ProposedForClient));
+    assert!(group.network.took(RarePath::ProposedForClient));
     assert_eq!(group.views(), [1, 1, 1]);
 }
 
@@ -500,6 +433,6 @@ fn a_primary_without_acknowledgements_abdicates() {
     group.run_until(50, mute);
     group.request(0, &register());
     group.run_until(3_000, mute);
-    assert!(group.network.paths.contains(&RarePath::Abdicated));
+    assert!(group.network.took(RarePath::Abdicated));
     assert_eq!((group.role(1), group.role(2)), ((Role::Primary, View(1)), (Role::Backup, View(1))));
 }

@@ -1,77 +1,20 @@
 //! Witnesses: what they do and do not, in exact schedules and over whole runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod common;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use common::Counter;
+use common::nodes::Nodes;
 use vr::{
-    ClientAddress, ClientId, Configuration, Consistency, Epoch, EpochStart, Execution, Freshness, Ignored,
-    Incarnation, Instant, Member, Message, MessageKind, OpNumber, Options, Outbox, Payload, Prepare,
-    RarePath, Read, Reconfiguration, Refusal, Replica, ReplicaId, Reply, ReplyBody, Request, RequestBody,
-    RequestNumber, Role, Service, Standard,
+    ClientAddress, ClientId, Configuration, Consistency, Freshness, Instant, MessageKind, OpNumber, Options,
+    Payload, Prepare, RarePath, Read, Refusal, Replica, ReplicaId, Reply, ReplyBody, Request, RequestNumber,
+    Role, Standard,
 };
 
-#[derive(Clone, Debug, Default)]
-struct Counter(u64);
-
-impl Service for Counter {
-    type Operation = u64;
-    type Response = u64;
-    type SnapshotPart = u64;
-
-    fn execute(&mut self, operation: &u64) -> u64 {
-        self.0 += operation;
-        self.0
-    }
-
-    fn observe(&self, operation: &u64) -> Option<u64> {
-        (*operation == 0).then_some(self.0)
-    }
-
-    fn snapshot(&self) -> Vec<u64> {
-        vec![self.0]
-    }
-
-    fn restore(&mut self, parts: &[u64]) {
-        self.0 = parts.iter().sum();
-    }
-}
-
-#[derive(Default)]
-struct Network {
-    messages: Vec<(ReplicaId, Message<Counter>)>,
-    replies: Vec<Reply<u64>>,
-    paths: Vec<RarePath>,
-    ignored: Vec<Ignored>,
-    executions: u64,
-}
-
-impl Outbox<Counter> for Network {
-    fn send(&mut self, to: ReplicaId, message: Message<Counter>) {
-        self.messages.push((to, message));
-    }
-
-    fn reply(&mut self, _to: ClientAddress, reply: Reply<u64>) {
-        self.replies.push(reply);
-    }
-
-    fn executed(&mut self, _: Execution<'_, Counter>) {
-        self.executions += 1;
-    }
-
-    fn took(&mut self, path: RarePath) {
-        self.paths.push(path);
-    }
-
-    fn ignored(&mut self, reason: Ignored) {
-        self.ignored.push(reason);
-    }
-}
-
-const MILLISECOND: u64 = 1_000_000;
-
 fn group(ids: &[u8], witnesses: &[u8]) -> Configuration {
-    let group = Configuration::of(ids.iter().copied().map(ReplicaId)).expect("distinct nodes");
-    group.with_witnesses(witnesses.iter().copied().map(ReplicaId)).expect("not too many")
+    common::group(ids).with_witnesses(witnesses.iter().copied().map(ReplicaId)).expect("not too many")
 }
 
 /// A checkpoint after every fourth operation, and no more of the log than that needs.
@@ -79,89 +22,12 @@ fn tiny_checkpoints() -> Options {
     Options { checkpoint_interval: 4, log_margin: 0, suffix_margin: 0, ..Options::default() }
 }
 
-struct Nodes {
-    replicas: Vec<Option<Replica<Counter>>>,
-    network: Network,
-    now: u64,
-    /// Who neither hears nor is heard.
-    cut: BTreeSet<u8>,
-    first: Configuration,
-    options: Options,
-    requests: u64,
-    incarnations: u64,
+/// Three, of which the last is a witness.
+fn three(options: Options) -> Nodes {
+    Nodes::new(3, group(&[0, 1, 2], &[2]), options)
 }
 
 impl Nodes {
-    fn new(nodes: u8, first: Configuration, options: Options) -> Self {
-        let mut all = Self {
-            replicas: Vec::new(),
-            network: Network::default(),
-            now: 0,
-            cut: BTreeSet::new(),
-            first,
-            options,
-            requests: 0,
-            incarnations: 0,
-        };
-        for id in (0..nodes).map(ReplicaId) {
-            let member = all.member(id.0, EpochStart::first(first));
-            let replica = if first.contains(id) {
-                Replica::new(Instant(0), member, Standard, Counter::default())
-            } else {
-                Replica::standby(member, Standard, Counter::default())
-            };
-            all.replicas.push(Some(replica));
-        }
-        let register = Request { address: ClientAddress(9), body: RequestBody::Register };
-        all.replica(0).on_request(Instant(0), Arc::new(register), &mut Network::default());
-        all.run(50);
-        all
-    }
-
-    /// Three, of which the last is a witness.
-    fn three(options: Options) -> Self {
-        Self::new(3, group(&[0, 1, 2], &[2]), options)
-    }
-
-    fn member(&self, id: u8, epoch: EpochStart) -> Member {
-        Member { id: ReplicaId(id), epoch, options: self.options, entropy: u64::from(id) * 77 + 5 }
-    }
-
-    fn replica(&mut self, id: u8) -> &mut Replica<Counter> {
-        self.replicas[usize::from(id)].as_mut().expect("it is up")
-    }
-
-    fn crash(&mut self, id: u8) {
-        self.replicas[usize::from(id)] = None;
-    }
-
-    fn restart(&mut self, id: u8) {
-        self.incarnations += 1;
-        let (member, incarnation) =
-            (self.member(id, EpochStart::first(self.first)), Incarnation(self.incarnations));
-        let now = Instant(self.now);
-        let replica =
-            Replica::recover(now, member, incarnation, Standard, Counter::default(), &mut self.network);
-        self.replicas[usize::from(id)] = Some(replica);
-    }
-
-    fn body(&mut self, make: impl FnOnce(RequestNumber) -> RequestBody<u64>) -> Arc<Request<u64>> {
-        self.requests += 1;
-        Arc::new(Request { address: ClientAddress(9), body: make(RequestNumber(self.requests)) })
-    }
-
-    fn ask(&mut self, to: u8, request: &Arc<Request<u64>>) -> Option<ReplyBody<u64>> {
-        let (now, request) = (Instant(self.now), Arc::clone(request));
-        let Self { replicas, network, .. } = self;
-        network.replies.clear();
-        replicas[usize::from(to)].as_mut().expect("it is up").on_request(now, request, network);
-        network.replies.pop().map(|reply| reply.body)
-    }
-
-    fn addition(&mut self, amount: u64) -> Arc<Request<u64>> {
-        self.body(|number| RequestBody::Operation { client: ClientId(1), number, operation: amount })
-    }
-
     /// What the client is answered, by whoever is primary, within a while.
     fn add(&mut self, amount: u64) -> u64 {
         let request = self.addition(amount);
@@ -174,7 +40,7 @@ impl Nodes {
                 }
             }
             self.run(30);
-            let answer = self.network.replies.drain(..).find_map(|reply| match reply.body {
+            let answer = self.network.replies.drain(..).find_map(|(_, reply)| match reply {
                 ReplyBody::Executed { number, response, .. } if number == asked => Some(response),
                 _ => None,
             });
@@ -187,74 +53,10 @@ impl Nodes {
 
     fn reconfigure(&mut self, primary: u8, epoch: u64, members: Configuration) -> Option<ReplyBody<u64>> {
         let previous = self.replica(primary).group();
-        let request = self.body(|number| {
-            let (client, epoch) = (ClientId(1), Epoch(epoch));
-            RequestBody::Reconfiguration(Box::new(Reconfiguration {
-                client,
-                number,
-                epoch,
-                previous,
-                members,
-            }))
-        });
+        let request = self.reconfiguration(epoch, previous, members);
         let answer = self.ask(primary, &request);
         self.run(400);
         answer
-    }
-
-    fn take(&mut self, kind: MessageKind, to: u8) -> Vec<Message<Counter>> {
-        let wanted = |(receiver, message): &(ReplicaId, Message<Counter>)| {
-            message.payload.kind() == kind && receiver.0 == to
-        };
-        let (taken, left) = std::mem::take(&mut self.network.messages).into_iter().partition(wanted);
-        self.network.messages = left;
-        taken.into_iter().map(|(_, message)| message).collect()
-    }
-
-    fn hand_over(&mut self, to: ReplicaId, message: Message<Counter>) {
-        if self.cut.contains(&to.0) || self.cut.contains(&message.from.0) {
-            return;
-        }
-        let Self { replicas, network, now, .. } = self;
-        if let Some(replica) = &mut replicas[to.index()] {
-            replica.on_message(Instant(*now), message, network);
-        }
-    }
-
-    /// Lets everything happen for a while; each message takes half a millisecond.
-    fn run(&mut self, milliseconds: u64) {
-        let end = self.now + milliseconds * MILLISECOND;
-        let mut travelling = BTreeMap::new();
-        let mut sequence = 0;
-        loop {
-            for (to, message) in self.network.messages.drain(..) {
-                sequence += 1;
-                travelling.insert((self.now + MILLISECOND / 2, sequence), (to, message));
-            }
-            let deadline = |replica: &Option<Replica<Counter>>| {
-                replica.as_ref().map_or(u64::MAX, |replica| replica.next_deadline().0)
-            };
-            let (deadline, node) = self.replicas.iter().map(deadline).zip(0_u8..).min().expect("a node");
-            let deadline = deadline.max(self.now);
-            match travelling.first_key_value() {
-                Some((&(at, _), _)) if at <= deadline => {
-                    if at > end {
-                        break;
-                    }
-                    self.now = at;
-                    let (_, (to, message)) = travelling.pop_first().expect("there is one");
-                    self.hand_over(to, message);
-                }
-                _ if deadline > end => break,
-                _ => {
-                    self.now = deadline;
-                    let Self { replicas, network, .. } = self;
-                    let replica = replicas[usize::from(node)].as_mut().expect("it has a deadline");
-                    replica.on_timeout(Instant(deadline), network);
-                }
-            }
-        }
-        self.now = end;
     }
 
     fn describe(&self) -> Vec<String> {
@@ -272,10 +74,6 @@ impl Nodes {
         self.replicas.iter().map(one).collect()
     }
 
-    fn took(&self, path: RarePath) -> bool {
-        self.network.paths.contains(&path)
-    }
-
     fn start_of_log(&mut self, id: u8) -> u64 {
         self.replica(id).log().start().0
     }
@@ -287,7 +85,7 @@ impl Nodes {
 
 #[test]
 fn a_witness_holds_the_log_and_executes_nothing() {
-    let mut nodes = Nodes::three(tiny_checkpoints());
+    let mut nodes = three(tiny_checkpoints());
     let sums: Vec<_> = (1..=10).map(|amount| nodes.add(amount)).collect();
     assert_eq!(sums.last(), Some(&55));
     nodes.run(100);
@@ -301,7 +99,7 @@ fn a_witness_holds_the_log_and_executes_nothing() {
 
 #[test]
 fn its_log_is_enough_when_the_primary_is_gone() {
-    let mut nodes = Nodes::three(tiny_checkpoints());
+    let mut nodes = three(tiny_checkpoints());
     nodes.add(1);
     nodes.cut.insert(1);
     (0..20).for_each(|_| _ = nodes.add(1));
@@ -333,10 +131,10 @@ fn the_views_of_witnesses_are_left_out() {
 
 #[test]
 fn clients_are_sent_to_the_primary() {
-    let mut nodes = Nodes::three(Options::default());
+    let mut nodes = three(Options::default());
     let request = nodes.addition(3);
     assert_eq!(nodes.ask(2, &request), Some(ReplyBody::NotPrimary));
-    assert_eq!(nodes.take(MessageKind::Request, 0).len(), 1, "the primary gets it all the same");
+    assert_eq!(nodes.take(MessageKind::Request, &[2], &[0]).len(), 1, "the primary gets it all the same");
     nodes.ask(0, &request);
     nodes.run(60);
     // It was executed: the witness knows of no answer.
@@ -347,7 +145,7 @@ fn clients_are_sent_to_the_primary() {
         nodes.network.replies.clear();
         let Nodes { replicas, network, .. } = &mut nodes;
         replicas[2].as_mut().expect("it is up").on_read(now, Arc::new(read), network);
-        assert_eq!(nodes.network.replies.pop().map(|reply| reply.body), Some(ReplyBody::NotPrimary));
+        assert_eq!(nodes.answer(), Some(ReplyBody::NotPrimary));
     }
 }
 
@@ -375,25 +173,25 @@ fn a_client_asks_no_witness_for_a_causal_read() {
 
 #[test]
 fn an_acknowledgement_vouches_for_what_is_held() {
-    let mut nodes = Nodes::three(Options::default());
+    let mut nodes = three(Options::default());
     nodes.cut.insert(1);
     let (first, second) = (nodes.addition(1), nodes.addition(2));
     nodes.ask(0, &first);
-    let lost = nodes.take(MessageKind::Prepare, 2);
+    let lost = nodes.take(MessageKind::Prepare, &[0], &[2]);
     nodes.ask(0, &second);
-    let prepare = nodes.take(MessageKind::Prepare, 2).remove(0);
-    assert!(matches!(&prepare.payload, Payload::Prepare(Prepare { op_number: OpNumber(3), .. })));
-    nodes.hand_over(ReplicaId(2), prepare);
-    let said = nodes.take(MessageKind::PrepareOk, 0).remove(0);
+    let prepare = nodes.take(MessageKind::Prepare, &[0], &[2]).remove(0);
+    assert!(matches!(&prepare.1.payload, Payload::Prepare(Prepare { op_number: OpNumber(3), .. })));
+    nodes.hand_over(prepare);
+    let (_, said) = nodes.take(MessageKind::PrepareOk, &[2], &[0]).remove(0);
     assert!(matches!(said.payload, Payload::PrepareOk(ok) if ok.op_number == OpNumber(1)));
-    lost.into_iter().for_each(|message| nodes.hand_over(ReplicaId(2), message));
-    let said = nodes.take(MessageKind::PrepareOk, 0).remove(0);
+    lost.into_iter().for_each(|sent| nodes.hand_over(sent));
+    let (_, said) = nodes.take(MessageKind::PrepareOk, &[2], &[0]).remove(0);
     assert!(matches!(said.payload, Payload::PrepareOk(ok) if ok.op_number == OpNumber(3)));
 }
 
 #[test]
 fn a_witness_that_has_lost_its_memory_gets_the_log_again_from_where_it_is_needed() {
-    let mut nodes = Nodes::three(tiny_checkpoints());
+    let mut nodes = three(tiny_checkpoints());
     (0..20).for_each(|_| _ = nodes.add(1));
     nodes.run(100);
     nodes.crash(2);
@@ -488,7 +286,7 @@ fn nobody_stops_on_the_word_of_a_witness() {
 
 #[test]
 fn a_member_does_not_change_sides_at_once() {
-    let mut nodes = Nodes::three(Options::default());
+    let mut nodes = three(Options::default());
     let refused = nodes.reconfigure(0, 0, group(&[0, 1, 2], &[1]));
     assert!(matches!(refused, Some(ReplyBody::Refused { reason: Refusal::OtherSide, .. })), "{refused:?}");
     let refused = nodes.reconfigure(0, 0, group(&[0, 1, 2], &[]));

@@ -413,11 +413,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     ) {
         assert_eq!(state.last(), state.commit_number.op_number(), "only what is committed");
         outbox.took(RarePath::TransitionIntoViewChange);
-        if from_checkpoint {
-            self.replace_by_checkpoint(state, outbox);
-        } else {
-            self.replace_log_after(state, outbox);
-        }
+        self.replace_log(state, from_checkpoint, outbox);
         self.advance_commit(state.commit_number, outbox);
         self.enter_view_change(now, view, outbox);
     }
@@ -450,14 +446,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
             // An answer to an earlier question.
             return outbox.ignored(Ignored::ShortNewState);
         }
-        if state.after > self.commit_number.op_number() && !self.bridges(view, state) {
+        let from_checkpoint = state.after > self.commit_number.op_number();
+        if from_checkpoint && !self.bridges(view, state) {
             return outbox.ignored(Ignored::NewStateWithGap);
         }
-        if state.after > self.commit_number.op_number() {
-            self.replace_by_checkpoint(state, outbox);
-        } else {
-            self.replace_log_after(state, outbox);
-        }
+        self.replace_log(state, from_checkpoint, outbox);
         self.advance_commit(self.rules.learned_commit(state.commit_number, self.log.last()), outbox);
         let is_leaving = matches!(self.phase, Phase::Leaving(_));
         if !is_leaving || self.has_epoch_start() {

@@ -294,11 +294,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         from_checkpoint: bool,
         outbox: &mut impl Outbox<S>,
     ) {
-        if from_checkpoint {
-            self.replace_by_checkpoint(state, outbox);
-        } else {
-            self.replace_log_after(state, outbox);
-        }
+        self.replace_log(state, from_checkpoint, outbox);
         self.view_has_worked &= view == self.view;
         self.view = view;
         self.last_normal_view = view;
@@ -313,12 +309,22 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
     }
 
-    /// Makes the log the entries of `state` that come after the checkpoint, if it takes one.
-    pub(super) fn replace_by_checkpoint(
+    /// Takes the log of `state` over: from the checkpoint that has arrived on if there is a gap in between.
+    pub(super) fn replace_log(
         &mut self,
         state: &NewState<S::Operation>,
+        from_checkpoint: bool,
         outbox: &mut impl Outbox<S>,
     ) {
+        if from_checkpoint {
+            self.replace_by_checkpoint(state, outbox);
+        } else {
+            self.replace_log_after(state, outbox);
+        }
+    }
+
+    /// Makes the log the entries of `state` that come after the checkpoint, if it takes one.
+    fn replace_by_checkpoint(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         let op_number = self.install_bridge(state, outbox);
         for entry in state.entries.iter().skip(self.rules.entries_in_checkpoint(state.after, op_number)) {
             self.append(entry.clone(), outbox);
@@ -327,7 +333,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// Makes the log `log[..=after]` followed by the entries of `state`, touching only what differs.
-    pub(super) fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
+    fn replace_log_after(&mut self, state: &NewState<S::Operation>, outbox: &mut impl Outbox<S>) {
         // An answer to an earlier question may begin where a checkpoint has taken the place of the log since.
         let mut common = state.after.max(self.log.start());
         let compacted = (common.0 - state.after.0) as usize;
