@@ -2,8 +2,8 @@
 //! than the first one, too: that they are found shows that each group is checked.
 
 use crate::check::Property::{
-    L1, L2, L3, L4, L5, L6, L10, Panic, S1, S2, S3, S4b, S8, S9, S10, S11, S12, S15, S19, S20, S21, S24, S28,
-    S30,
+    L1, L2, L3, L4, L5, L6, L10, Panic, S1, S2, S3, S4b, S8, S9, S10, S11, S12, S15, S19, S20, S21, S24, S27,
+    S28, S30,
 };
 
 use super::{Bug, HostFault, Sabotage};
