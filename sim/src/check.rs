@@ -495,6 +495,11 @@ impl Checks {
         self.reads.view_starts(replica, start, now, &mut self.findings);
     }
 
+    /// A replica has taken up another role or view: told where it may do more in the same step.
+    pub fn role_changed(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
+        self.look_at(replica, role, view);
+    }
+
     // ---- After a step ------------------------------------------------------------------------------
 
     /// A replica has acted: looks at what it is now.

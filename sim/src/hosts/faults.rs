@@ -185,7 +185,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
     fn needed(&self, group: GroupId) -> impl Iterator<Item = Configuration> {
         let known = self.ledger.groups().get(&group);
         let listed = known.map(|known| known.epoch.members).into_iter().chain(known.and_then(|it| it.next));
-        self.environment.checks.of(group.0 as usize).members.living_groups().chain(listed)
+        let living = self.environment.checks.of(group.0 as usize).members.living_groups();
+        living.chain(listed).chain(self.user.moves(group))
     }
 
     /// Whether the groups on a host can stand that it loses its memory.

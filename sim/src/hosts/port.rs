@@ -33,11 +33,14 @@ impl<W: Workload> Environment<W> {
         host: ReplicaId,
         look: impl FnOnce(&mut Checks) -> (Role, View, CommitNumber),
     ) {
-        let checks = self.checks.of_mut(group.0 as usize);
-        let before = checks.members[host].role;
-        let (role, view, commit_number) = look(checks);
+        let (role, view, commit_number) = look(self.checks.of_mut(group.0 as usize));
         let state = view.0 << 2 ^ role as u64 ^ commit_number.0 << 20 ^ group.0 << 56;
         self.digest = digest::mix(self.digest, state);
+    }
+
+    /// A replica in a host takes up a role.
+    fn role_changes(&mut self, group: GroupId, host: ReplicaId, role: Role) {
+        let before = self.checks.of(group.0 as usize).members[host].role;
         if before == Some(Role::Recovering) && role != Role::Recovering {
             self.marks.moment(Moment::Recovery);
         }
@@ -119,8 +122,11 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
     }
 
     fn role_changed(&mut self, group: GroupId, role: Role, view: View) {
-        self.ledger.took_part(group, self.host, role, view.epoch());
         let host = self.host;
+        self.ledger.took_part(group, host, role, view.epoch());
+        self.environment.role_changes(group, host, role);
+        // What was sent from here to here has yet to happen in this step.
+        self.checks(group).role_changed(host, role, view);
         self.environment.tell(|| Effect::RoleChanged { replica: host, role, view: view.0 });
     }
 

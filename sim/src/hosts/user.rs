@@ -76,6 +76,14 @@ impl<R: AllRules> User<R> {
         self.todo.is_empty()
     }
 
+    /// Where it has asked, or is going to ask, that a group is moved to.
+    pub(super) fn moves(&self, group: GroupId) -> impl Iterator<Item = Configuration> {
+        self.todo.iter().filter_map(move |order| match order {
+            Order::Move { group: moved, nodes } if *moved == group => Some(*nodes),
+            _ => None,
+        })
+    }
+
     /// Whether it would take on one order more.
     pub(super) fn has_time(&self) -> bool {
         self.todo.len() < WAITING_MAX
