@@ -27,6 +27,9 @@ use crate::stage::{Answer, Cast, Kept, Rules, Stage, Which};
 use crate::timeline::Recording;
 use crate::workload::Workload;
 
+/// Stands for the number of a request where there is none: no entry of the log has it.
+pub const NOT_IN_THE_LOG: u64 = u64::MAX;
+
 /// One of so many messages goes to another group, where groups are mixed up.
 const MIXED_UP: u64 = 64;
 

@@ -7,13 +7,10 @@ use crate::check::linearizability::Call;
 use crate::chronicle::{Cause, Effect};
 use crate::client_slot::Way;
 use crate::digest;
-use crate::environment::{ClientPort, Event};
+use crate::environment::{ClientPort, Event, NOT_IN_THE_LOG};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::workload::Workload;
-
-/// Stands for the number of a request where there is none: no entry of the log has it.
-const NOT_IN_THE_LOG: u64 = u64::MAX;
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn wake(&mut self, slot: u16, life: u32) {
