@@ -351,7 +351,9 @@ impl Checks {
             (replica, op_number, entry.view),
             &mut self.findings,
         );
-        log_agreement::appended(&mut self.members[replica], replica, op_number, entry, &mut self.findings);
+        let member = &mut self.members[replica];
+        log_agreement::appended(member, replica, op_number, entry, &mut self.findings);
+        self.epochs.appended(member, entry);
     }
 
     /// A replica drops the end of its log.

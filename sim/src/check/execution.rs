@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use vr::{OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, Service, Session, View};
+use vr::{OpNumber, Outcome, Replica, ReplicaId, Rules, Service, Session, View};
 
 use super::checkpoints::Taken;
 use super::ghost::Committed;
@@ -72,7 +72,6 @@ pub(super) fn observe<W: Workload>(
         created: execution.entry.view,
         address: request.address,
         request: request.body.of_session(),
-        reconfigures: matches!(request.body, RequestBody::Reconfiguration(_)),
         executed: matches!(execution.outcome, Outcome::Executed(_)),
         outcome: outcome_digest(&execution.outcome),
         state: W::digest(execution.service),

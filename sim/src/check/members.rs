@@ -13,14 +13,12 @@ pub struct Link {
     pub chain: u64,
     /// The view in which the entry was created.
     pub view: View,
-    /// Whether it is a Reconfiguration.
-    pub reconfigures: bool,
 }
 
 impl Link {
     /// The entry of a committed operation.
     pub(super) const fn of(committed: &Committed) -> Self {
-        Self { chain: committed.chain, view: committed.created, reconfigures: committed.reconfigures }
+        Self { chain: committed.chain, view: committed.created }
     }
 }
 
