@@ -185,6 +185,13 @@ impl Members {
         self.epochs.get(epoch.0 as usize).copied()
     }
 
+    /// After which op-number the epoch started; zero if nobody has come to it.
+    #[inline]
+    #[must_use]
+    pub fn start_of(&self, epoch: Epoch) -> OpNumber {
+        self.epochs.get(epoch.0 as usize).map_or(OpNumber::ZERO, |start| start.after)
+    }
+
     /// The latest epoch that anybody has come to.
     #[must_use]
     pub fn latest_epoch(&self) -> Epoch {
