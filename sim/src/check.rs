@@ -401,7 +401,9 @@ impl Checks {
             (replica, op_number, entry.view),
             &mut self.findings,
         );
-        log_agreement::appended(&mut self.members[replica], replica, op_number, entry, &mut self.findings);
+        let member = &mut self.members[replica];
+        log_agreement::appended(member, replica, op_number, entry, &mut self.findings);
+        self.epochs.appended(member, entry);
     }
 
     /// A replica drops the end of its log.
@@ -505,6 +507,7 @@ impl Checks {
     /// A replica has acted: looks at what it is now.
     #[inline]
     pub fn after_step<W: Checked, R: Rules>(&mut self, replica: ReplicaId, state: &Replica<W::Service, R>) {
+        let (role, view) = (state.role(), state.view());
         if state.is_witness() {
             witnesses::knows(&mut self.members[replica], replica, state, &self.ghost, &mut self.findings);
         } else {
@@ -512,12 +515,12 @@ impl Checks {
             self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
         }
         let member = &self.members[replica];
-        let is_same = member.role == Some(state.role()) && member.view == state.view();
+        let is_same = member.role == Some(role) && member.view == view;
         if member.changed || !is_same || self.views.is_starting() {
-            self.look_at(replica, state.role(), state.view());
+            self.look_at(replica, role, view);
         }
-        votes::knows_normal_view(replica, state, &mut self.findings);
-        self.messages.after_step(replica, state, &mut self.findings);
+        votes::knows_normal_view(replica, role, (view, state.last_normal_view()), &mut self.findings);
+        self.messages.after_step(replica, role, state, &mut self.findings);
     }
 
     fn look_at(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
@@ -529,7 +532,7 @@ impl Checks {
         self.views.started(&self.members, replica, &self.ghost, findings);
         self.views.keeps_votes(replica, role, view, findings);
         let has_stopped = role == vr::Role::Stopped && self.members[replica].role != Some(role);
-        let epoch_start = self.members.epoch(view.epoch()).map_or(OpNumber::ZERO, |start| start.after);
+        let epoch_start = self.members.start_of(view.epoch());
         let recovered = self.members[replica].takes_role(role, view, epoch_start);
         if recovered {
             recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);

@@ -27,6 +27,9 @@ use crate::stage::{Answer, Cast, Kept, Rules, Stage, Which};
 use crate::timeline::Recording;
 use crate::workload::Workload;
 
+/// Stands for the number of a request where there is none: no entry of the log has it.
+pub const NOT_IN_THE_LOG: u64 = u64::MAX;
+
 /// One of so many messages goes to another group, where groups are mixed up.
 const MIXED_UP: u64 = 64;
 
@@ -261,14 +264,14 @@ impl<W: Workload> Environment<W> {
 
     /// Tells the chronicle of a message that is sent. Returns its number, or 0 if none is kept.
     #[inline]
-    fn tell_sent(&mut self, routed: &Routed, packet: &Packet<W::Service>) -> u32 {
+    fn tell_sent(&mut self, identity: &Identity, routed: &Routed, packet: &Packet<W::Service>) -> u32 {
         let Some(chronicle) = &mut self.chronicle else { return 0 };
         let dropped = match routed.route {
             Route::Dropped(why) => Some(why),
             _ => None,
         };
         chronicle.sent(Sent {
-            identity: routed.identity,
+            identity: *identity,
             step: self.steps,
             time: self.now,
             fields: describe::fields(packet),
@@ -284,37 +287,61 @@ impl<W: Workload> Environment<W> {
     /// Hands a message to the network.
     #[inline]
     pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Service>) {
-        let mut routed = self.network.route(self.now, packet.identity(from, to));
-        if self.sabotage.is_some_and(|sabotage| sabotage.covers(&routed.identity)) {
-            self.network.take_back(&mut routed);
+        let mut identity = packet.identity(from, to);
+        let mut routed = self.network.route(self.now, &mut identity);
+        if self.sabotage.is_some_and(|sabotage| sabotage.covers(&identity)) {
+            self.network.take_back(&identity, &mut routed);
         }
-        self.marks.sent[routed.identity.kind as usize] += 1;
+        self.marks.sent[identity.kind as usize] += 1;
         if routed.clogged && !matches!(routed.route, Route::Dropped(_)) {
             self.marks.fault(Fault::Clogged);
         }
         if let Some(fate) = routed.fate {
-            self.marks.fate(fate);
-            if let Some(coverage) = &mut self.coverage {
-                coverage.fate(self.now, &routed.identity, fate);
-            }
-            if let Some(record) = &mut self.record {
-                record.fates.push((routed.identity, fate));
-            }
+            self.befalls(identity, fate);
         }
         if let Some(recording) = &mut self.recording {
-            recording.sent(self.now, &routed);
+            recording.sent(self.now, &identity, &routed);
         }
         let travels = !matches!(routed.route, Route::Dropped(_));
         if (travels && !self.ambushes.is_empty()) || self.script.is_some() {
-            self.spring(&routed.identity, &packet);
+            self.spring(&identity, &packet);
         }
-        let message = self.tell_sent(&routed, &packet);
+        let message = self.tell_sent(&identity, &routed, &packet);
         let life = self.life(from) as u32;
         match routed.route {
+            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
+            route => self.transmit_unusually(route, identity, life, message, packet),
+        }
+    }
+
+    /// Something befalls a message.
+    #[cold]
+    fn befalls(&mut self, identity: Identity, fate: Fate) {
+        self.marks.fate(fate);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.fate(self.now, &identity, fate);
+        }
+        if let Some(record) = &mut self.record {
+            record.fates.push((identity, fate));
+        }
+    }
+
+    /// Sends a message out that does not arrive once and at its time.
+    #[cold]
+    fn transmit_unusually(
+        &mut self,
+        route: Route,
+        identity: Identity,
+        life: u32,
+        message: u32,
+        packet: Packet<W::Service>,
+    ) {
+        let Identity { from, to, .. } = identity;
+        match route {
+            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
             Route::Dropped(Dropped::Lost | Dropped::Silenced | Dropped::Kept) => {}
             Route::Dropped(Dropped::Cut) => self.marks.cut += 1,
             Route::Dropped(Dropped::Overflow) => self.marks.fault(Fault::Overflow),
-            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
             Route::Parked(view, delay) => {
                 self.parked.push(Parked { view, delay, from, to, life, message, packet });
             }
@@ -323,9 +350,9 @@ impl<W: Workload> Environment<W> {
                 self.queue.push(first, Event::Deliver { from, to, life, message, packet });
                 self.queue.push(second, Event::Deliver { from, to, life, message, packet: copy });
             }
-            Route::Kept => self.keep(routed.identity, life, message, false, packet),
+            Route::Kept => self.keep(identity, life, message, false, packet),
             Route::Copied(at) => {
-                self.keep(routed.identity, life, message, true, packet.clone());
+                self.keep(identity, life, message, true, packet.clone());
                 self.queue.push(at, Event::Deliver { from, to, life, message, packet });
             }
         }
@@ -430,8 +457,9 @@ impl<W: Workload> Environment<W> {
     }
 
     /// Tells a story of a reply.
+    #[cold]
     fn tell_story(&mut self, from: ReplicaId, slot: u16, reply: &Reply<W::Response>) {
-        let Some(stage) = &mut self.stage else { return };
+        let stage = self.stage.as_mut().expect("a story is played");
         if usize::from(slot) >= stage.answers.len() {
             // The administrator's.
             return;
@@ -537,7 +565,9 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn reply(&mut self, to: ClientAddress, reply: Reply<W::Response>) {
         self.environment.checks[self.replica].replied(self.replica, to, &reply);
-        self.environment.tell_story(self.replica, slot_of(to).0, &reply);
+        if self.environment.stage.is_some() {
+            self.environment.tell_story(self.replica, slot_of(to).0, &reply);
+        }
         let (from, slot) = (Node::Replica(self.replica), Node::Client(slot_of(to).0));
         self.environment.transmit(from, slot, Packet::Reply(to, reply));
     }
@@ -650,14 +680,14 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         self.environment.marks.refused(reason);
     }
 
-    #[inline]
+    #[cold]
     fn ignored(&mut self, reason: Ignored) {
         self.environment.marks.ignored(reason);
         let replica = self.replica;
         self.environment.tell(|| Effect::Ignored { replica, reason: format!("{reason:?}") });
     }
 
-    #[inline]
+    #[cold]
     fn took(&mut self, path: RarePath) {
         self.environment.marks.rare(path);
         let replica = self.replica;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -88,8 +89,6 @@ pub enum Route {
 /// A message's route, and the fate that led to it if it was unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routed {
-    /// What the message is, repetition included.
-    pub identity: Identity,
     /// Where it goes.
     pub route: Route,
     /// What befell it, unless it travels plainly.
@@ -193,20 +192,20 @@ impl Network {
         }
     }
 
-    /// Decides where a message goes that is sent at `now`.
-    pub fn route(&mut self, now: u64, mut identity: Identity) -> Routed {
+    /// Decides where a message goes that is sent at `now`, and tells the identity how many like it were sent before.
+    pub fn route(&mut self, now: u64, identity: &mut Identity) -> Routed {
         let kind = identity.digest(self.key);
         identity.repeat = self.repeats.count(kind);
         let bits = digest::mix(kind, identity.repeat.into());
         let link = self.link_index(identity.from, identity.to);
         let clogged = self.links[link].clogged_until > now;
-        let (route, fate) = self.route_on(now, link, bits, &identity);
+        let (route, fate) = self.route_on(now, link, bits, identity);
         match route {
             Route::Dropped(_) => {}
             Route::Once(_) | Route::Parked(..) | Route::Kept => self.links[link].in_flight += 1,
             Route::Twice(..) | Route::Copied(_) => self.links[link].in_flight += 2,
         }
-        Routed { identity, route, fate, clogged }
+        Routed { route, fate, clogged }
     }
 
     #[inline]
@@ -285,8 +284,8 @@ impl Network {
     }
 
     /// A message was not sent after all.
-    pub fn take_back(&mut self, routed: &mut Routed) {
-        let link = self.link_index(routed.identity.from, routed.identity.to);
+    pub fn take_back(&mut self, identity: &Identity, routed: &mut Routed) {
+        let link = self.link_index(identity.from, identity.to);
         self.links[link].in_flight -= match routed.route {
             Route::Dropped(_) => 0,
             Route::Once(_) | Route::Parked(..) | Route::Kept => 1,
@@ -384,25 +383,29 @@ impl Network {
 /// what was not sent again for a long time, to stay small.
 #[derive(Clone, Debug, Default)]
 struct Repeats {
-    young: FxHashMap<u64, u32>,
-    old: FxHashMap<u64, u32>,
+    young: Counts,
+    old: Counts,
 }
+
+/// Messages by their digests, which do as hashes, and how often each was sent before.
+type Counts = HashTable<(u64, u32)>;
 
 impl Repeats {
     const GENERATION: usize = 4_096;
 
     #[inline]
     fn count(&mut self, message: u64) -> u32 {
-        if let Some(count) = self.young.get_mut(&message) {
+        let is_it = |&(known, _): &(u64, u32)| known == message;
+        if let Some((_, count)) = self.young.find_mut(message, is_it) {
             *count += 1;
             return *count;
         }
-        let count = self.old.get(&message).map_or(0, |count| count + 1);
+        let count = self.old.find(message, is_it).map_or(0, |(_, count)| count + 1);
         if self.young.len() >= Self::GENERATION {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
-        self.young.insert(message, count);
+        self.young.insert_unique(message, (message, count), |&(known, _)| known);
         count
     }
 }

@@ -8,14 +8,14 @@ use std::sync::{Arc, Once};
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use vr::{OpNumber, Rules, Standard};
+use vr::{ClientAddress, OpNumber, Rules, Standard};
 
 use crate::bugs::Sabotage;
 use crate::check::linearizability::{self, Verdict as Judgement};
 use crate::check::{Fact, Properties, Property, Violation};
 use crate::chronicle::Chronicle;
 use crate::decisions::{Decisions, Script};
-use crate::environment::Environment;
+use crate::environment::{Environment, NOT_IN_THE_LOG};
 use crate::guided::change::{Change, What};
 use crate::guided::coverage::Coverage;
 use crate::guided::{Branching, Explored};
@@ -378,10 +378,21 @@ fn calls_of(world: &impl Simulated, group: usize) -> Vec<usize> {
 /// The calls of a group's clients in the order in which they were committed.
 fn commit_order(world: &impl Simulated, group: usize) -> Vec<usize> {
     let environment = world.environment();
-    let is_own = |call: &usize| world.group_of_call(*call) == group;
-    let callers = environment.callers.iter().enumerate().filter(|(call, _)| is_own(call));
-    let calls: FxHashMap<_, usize> = callers.map(|(index, &caller)| (caller, index)).collect();
-    let mut reads: Vec<_> = environment.versions.iter().copied().filter(|(_, call)| is_own(call)).collect();
+    let is_own = |call| world.group_of_call(call) == group;
+    // A process numbers its requests in the order in which it makes them: to find one is to search a sorted list.
+    let mut calls = FxHashMap::<ClientAddress, Vec<(u64, usize)>>::default();
+    for (call, &(address, number)) in environment.callers.iter().enumerate() {
+        if number != NOT_IN_THE_LOG && is_own(call) {
+            calls.entry(address).or_default().push((number, call));
+        }
+    }
+    let call_of = |address, number| {
+        let of_process = calls.get(&address)?;
+        let place = of_process.binary_search_by_key(&number, |&(known, _)| known).ok()?;
+        Some(of_process[place].1)
+    };
+    let is_read = |(_, call): &(OpNumber, usize)| is_own(*call);
+    let mut reads: Vec<_> = environment.versions.iter().copied().filter(is_read).collect();
     reads.sort_unstable();
     let mut reads = reads.into_iter().peekable();
     let mut order = Vec::with_capacity(environment.history.len());
@@ -393,7 +404,7 @@ fn commit_order(world: &impl Simulated, group: usize) -> Vec<usize> {
     for operation in environment.checks.of(group).ghost.operations() {
         reads_before(operation.op_number, &mut order);
         let number = operation.request.filter(|_| operation.executed).map(|(_, number)| number.0);
-        order.extend(number.and_then(|number| calls.get(&(operation.address, number)).copied()));
+        order.extend(number.and_then(|number| call_of(operation.address, number)));
     }
     reads_before(OpNumber(u64::MAX), &mut order);
     order

@@ -99,11 +99,12 @@ impl<O> Recording<O> {
     }
 
     /// A message is sent at `now`.
-    pub fn sent(&mut self, now: u64, routed: &Routed) {
+    #[cold]
+    pub fn sent(&mut self, now: u64, identity: &Identity, routed: &Routed) {
         if matches!(routed.route, Route::Dropped(Dropped::Cut | Dropped::Overflow)) {
             return;
         }
-        let Identity { from, to, kind, .. } = routed.identity;
+        let Identity { from, to, kind, .. } = *identity;
         let place = self.bursts.entry((from, to, kind)).or_default().count(now);
         let delay = match routed.route {
             Route::Once(at) if self.delays == Delays::All => Some(Fate::Late(at - now)),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use vr::{Epoch, EpochStart, OpNumber, Outcome, ReplicaId, RequestNumber, Role, View};
+use rustc_hash::FxHashSet;
+use vr::{Entry, Epoch, EpochStart, OpNumber, Outcome, ReplicaId, RequestBody, RequestNumber, Role, View};
 
 use super::ghost::{Committed, Ghost};
 use super::members::{Member, Members};
@@ -13,11 +14,19 @@ use super::{Fact, Findings, Property};
 pub struct Epochs {
     /// The start of the next epoch, by the op-number of the Reconfiguration that was committed.
     ends: BTreeMap<OpNumber, EpochStart>,
-    /// Where the last epoch that has ended did.
-    last_end: OpNumber,
+    /// The digests of the logs that end with a Reconfiguration.
+    ending: FxHashSet<u64>,
 }
 
 impl Epochs {
+    /// A replica has appended an entry to its log.
+    #[inline]
+    pub(super) fn appended<O>(&mut self, member: &Member, entry: &Entry<O>) {
+        if matches!(entry.request.body, RequestBody::Reconfiguration(_)) {
+            self.ending.extend(member.log.last().map(|last| last.chain));
+        }
+    }
+
     /// An operation is committed for the first time anywhere. S18: not behind the end of its epoch.
     #[inline]
     pub(super) fn committed<R>(
@@ -41,7 +50,6 @@ impl Epochs {
         }
         if let Outcome::Reconfigured(start) = outcome {
             self.ends.insert(seen.op_number, *start);
-            self.last_end = seen.op_number;
         }
     }
 
@@ -115,7 +123,7 @@ pub(super) fn nothing_after_the_end(
     (replica, op_number, view): (ReplicaId, OpNumber, View),
     findings: &mut Findings,
 ) {
-    let Some(last) = member.log.last().filter(|last| last.reconfigures) else { return };
+    let Some(last) = member.log.last().filter(|last| epochs.ending.contains(&last.chain)) else { return };
     let end = op_number.previous();
     // One that came too late, or whose session is gone, was executed and has ended nothing.
     let is_void = ghost.get(end).is_some_and(|committed| committed.chain == last.chain)

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use vr::{OpNumber, Outcome, Replica, ReplicaId, RequestBody, Rules, Service, Session, View};
+use vr::{OpNumber, Outcome, Replica, ReplicaId, Rules, Service, Session, View};
 
 use super::checkpoints::Taken;
 use super::ghost::Committed;
@@ -71,7 +71,6 @@ pub(super) fn observe<W: Checked>(
         created: execution.entry.view,
         address: request.address,
         request: request.body.of_session(),
-        reconfigures: matches!(request.body, RequestBody::Reconfiguration(_)),
         executed: matches!(execution.outcome, Outcome::Executed(_)),
         outcome: outcome_digest(&execution.outcome),
         state: W::digest(execution.service),
@@ -189,11 +188,13 @@ impl Execution {
 /// The digest of the replicated part of a client table.
 #[must_use]
 pub fn table_digest<R: Hash>(sessions: &[Session<R>]) -> u64 {
-    sessions.iter().fold(0, |digest, session| {
-        let numbers = digest::mix(digest::mix(digest, session.client.0), session.executed.0);
-        let answer = digest::mix(digest::mix(numbers, session.last_used.0), digest::of(&session.response));
+    // Of each session by itself, so that a processor need not wait for one digest to begin with the next.
+    let of_session = |session: &Session<R>| {
+        let numbers = digest::mix(digest::mix(session.client.0, session.executed.0), session.last_used.0);
+        let answer = digest::mix(numbers, digest::of(&session.response));
         session.epoch.map_or(answer, |epoch| digest::mix(answer, epoch.0))
-    })
+    };
+    sessions.iter().map(of_session).fold(0, digest::mix)
 }
 
 #[cfg(test)]

@@ -18,8 +18,6 @@ pub struct Committed {
     pub address: ClientAddress,
     /// The session, and the request's number in it; `None` for a registration.
     pub request: Option<(ClientId, RequestNumber)>,
-    /// Whether it is a Reconfiguration.
-    pub reconfigures: bool,
     /// Whether the service executed it: false for a registration, a duplicate, a request of an evicted
     /// session.
     pub executed: bool,

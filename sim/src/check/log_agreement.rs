@@ -19,7 +19,7 @@ pub(super) fn appended<O: Hash>(
     entry: &Entry<O>,
     findings: &mut Findings,
 ) {
-    let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO, reconfigures: false });
+    let last = member.log.last().copied().unwrap_or(Link { chain: 0, view: View::ZERO });
     if op_number.0 != member.log.len() as u64 + 1 {
         let end = member.log.len();
         let witness = format!("{replica} appended op {op_number} to a log that ends at {end}");
@@ -35,11 +35,7 @@ pub(super) fn appended<O: Hash>(
             .add(Property::S6, "view order", witness)
             .between([Fact::appended(replica, op_number.previous()), Fact::appended(replica, op_number)]);
     }
-    member.log.push(Link {
-        chain: chained(last.chain, entry),
-        view: entry.view,
-        reconfigures: matches!(entry.request.body, RequestBody::Reconfiguration(_)),
-    });
+    member.log.push(Link { chain: chained(last.chain, entry), view: entry.view });
     member.changed = true;
 }
 

@@ -13,14 +13,12 @@ pub struct Link {
     pub chain: u64,
     /// The view in which the entry was created.
     pub view: View,
-    /// Whether it is a Reconfiguration.
-    pub reconfigures: bool,
 }
 
 impl Link {
     /// The entry of a committed operation.
     pub(super) const fn of(committed: &Committed) -> Self {
-        Self { chain: committed.chain, view: committed.created, reconfigures: committed.reconfigures }
+        Self { chain: committed.chain, view: committed.created }
     }
 }
 
@@ -203,6 +201,13 @@ impl Members {
     #[must_use]
     pub fn epoch(&self, epoch: Epoch) -> Option<EpochStart> {
         self.epochs.get(epoch.0 as usize).copied()
+    }
+
+    /// After which op-number the epoch started; zero if nobody has come to it.
+    #[inline]
+    #[must_use]
+    pub fn start_of(&self, epoch: Epoch) -> OpNumber {
+        self.epochs.get(epoch.0 as usize).map_or(OpNumber::ZERO, |start| start.after)
     }
 
     /// The latest epoch that anybody has come to.

@@ -99,10 +99,11 @@ impl Messages {
     pub(super) fn after_step<S: Service, R: Rules>(
         &mut self,
         replica: ReplicaId,
+        role: Role,
         state: &Replica<S, R>,
         findings: &mut Findings,
     ) {
-        let (role, view) = (state.role(), state.view());
+        let view = state.view();
         // Who has left the view in the same step does not need its state any more.
         if self.asked_for_state.take() == Some(view) && !state.is_fetching() {
             let witness = format!("{replica} asked for state, but does not wait for it");

@@ -210,7 +210,8 @@ impl Requests {
         op_number: OpNumber,
         findings: &mut Findings,
     ) {
-        let (last, at) = self.executed.get(&client).copied().unwrap_or_default();
+        let executed = self.executed.entry(client).or_default();
+        let (last, at) = std::mem::replace(executed, (number, op_number));
         if number <= last {
             let witness = format!(
                 "request {number} of session {client} was executed at op {at} and again at op {op_number}"
@@ -226,7 +227,6 @@ impl Requests {
                 .add(Property::S13, "request skipped", witness)
                 .between([Fact::committed(at), Fact::committed(op_number)]);
         }
-        self.executed.insert(client, (number, op_number));
     }
 
     /// S14, as far as op-numbers show it: a request is executed after everything that was acknowledged

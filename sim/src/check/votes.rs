@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use vr::{DoViewChange, Log, Message, OpNumber, Payload, Replica, ReplicaId, Role, Rules, Service, View};
+use vr::{DoViewChange, Log, Message, OpNumber, Payload, ReplicaId, Role, Service, View};
 
 use super::log_agreement::chained;
 use super::members::Member;
@@ -53,13 +53,13 @@ impl Votes {
 
 /// S20: a normal replica knows that it is.
 #[inline]
-pub(super) fn knows_normal_view<S: Service, R: Rules>(
+pub(super) fn knows_normal_view(
     replica: ReplicaId,
-    state: &Replica<S, R>,
+    role: Role,
+    (view, known): (View, View),
     findings: &mut Findings,
 ) {
-    let (view, known) = (state.view(), state.last_normal_view());
-    if matches!(state.role(), Role::Primary | Role::Backup | Role::Witness) && known != view {
+    if matches!(role, Role::Primary | Role::Backup | Role::Witness) && known != view {
         let witness =
             format!("{replica} is normal in view {view}, but takes view {known} for its last normal one");
         findings.add(Property::S20, "last normal view forgotten", witness);

@@ -7,13 +7,10 @@ use crate::check::linearizability::Call;
 use crate::chronicle::{Cause, Effect};
 use crate::client_slot::Way;
 use crate::digest;
-use crate::environment::{ClientPort, Event};
+use crate::environment::{ClientPort, Event, NOT_IN_THE_LOG};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::workload::Workload;
-
-/// Stands for the number of a request where there is none: no entry of the log has it.
-const NOT_IN_THE_LOG: u64 = u64::MAX;
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn wake(&mut self, slot: u16, life: u32) {
@@ -80,13 +77,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             returned: None,
         });
         self.environment.callers.push((address, number));
-        let placement = &self.environment.placement;
-        let consistency = client.consistency(placement.members(placement.group_of_client(slot)));
         let port = &mut ClientPort { slot, environment: &mut self.environment };
         if way == Way::Log {
             let request = client.client.request(now, operation, port);
             assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
         } else {
+            let placement = &port.environment.placement;
+            let consistency = client.consistency(placement.members(placement.group_of_client(slot)));
             let read = client.client.read(now, operation, consistency, port);
             assert_eq!(read, Ok(()), "a client that waits for nothing");
         }

@@ -10,7 +10,7 @@ use super::{Ending, Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
 use crate::bugs::Sabotage;
 use crate::chronicle::{Cause, Effect};
 use crate::environment::{Event, ReplicaPort};
-use crate::faults::{Action, Ambush, Scene, Source, Strike};
+use crate::faults::{Action, Ambush, Scene, Strike};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Identity;
@@ -35,12 +35,15 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
-    /// What a family does now to the hosts, as something that is done to replicas. Of several groups, one is looked at;
-    /// which one is left to what has happened so far.
-    pub(super) fn strike_from(&self, source: &mut Source) -> Strike {
+    /// Of several groups, families look at one; at which is left to what has happened so far.
+    pub(super) fn group_to_strike(&self) -> usize {
+        (self.environment.digest % self.environment.placement.groups() as u64) as usize
+    }
+
+    /// What a family does to the hosts of a group, as something that is done to replicas.
+    pub(super) fn on_replicas(&self, group: usize, strike: Strike) -> Strike {
         let placement = &self.environment.placement;
-        let group = (self.environment.digest % placement.groups() as u64) as usize;
-        match source.strike(&self.setup, &self.scene(group)) {
+        match strike {
             Strike::Now(action) if placement.groups() > 1 => {
                 action.on_replicas(placement, group).map_or(Strike::Nothing, Strike::Now)
             }
@@ -48,15 +51,16 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
+    #[cold]
     pub(super) fn strike(&mut self, index: usize) {
         if !matches!(self.phase, Phase::Faults) {
             return;
         }
         self.begin_step((index as u64) << 8 | 4, Cause::Fault);
-        let mut source = self.sources[index].clone();
-        let strike = self.strike_from(&mut source);
-        self.sources[index] = source;
-        match strike {
+        let group = self.group_to_strike();
+        let scene = self.scene(group);
+        let strike = self.sources[index].strike(&self.setup, &scene);
+        match self.on_replicas(group, strike) {
             Strike::Nothing => {}
             _ if self.skips > 0 => self.skips -= 1,
             // One at a time for each moment, or a backlog would strike all at once.
@@ -71,6 +75,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.end_step();
     }
 
+    #[cold]
     pub(super) fn scripted(&mut self, index: usize) {
         if !matches!(self.phase, Phase::Faults) {
             return;
@@ -82,6 +87,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// The moment of the protocol that a crash was waiting for has come.
+    #[cold]
     pub(super) fn spring(&mut self) {
         if let Some((identity, action)) = self.environment.triggered.take()
             && matches!(self.phase, Phase::Faults)
@@ -233,6 +239,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         });
     }
 
+    #[cold]
     pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
         if matches!(self.phase, Phase::Faults) {
             self.begin_step(6, Cause::Mend);
@@ -304,6 +311,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.look_around(id);
     }
 
+    #[cold]
     pub(super) fn restart(&mut self, id: ReplicaId) {
         if self.replicas[id.index()].replica.is_some() || !self.may_restart(id) {
             return;

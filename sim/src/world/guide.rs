@@ -40,7 +40,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let index = random::stream(seed, Purpose::Guidance).below(sources.len() as u64) as usize;
-        match self.strike_from(&mut sources[index]) {
+        let group = self.group_to_strike();
+        let strike = sources[index].strike(&self.setup, &self.scene(group));
+        match self.on_replicas(group, strike) {
             Strike::Nothing => {}
             Strike::Ambush(ambush) => self.environment.ambushes.push(ambush),
             Strike::Now(action) => self.do_as_well(&action),
