@@ -102,4 +102,5 @@ pub(super) const STORIES: &[(&str, &str)] = stories! {
     "a-blackboard-for-life"
     "a-group-that-moves-on"
     "the-old-primary-dies-with-the-news"
+    "a-primary-deaf-to-a-recovery"
 };
