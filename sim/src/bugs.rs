@@ -237,6 +237,7 @@ pass_on! {
     fn vote_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn answer_still_counts(claimed: Incarnation, known: Incarnation) -> bool;
     fn learns_incarnation_from_recovery() -> bool;
+    fn sees_to_recoveries() -> bool;
     fn learns_incarnations_from_others() -> bool;
     fn state_before_transfer(held: HeldState, heard: View) -> HeldState;
     fn transfer_after(commit_number: CommitNumber, last: OpNumber) -> OpNumber;

@@ -302,6 +302,8 @@ pub enum RarePath {
     Resumed,
     /// A backup proposed a view change for a client whose request the primary does not take.
     ProposedForClient,
+    /// A backup proposed a view change for a replica that the primary does not help to recover.
+    ProposedForRecovery,
     /// A view change came to nothing and the next one was proposed.
     ViewChangeStalled,
     /// A session made room for another.

@@ -384,6 +384,12 @@ pub trait Rules {
             .map(|answer| answer.from)
     }
 
+    /// Whether a backup sees to a recovery whose attempts go on failing: proposes the next view. The primary may be
+    /// deaf to everybody, which in an idle group nothing else shows.
+    fn sees_to_recoveries(&self) -> bool {
+        true
+    }
+
     /// The last normal view of a replica that has recovered into `view`.
     fn last_normal_view_after_recovery(&self, view: View) -> View {
         view

@@ -333,6 +333,7 @@ fn a_recovery_completes_however_far_away_the_primary_is() {
         group.crash(2, 1);
         group.run_until(11_000, far);
         assert_eq!(group.role(2).0, Role::Backup, "group of {size}, primary {delay} ms away");
+        assert!(!group.network.paths.contains(&RarePath::ProposedForRecovery), "a slow primary is not deaf");
     }
 }
 
@@ -380,6 +381,21 @@ fn a_request_that_the_primary_does_not_take_makes_the_backups_propose_another() 
     group.run_until(3_000, near);
     assert!(group.network.took(RarePath::ProposedForClient));
     assert_eq!(group.views(), [1, 1, 1]);
+}
+
+/// A primary that hears nobody, in a group with nothing to do: all that it says is heard, so nobody suspects it, and
+/// it misses no acknowledgements. But nobody else can bring a replica back into its view.
+#[test]
+fn a_deaf_primary_of_an_idle_group_is_replaced_for_the_sake_of_a_recovery() {
+    for size in [5, 6, 7] {
+        let mut group = Group::new(size, Standard);
+        let deaf = |_: u8, to: u8| if to == 0 { 3_600_000_000 } else { 500 };
+        group.run_until(50, deaf);
+        group.crash(2, 1);
+        group.run_until(10_000, deaf);
+        assert_eq!(group.role(2), (Role::Backup, View(1)), "group of {size}");
+        assert!(group.network.paths.contains(&RarePath::ProposedForRecovery));
+    }
 }
 
 #[test]

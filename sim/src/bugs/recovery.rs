@@ -3,7 +3,7 @@
 use vr::{Configuration, Incarnation, MessageKind, Nonce, RecoveryAnswer, ReplicaId, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{S1, S2, S3, S4b, S7, S9, S19, S20, S23};
+use crate::check::Property::{L3, L9, S1, S2, S3, S4b, S7, S9, S19, S20, S23};
 
 wrong! {
     /// The published recovery: nobody minds which incarnation made a promise.
@@ -74,6 +74,10 @@ wrong! {
     /// Who has crashed is not learned from votes and answers.
     CrashesAreNotPassedOn { fn learns_incarnations_from_others(&self) -> bool { false } }
 }
+wrong! {
+    /// A backup answers a recovering replica, and leaves it at that.
+    RecoveriesIgnored { fn sees_to_recoveries(&self) -> bool { false } }
+}
 
 /// The bugs of this part that no number of seeds would find that anybody would wait for. Stories tell them.
 pub const TOLD: &[Bug] = &[
@@ -85,6 +89,7 @@ pub const TOLD: &[Bug] = &[
         &[S4b, S2],
     ),
     Bug::new("M-R7", "who has crashed is not learned from votes", &CrashesAreNotPassedOn, 0, &[S4b, S2]),
+    Bug::new("M-T19", "backups leave recoveries to the primary", &RecoveriesIgnored, 0, &[L3, L9]),
 ];
 
 /// The bugs of this part.

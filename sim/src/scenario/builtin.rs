@@ -103,4 +103,8 @@ pub(super) const STORIES: &[(&str, &str)] = stories! {
     "a-blackboard-for-life"
     "a-group-that-moves-on"
     "the-old-primary-dies-with-the-news"
+    "a-primary-deaf-to-a-recovery"
+    "the-log-of-a-witness"
+    "two-witnesses-and-who-is-far-behind"
+    "a-checkpoint-in-parts"
 };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batching::{Duty, Pipeline};
 use super::reads::Reading;
+use super::recovery::Unrecovered;
 use super::witness::Coverage;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session, Unanswered};
@@ -25,8 +26,8 @@ const RESENT_AT_ONCE: usize = 16;
 const PROVEN_AFTER: u32 = 3;
 
 /// How often the time that a primary has to take a request is doubled until a proposal lapses that was made for
-/// a client: longer than a client waits before it asks again.
-const PROPOSED_FOR_CLIENTS: u32 = 3;
+/// somebody who waits: longer than a client waits before it asks again. A recovering replica asks all at once.
+const PROPOSED_FOR_WAITING: u32 = 3;
 
 /// What a primary remembers while its view lasts.
 #[derive(Clone, Debug)]
@@ -61,17 +62,19 @@ pub(crate) struct Backup<O> {
     heard: Option<Incarnation>,
     /// A request that a client had to send to everybody, and until when the primary should take it.
     waiting: Option<(Arc<Request<O>>, Instant)>,
-    /// Until when the primary's being alive is no reason to forget who wants the next view: a client's wait was
-    /// a reason to propose it, and the primary has taken nothing since. It ends by itself, as the client may
-    /// have given up.
+    /// Who has asked to recover in this view.
+    pub(super) unrecovered: Unrecovered,
+    /// Until when the primary's being alive is no reason to forget who wants the next view: a wait that only the
+    /// primary could end, a client's or a recovering replica's, was a reason to propose it, and the primary has
+    /// taken nothing since. It ends by itself, as who waited may have given up.
     discontent: Option<Discontent>,
 }
 
-/// A backup's, with a primary that takes no requests.
+/// A backup's, with a primary that does nothing for those who wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Discontent {
     until: Instant,
-    /// For how long proposals are remembered meanwhile: they are made when clients ask again, and clients ask
+    /// For how long proposals are remembered meanwhile: they are made when those who wait ask again, and they ask
     /// less and less often.
     window: Duration,
 }
@@ -108,7 +111,7 @@ impl<O> Primary<O> {
 }
 
 impl<O> Backup<O> {
-    /// For how long proposals count, if a client waits for whom the next view was proposed.
+    /// For how long proposals count, if somebody waits for whom the next view was proposed.
     pub(super) fn discontent_window(&self, now: Instant) -> Option<Duration> {
         self.discontent.filter(|discontent| now < discontent.until).map(|discontent| discontent.window)
     }
@@ -121,6 +124,7 @@ impl<O> Backup<O> {
             kept: Vec::new(),
             heard: None,
             waiting: None,
+            unrecovered: Unrecovered::default(),
             discontent: None,
         }
     }
@@ -473,14 +477,20 @@ impl<S: Service, R: Rules> Replica<S, R> {
             return;
         }
         let again = now + self.proposals.interval(resend_interval, self.options.primary_timeout);
-        let window = self.options.abdication_timeout.doubled(self.doublings() + PROPOSED_FOR_CLIENTS);
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.suspect_at = again;
         if client_waits {
-            backup.discontent = Some(Discontent { until: now + window, window });
+            self.be_discontent(now);
             outbox.took(RarePath::ProposedForClient);
         }
         self.propose_next_view(now, outbox);
+    }
+
+    /// Somebody waits for the primary in vain. That it is alive is no excuse.
+    pub(super) fn be_discontent(&mut self, now: Instant) {
+        let window = self.options.abdication_timeout.doubled(self.doublings() + PROPOSED_FOR_WAITING);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        backup.discontent = Some(Discontent { until: now + window, window });
     }
 
     // ---- The primary's side ----------------------------------------------------------------------

@@ -16,6 +16,9 @@ use crate::rules::{RecoveryAnswer, Rules};
 use crate::service::Service;
 use crate::types::{Incarnation, Instant, OpNumber, ReplicaId, View};
 
+/// How often an attempt's patience is doubled at most. Whoever takes longer to answer than that brings nobody back.
+const DOUBLINGS_MAX: u32 = 5;
+
 /// What a replica remembers while it recovers.
 #[derive(Clone, Debug)]
 pub(crate) struct Recovering<O> {
@@ -26,6 +29,23 @@ pub(crate) struct Recovering<O> {
     resend_at: Instant,
     /// How often this attempt has asked.
     asked: u32,
+}
+
+/// Who has asked a backup to recover while its view lasts: the first attempt that was heard of each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unrecovered(Vec<(ReplicaId, Nonce)>);
+
+impl Unrecovered {
+    /// Hears of an attempt; says whether an attempt has failed that began in this view and was as patient as any.
+    fn waits_in_vain(&mut self, from: ReplicaId, nonce: Nonce) -> bool {
+        let known = self.0.iter().find(|(asking, _)| *asking == from);
+        if let Some((_, first)) = known.filter(|(_, first)| first.incarnation == nonce.incarnation) {
+            return nonce.attempt > first.attempt.max(DOUBLINGS_MAX.into());
+        }
+        self.0.retain(|(asking, _)| *asking != from);
+        self.0.push((from, nonce));
+        false
+    }
 }
 
 impl<O> Default for Recovering<O> {
@@ -63,7 +83,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let Phase::Recovering(recovering) = &mut self.phase else { return };
         // Each attempt waits longer than the one before: the answer that matters carries the whole log, and
         // may take longer than the others.
-        let doublings = (recovering.attempt as u32 + recovering.asked.min(2)).min(5);
+        let doublings = (recovering.attempt as u32 + recovering.asked.min(2)).min(DOUBLINGS_MAX);
         recovering.resend_at = now + interval.doubled(doublings);
         recovering.asked += 1;
         let nonce = Nonce { incarnation, attempt: recovering.attempt };
@@ -126,6 +146,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
         let response =
             RecoveryResponse { nonce: recovery.nonce, incarnations: self.incarnations.clone(), state };
         self.send(from, Payload::RecoveryResponse(Box::new(response)), outbox);
+        self.see_to_recovery(now, from, recovery.nonce, outbox);
+    }
+
+    /// A new attempt means that the last one had answers enough, but none from the primary. The primary may hear
+    /// nobody: as long as there is nothing to prepare, nothing else would show that, and all that it says is heard.
+    fn see_to_recovery(&mut self, now: Instant, from: ReplicaId, nonce: Nonce, outbox: &mut impl Outbox<S>) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if backup.unrecovered.waits_in_vain(from, nonce) && self.rules.sees_to_recoveries() {
+            outbox.took(RarePath::ProposedForRecovery);
+            self.be_discontent(now);
+            self.propose_next_view(now, outbox);
+        }
     }
 
     pub(super) fn on_recovery_response(
