@@ -30,7 +30,6 @@ impl<W: Workload> Environment<W> {
     pub(super) fn looks_at(
         &mut self,
         group: GroupId,
-        host: ReplicaId,
         look: impl FnOnce(&mut Checks) -> (Role, View, CommitNumber),
     ) {
         let (role, view, commit_number) = look(self.checks.of_mut(group.0 as usize));

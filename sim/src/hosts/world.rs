@@ -283,12 +283,12 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let slot = &hosts[id.index()];
         let Some(host) = &slot.host else { return };
         let supervisor = host.supervisor();
-        environment.looks_at(GroupId::SUPERVISOR, id, |checks| {
+        environment.looks_at(GroupId::SUPERVISOR, |checks| {
             checks.after_step::<Supervising, R>(id, supervisor);
             (supervisor.role(), supervisor.view(), supervisor.commit_number())
         });
         for (group, replica) in host.groups() {
-            environment.looks_at(group, id, |checks| {
+            environment.looks_at(group, |checks| {
                 checks.after_step::<W, R>(id, replica);
                 (replica.role(), replica.view(), replica.commit_number())
             });
