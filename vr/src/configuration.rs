@@ -354,7 +354,9 @@ pub struct Options {
     pub batch_max: usize,
     /// For how long a backup that has heard the primary votes for no other view, so that the primary may answer
     /// reads alone meanwhile. Zero: it promises nothing, and the primary confirms its view for each read.
-    /// The primary's death is noticed later by so much, at most. May differ between replicas.
+    /// The primary's death is noticed later by so much, at most. May differ between replicas; but who is restarted
+    /// with a shorter one forgets what it has promised before, and so must not be, unless it stays down for as long as
+    /// the longer one.
     ///
     /// This is the one thing for which clocks matter: see [`clock_drift_ppm`](Self::clock_drift_ppm).
     pub lease: Duration,

@@ -361,8 +361,8 @@ pub struct Node {
     pub nodes: Configuration,
     /// Timing and bounds.
     pub options: HostOptions,
-    /// Zero at the first start ever, and strictly larger at each restart: below 2^41, so a counter, or a clock in
-    /// milliseconds.
+    /// Zero at the first start ever, and strictly larger at each restart: below 2^33, so a counter, or a clock in
+    /// seconds.
     pub incarnation: Incarnation,
     /// Feeds the jitter of timeouts: see [`Member::entropy`].
     pub entropy: u64,
@@ -383,6 +383,8 @@ pub struct Host<A: Application, R: HostRules = Standard> {
     clerk: Clerk<supervisor::Operation<A::Machine>, R::Replica>,
     administrators: BTreeMap<GroupId, Administrator<OperationOf<A>, R::Replica>>,
     vigil: Vigil,
+    /// How many clients have lived in this host: the number of the next one.
+    clients: u64,
     /// What was sent from here to here.
     own_post: VecDeque<Contents<A>>,
     /// Whether nothing has happened since everything was brought in line.
@@ -395,7 +397,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// ran here recovers: the supervisor's replica first, which then knows what the others are.
     ///
     /// # Panics
-    /// If the node is not one of the nodes, its incarnation is 2^41 or more, or the options are out of range (see
+    /// If the node is not one of the nodes, its incarnation is 2^33 or more, or the options are out of range (see
     /// [`HostOptions::validate`]).
     pub fn start(
         now: Instant,
@@ -406,7 +408,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
     ) -> Self {
         let Node { id, nodes, options, incarnation, entropy } = node;
         assert!(nodes.contains(id), "{id} is not in {nodes}");
-        assert!(incarnation.0 < post::INCARNATIONS, "incarnation {incarnation}: expected one below 2^41");
+        assert!(incarnation.0 < post::INCARNATIONS, "incarnation {incarnation}: expected one below 2^33");
         options.validate().unwrap_or_else(|invalid| panic!("{invalid}"));
         let mut entropy = Entropy::new(entropy);
         let mut own_post = VecDeque::new();
@@ -418,8 +420,10 @@ impl<A: Application, R: HostRules> Host<A, R> {
             Incarnation::ZERO => Replica::new(now, member, rules.replica(), directory),
             _ => Replica::recover(now, member, incarnation, rules.replica(), directory, channel),
         };
+        let first = post::address_in_host(id, incarnation, 0);
         Self {
-            clerk: Clerk::new(&node, rules.replica(), entropy.draw()),
+            clerk: Clerk::new(first, &node, rules.replica(), entropy.draw()),
+            clients: 1,
             vigil: Vigil::new(nodes, now),
             groups: Groups::none(),
             dropped: BTreeMap::new(),
@@ -655,6 +659,7 @@ impl<A: Application<Service: Clone> + Clone, R: HostRules + Clone> Clone for Hos
             clerk: self.clerk.clone(),
             administrators: self.administrators.clone(),
             vigil: self.vigil.clone(),
+            clients: self.clients,
             own_post: self.own_post.clone(),
             is_settled: self.is_settled,
             entropy: self.entropy,

@@ -266,7 +266,7 @@ pub enum RarePath {
     VotesOfDifferentViews,
     /// A new primary replaced its own log by a better one.
     BetterLogAdopted,
-    /// Starting a view, or being told of its start, cut the replica's log.
+    /// A new primary cut the end of its own log when it started its view.
     TailTruncated,
     /// A new primary learned from the votes that more is committed than it knew.
     CommitLearnedFromVotes,

@@ -46,8 +46,7 @@ pub(super) struct Vigil {
 }
 
 impl<O: Clone, R: Rules> Clerk<O, R> {
-    pub(super) fn new(node: &Node, rules: R, entropy: u64) -> Self {
-        let address = address_in_host(node.id, node.incarnation, 0);
+    pub(super) fn new(address: ClientAddress, node: &Node, rules: R, entropy: u64) -> Self {
         let client = Client::new(address, node.nodes, node.options.clients, rules, entropy);
         Self { client, done_at: OpNumber::ZERO }
     }
@@ -266,7 +265,9 @@ impl<A: Application, R: HostRules> Host<A, R> {
             }
             ClientEvent::Evicted => {
                 let (entropy, done_at) = (self.entropy.draw(), self.clerk.done_at);
-                self.clerk = Clerk { done_at, ..Clerk::new(&self.node, self.rules.replica(), entropy) };
+                let address = self.next_address();
+                self.clerk =
+                    Clerk { done_at, ..Clerk::new(address, &self.node, self.rules.replica(), entropy) };
             }
             ClientEvent::Registered(_)
             | ClientEvent::Epoch { .. }
@@ -324,6 +325,13 @@ impl<A: Application, R: HostRules> Host<A, R> {
         }
     }
 
+    /// Where the next client lives: no session is taken up by another client than the one that opened it.
+    fn next_address(&mut self) -> ClientAddress {
+        let number = self.clients;
+        self.clients += 1;
+        address_in_host(self.node.id, self.node.incarnation, number)
+    }
+
     /// Carries out what is decided.
     fn move_groups<B: HostOutbox<A>>(&mut self, now: Instant, outbox: &mut B) {
         let directory = self.supervisor.service();
@@ -340,12 +348,13 @@ impl<A: Application, R: HostRules> Host<A, R> {
         let moves: Vec<_> = directory.groups().iter().filter_map(wanted).collect();
         for (group, start, next) in moves {
             let entropy = self.entropy.draw();
+            let address = (!self.administrators.contains_key(&group)).then(|| self.next_address());
             let Self { node, rules, administrators, own_post, .. } = self;
-            let administrator = administrators.entry(group).or_insert_with(|| {
-                // One for each epoch, so that no session is taken up by another client than the one that opened it.
-                let address = address_in_host(node.id, node.incarnation, start.epoch.0 as u16);
-                Administrator::new(address, node.options.clients, start, rules.replica(), entropy)
-            });
+            if let Some(address) = address {
+                let new = Administrator::new(address, node.options.clients, start, rules.replica(), entropy);
+                administrators.insert(group, new);
+            }
+            let administrator = administrators.get_mut(&group).expect("there is one now");
             let channel = &mut Channel { node: node.id, line: GroupLine(group), outbox, own_post };
             administrator.go_on(now, next, channel);
         }

@@ -58,16 +58,20 @@ pub enum Letter<S: Service> {
 // ---- The addresses of the clients that live in hosts ---------------------------------------------
 
 const NODE_AT: u32 = 57;
-const INCARNATION_AT: u32 = 16;
+const INCARNATION_AT: u32 = 24;
+/// How many clients a host can have in one life.
+const CLIENTS: u64 = 1 << INCARNATION_AT;
 /// Incarnations of hosts are below this.
 pub(super) const INCARNATIONS: u64 = 1 << (NODE_AT - INCARNATION_AT);
 
-/// The address of the client numbered `client` in this life of a node's host. A life has one client of a number in each
-/// group.
-pub(super) const fn address_in_host(node: ReplicaId, life: Incarnation, client: u16) -> ClientAddress {
-    ClientAddress(
-        ClientAddress::IN_HOST | (node.0 as u64) << NODE_AT | life.0 << INCARNATION_AT | client as u64,
-    )
+/// The address of the client numbered `client` in this life of a node's host. No two clients of
+/// one life have the same number.
+///
+/// # Panics
+/// If the number is 2^24 or more.
+pub(super) const fn address_in_host(node: ReplicaId, life: Incarnation, client: u64) -> ClientAddress {
+    assert!(client < CLIENTS, "clients of one life of a host: fewer than 2^24");
+    ClientAddress(ClientAddress::IN_HOST | (node.0 as u64) << NODE_AT | life.0 << INCARNATION_AT | client)
 }
 
 /// Whose host the client at an address lives in, if it lives in one.
@@ -337,7 +341,7 @@ mod tests {
         let mut addresses = Vec::new();
         for node in [0, 1, 63].map(ReplicaId) {
             for life in [Incarnation(0), Incarnation(1), last] {
-                for client in [0, 1, u16::MAX] {
+                for client in [0, 1, CLIENTS - 1] {
                     let address = address_in_host(node, life, client);
                     assert_eq!(host_of(address), Some(node));
                     addresses.push(address);

@@ -141,12 +141,18 @@ impl<S: Service, R: Rules> Replica<S, R> {
             primary.coverage.forget(from);
         }
         let is_primary = matches!(self.phase, Phase::Primary(_));
-        // It lacks everything: the whole log saves it a question.
-        let state = is_primary.then(|| StartView { log: self.log.clone(), ..self.view_so_far() });
+        let state = is_primary.then(|| self.state_for_recovery());
         let response =
             RecoveryResponse { nonce: recovery.nonce, incarnations: self.incarnations.clone(), state };
         self.send(from, Payload::RecoveryResponse(Box::new(response)), outbox);
         self.see_to_recovery(now, from, recovery.nonce, outbox);
+    }
+
+    /// It lacks everything: the whole log saves it a question. What is left of one that has been compacted would be of no
+    /// use without the checkpoint in front of it.
+    fn state_for_recovery(&self) -> StartView<S::Operation> {
+        let view = self.view_so_far();
+        if self.log.start() == OpNumber::ZERO { StartView { log: self.log.clone(), ..view } } else { view }
     }
 
     /// A new attempt means that the last one had answers enough, but none from the primary. The primary may hear
