@@ -295,6 +295,7 @@ impl Step {
     }
 }
 
+// Mostly none is kept: `#[cold]` keeps what is written into one from lying between what every step runs through.
 impl Chronicle {
     /// A chronicle in which nothing has happened yet.
     #[must_use]
@@ -306,6 +307,7 @@ impl Chronicle {
     }
 
     /// A step begins.
+    #[cold]
     pub fn begin(&mut self, step: u64, time: u64, cause: Cause) {
         if let Cause::Arrival(message) | Cause::ArrivalAtNobody(message, _) = cause {
             self.messages[message as usize].arrived.push(step);
@@ -315,11 +317,13 @@ impl Chronicle {
     }
 
     /// Something follows in the step that goes on (or has just ended).
+    #[cold]
     pub fn effect(&mut self, effect: Effect) {
         self.current().effects.push(effect);
     }
 
     /// A message is sent in the step that goes on.
+    #[cold]
     pub fn sent(&mut self, message: Sent) {
         self.messages.push(message);
         let end = self.messages.len() as u32;
@@ -327,11 +331,13 @@ impl Chronicle {
     }
 
     /// A message has come, and waits until its receiver stands still no longer.
+    #[cold]
     pub fn waits(&mut self, message: u32) {
         self.messages[message as usize].waited = true;
     }
 
     /// What a replica is now; the last that is said of it in a step counts.
+    #[cold]
     pub fn after(&mut self, replica: ReplicaId, state: Option<ReplicaState>) {
         let after = &mut self.current().after;
         after.retain(|(other, _)| *other != replica);
@@ -339,6 +345,7 @@ impl Chronicle {
     }
 
     /// A client process makes a request: it is the call with this place in the history.
+    #[cold]
     pub fn call(&mut self, address: ClientAddress, number: u64, call: usize) {
         self.calls.insert((address, number), call);
     }

@@ -441,8 +441,9 @@ impl<W: Workload> Environment<W> {
     }
 
     /// Tells a story of a reply.
+    #[cold]
     fn tell_story(&mut self, from: ReplicaId, slot: u16, reply: &Reply<W::Response>) {
-        let Some(stage) = &mut self.stage else { return };
+        let stage = self.stage.as_mut().expect("a story is played");
         if usize::from(slot) >= stage.answers.len() {
             // The administrator's.
             return;
@@ -542,7 +543,9 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn reply(&mut self, to: ClientAddress, reply: Reply<W::Response>) {
         self.environment.checks[self.replica].replied(self.replica, to, &reply);
-        self.environment.tell_story(self.replica, slot_of(to).0, &reply);
+        if self.environment.stage.is_some() {
+            self.environment.tell_story(self.replica, slot_of(to).0, &reply);
+        }
         let (from, slot) = (Node::Replica(self.replica), Node::Client(slot_of(to).0));
         self.environment.transmit(from, slot, Packet::Reply(to, reply));
     }
@@ -662,14 +665,14 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         });
     }
 
-    #[inline]
+    #[cold]
     fn ignored(&mut self, reason: Ignored) {
         self.environment.marks.ignored(reason);
         let replica = self.replica;
         self.environment.tell(|| Effect::Ignored { replica, reason: format!("{reason:?}") });
     }
 
-    #[inline]
+    #[cold]
     fn took(&mut self, path: RarePath) {
         self.environment.marks.rare(path);
         let replica = self.replica;

@@ -260,6 +260,16 @@ impl GroupChecks {
         if group == 0 { &mut self.first } else { &mut self.others[group - 1] }
     }
 
+    #[cold]
+    fn of_replica(&self, replica: ReplicaId) -> &Checks {
+        self.of(self.placement.group_of(replica))
+    }
+
+    #[cold]
+    fn of_replica_mut(&mut self, replica: ReplicaId) -> &mut Checks {
+        self.of_mut(self.placement.group_of(replica))
+    }
+
     /// The checks of the group of a client.
     pub fn of_client(&mut self, slot: u16) -> &mut Checks {
         if self.others.is_empty() {
@@ -305,14 +315,14 @@ impl Index<ReplicaId> for GroupChecks {
 
     #[inline(always)]
     fn index(&self, replica: ReplicaId) -> &Checks {
-        if self.others.is_empty() { &self.first } else { self.of(self.placement.group_of(replica)) }
+        if self.others.is_empty() { &self.first } else { self.of_replica(replica) }
     }
 }
 
 impl IndexMut<ReplicaId> for GroupChecks {
     #[inline(always)]
     fn index_mut(&mut self, replica: ReplicaId) -> &mut Checks {
-        if self.others.is_empty() { &mut self.first } else { self.of_mut(self.placement.group_of(replica)) }
+        if self.others.is_empty() { &mut self.first } else { self.of_replica_mut(replica) }
     }
 }
 

@@ -77,13 +77,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             returned: None,
         });
         self.environment.callers.push((address, number));
-        let placement = &self.environment.placement;
-        let consistency = client.consistency(placement.members(placement.group_of_client(slot)));
         let port = &mut ClientPort { slot, environment: &mut self.environment };
         if way == Way::Log {
             let request = client.client.request(now, operation, port);
             assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
         } else {
+            let placement = &port.environment.placement;
+            let consistency = client.consistency(placement.members(placement.group_of_client(slot)));
             let read = client.client.read(now, operation, consistency, port);
             assert_eq!(read, Ok(()), "a client that waits for nothing");
         }

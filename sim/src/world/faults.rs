@@ -51,6 +51,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
+    #[cold]
     pub(super) fn strike(&mut self, index: usize) {
         if !matches!(self.phase, Phase::Faults) {
             return;
@@ -74,6 +75,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.end_step();
     }
 
+    #[cold]
     pub(super) fn scripted(&mut self, index: usize) {
         if !matches!(self.phase, Phase::Faults) {
             return;
@@ -85,6 +87,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// The moment of the protocol that a crash was waiting for has come.
+    #[cold]
     pub(super) fn spring(&mut self) {
         if let Some((identity, action)) = self.environment.triggered.take()
             && matches!(self.phase, Phase::Faults)
@@ -244,6 +247,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         });
     }
 
+    #[cold]
     pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
         if matches!(self.phase, Phase::Faults) {
             self.begin_step(6, Cause::Mend);
@@ -315,6 +319,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.look_around(id);
     }
 
+    #[cold]
     pub(super) fn restart(&mut self, id: ReplicaId) {
         if self.replicas[id.index()].replica.is_some() || !self.may_restart(id) {
             return;

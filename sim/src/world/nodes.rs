@@ -65,6 +65,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// Lets something happen to a node when it goes on.
+    #[cold]
     pub(super) fn postpone(&mut self, node: Node, until: u64, event: Event<W>) {
         if until == UNTIL_RESUMED {
             self.environment.waiting.push(Postponed { to: node, event });

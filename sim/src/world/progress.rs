@@ -39,6 +39,7 @@ struct Survivors {
 
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     /// The faults stop: a core of replicas is brought up and connected.
+    #[cold]
     pub(super) fn heal(&mut self) {
         if !matches!(self.phase, Phase::Faults) {
             return;
@@ -108,6 +109,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// Nothing will ever happen again. Under faults they stop; after them, nobody may be waiting.
+    #[cold]
     pub(super) fn nothing_left(&mut self) {
         let Phase::Ending { endings, .. } = &self.phase else { return self.heal() };
         let unsettled = endings.iter().position(|ending| matches!(ending, Ending::Progress { .. }));

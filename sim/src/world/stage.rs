@@ -21,6 +21,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// The time of the story's current step has come: to be done, or to be over.
+    #[cold]
     pub(super) fn play(&mut self) {
         let stage = self.stage();
         let (due, index, steps) = (stage.due.take(), stage.passed().len(), stage.steps());
@@ -39,6 +40,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// Something has happened: the step that waits may be passed, or have waited too long.
+    #[cold]
     pub(super) fn watch_story(&mut self) {
         if self.environment.steps >= self.setup.steps {
             return self.break_off("out of steps", &format!("not passed within {} steps", self.setup.steps));
