@@ -31,15 +31,24 @@ impl<E> EventQueue<E> {
     ///
     /// # Panics
     /// If more events are queued than slots can be numbered.
+    #[inline]
     pub fn push(&mut self, at: u64, event: E) {
-        let slot = if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize] = Some(event);
-            slot
-        } else {
-            self.slots.push(Some(event));
-            (self.slots.len() - 1) as u32
-        };
+        let slot = self.free.pop().unwrap_or_else(|| self.new_slot());
+        // It is empty. With an assignment the compiler would prepare for dropping what was in it, and copy the
+        // event twice.
+        self.slots[slot as usize].get_or_insert(event);
+        self.put_in_order(at, slot);
+    }
+
+    #[cold]
+    fn new_slot(&mut self) -> u32 {
+        let slot = self.slots.len() as u32;
         assert!(slot < 1 << SLOT_BITS, "more than 2^{SLOT_BITS} events are queued");
+        self.slots.push(None);
+        slot
+    }
+
+    fn put_in_order(&mut self, at: u64, slot: u32) {
         self.sequence += 1;
         assert!(self.sequence < 1 << SEQUENCE_BITS, "more events than can be numbered");
         let key = u128::from(at) << 64 | u128::from(self.sequence) << SLOT_BITS | u128::from(slot);
