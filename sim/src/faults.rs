@@ -71,6 +71,13 @@ pub enum Action {
         /// For how long.
         lasts: u64,
     },
+    /// A node's clock goes on at another rate.
+    SetRate {
+        /// Which node.
+        node: Node,
+        /// By how much it is fast from now on, in parts per million; slow, if negative.
+        drift_ppm: i32,
+    },
     /// A client crashes; its slot starts over with a new one.
     CrashClient {
         /// Which slot.
@@ -149,6 +156,7 @@ impl Action {
             | Self::FireLate { lasts, .. }
             | Self::Crash { restart_after: lasts, .. } => *lasts,
             Self::FireEarly { .. }
+            | Self::SetRate { .. }
             | Self::CrashClient { .. }
             | Self::Sever { .. }
             | Self::Mend { .. }
@@ -170,6 +178,7 @@ impl Action {
             }
             Self::Pause { node: Node::Replica(replica), .. }
             | Self::FireEarly { node: Node::Replica(replica) }
+            | Self::SetRate { node: Node::Replica(replica), .. }
             | Self::FireLate { node: Node::Replica(replica), .. }
             | Self::Halt { node: Node::Replica(replica) }
             | Self::Resume { node: Node::Replica(replica) } => Some(replica),
@@ -186,6 +195,7 @@ impl Action {
             }
             Self::Pause { node, .. }
             | Self::FireEarly { node }
+            | Self::SetRate { node, .. }
             | Self::FireLate { node, .. }
             | Self::Halt { node }
             | Self::Resume { node } => *node = Node::Replica(other),
@@ -228,6 +238,7 @@ impl Action {
             Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
             Self::Pause { node, .. }
             | Self::FireEarly { node }
+            | Self::SetRate { node, .. }
             | Self::FireLate { node, .. }
             | Self::Halt { node }
             | Self::Resume { node } => (&[][..], Some(*node)),

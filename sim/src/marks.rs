@@ -262,6 +262,7 @@ impl Marks {
             Action::Halt { .. } => self.fault(Fault::Pause),
             Action::Reconfigure { .. } => self.moment(Moment::ReconfigurationRequested),
             Action::WarmUp { .. }
+            | Action::SetRate { .. }
             | Action::Mend { .. }
             | Action::Kill { .. }
             | Action::Restart { .. }
