@@ -38,7 +38,7 @@
 //! | `crash r2`, `restart r2` | the replica loses its memory; it starts again, and recovers |
 //! | `pause r0`, `resume r0` | the node (also a client) stands still; what comes meanwhile waits |
 //! | `time out r1` | the replica's clock jumps ahead to its next timer |
-//! | `the clock of r0 runs 20 percent slow` | or `fast`: from here on, it and all its timers go at this rate |
+//! | `the clock of r0 runs 20 percent slow` | or `fast`: from here on, it and all its timers go at this rate. Leases allow for as much as `protocol.clock_drift_ppm` |
 //! | `partition r0 from the rest`, `partition r0 and r1 from r2` | nothing gets from the ones to the others, nor back |
 //! | `hold every DoViewChange from r2 to r1` | from here on, such messages are kept |
 //! | `drop Prepare and Commit from r0 to anyone` | from here on, such messages are lost |
@@ -53,8 +53,8 @@
 //! | `wait 100 ms` | time passes |
 //!
 //! Which messages: `everything`, or kinds by their names in the paper; from and to `r0`, `r0 and c1`, or
-//! `anyone`; and if need be `in view 2`, the sender's, or for requests `Request of session 3`, which is the op-number
-//! of its registration. Of several sentences about one message the last one holds.
+//! `anyone`; and if need be `in view 2`, the sender's, or `Request of session 3`, the op-number of its registration.
+//! Of several sentences about one message the last one holds.
 //!
 //! # What is waited for, and what is expected
 //!

@@ -20,7 +20,8 @@ const SECOND: u64 = 1_000_000_000;
 const ASKS_MAX: u64 = 100_000;
 
 const BEGINNINGS: &str = "expected a client (c0, …), crash, restart, pause, resume, time out, the clock of, \
-                          partition, hold, drop, copy, deliver, lose, release, heal, reconfigure, warm up, wait, until or expect";
+                          partition, hold, drop, copy, deliver, lose, release, heal, reconfigure, warm up, wait, \
+                          until or expect";
 const CONDITIONS: &str = "expected a replica (r0, …), a client (c0, …), `every replica`, `every client`, \
                           `a new primary is normal` or a kind of message";
 const STATUSES: [(&str, Status); 10] = [
@@ -313,13 +314,15 @@ impl<'a> Words<'a> {
             self.takes("every");
             Some(self.list(Self::kind)?)
         };
-        // In the place of a view, clients' messages name their session.
-        let session = if self.takes("of session") { Some(self.number(0..=u64::MAX)?) } else { None };
+        // In the place of a view, requests name their session.
+        let are_requests = kinds.as_deref() == Some(&[Kind::Request]);
+        let is_told = are_requests && self.takes("of session");
+        let session = if is_told { Some(self.number(0..=u64::MAX)?) } else { None };
         self.demand("from")?;
         let from = self.ends()?;
         self.demand("to")?;
         let to = self.ends()?;
-        Ok(Which { kinds, from, to, view: if session.is_some() { session } else { self.view()? } })
+        Ok(Which { kinds, from, to, view: if is_told { session } else { self.view()? } })
     }
 
     fn kind(&mut self) -> Result<Kind, Refused> {
@@ -511,7 +514,8 @@ mod tests {
             ("expect the best", 7, "`the`: expected a replica (r0, …), a client"),
             ("expect r0 has view 3", 14, "`view`: expected op-number or commit-number"),
             ("expect c0 and c1 got a=1", 17, "`got`: expected `is registered`"),
-            ("c0 reads a at c1", 13, "`c1`: expected one of 3 replicas"),
+            ("drop Reply of session 3 from r0 to c0", 11, "`of`: expected `from`"),
+            ("c0 reads a at c1", 14, "`c1`: expected one of 3 replicas"),
             ("the clock of r1 runs 20 percent late", 32, "`late`: expected `fast` or `slow`"),
             ("the clock of r1 runs 91 percent fast", 21, "`91`: expected a number from 0 to 90"),
             ("reconfigure to r0 and r1 with witness r2", 38, "`r2`: expected one of the members"),
