@@ -2,12 +2,14 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Client, ClientOptions, Configuration, Consistency, Duration, Epoch, EpochStart, Rules};
+use serde::{Deserialize, Serialize};
+use vr::{Client, ClientOptions, Configuration, Consistency, Duration, Epoch, EpochStart, ReplicaId, Rules};
 
 use crate::clock::Clock;
-use crate::decisions::Turn;
+use crate::decisions::{Turn, Wanted};
 use crate::digest;
 use crate::environment::{Environment, address_of};
+use crate::faults::ReplicaName;
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
 use crate::setup::Setup;
@@ -15,14 +17,38 @@ use crate::timeline::Asked;
 use crate::workload::{Model, Workload};
 
 /// How a client asks for an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// Through the log.
     Log,
     /// As a read that the primary answers.
     Fast,
     /// As a read that any replica answers that has executed enough.
-    Causal,
+    Causal {
+        /// The one that is asked first.
+        from: ReplicaName,
+    },
+}
+
+impl Way {
+    /// What such a read must have seen.
+    #[must_use]
+    pub const fn consistency(self) -> Consistency {
+        match self {
+            Self::Causal { from } => Consistency::Causal { from: ReplicaId(from) },
+            Self::Fast | Self::Log => Consistency::Linearizable,
+        }
+    }
+
+    /// The replica that it names, if it names one.
+    #[must_use]
+    pub const fn replica(self) -> Option<Node> {
+        match self {
+            Self::Causal { from } => Some(Node::Replica(ReplicaId(from))),
+            Self::Fast | Self::Log => None,
+        }
+    }
 }
 
 /// What the administrator has to ask for.
@@ -51,6 +77,8 @@ pub struct ClientSlot<W: Workload, R: Rules> {
     pub calling: Option<usize>,
     /// What it will ask for next.
     pub next: Option<W::Operation>,
+    /// How, if that was decided along with it.
+    told_way: Option<Way>,
     /// How many requests it has decided on in this life.
     pub decided: u64,
     /// What the administrator has to ask for; `None` in the slots of clients.
@@ -82,6 +110,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
             timer_at: u64::MAX,
             calling: None,
             next: None,
+            told_way: None,
             decided: 0,
             errand: None,
             requested: 0,
@@ -115,30 +144,26 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         self.requested = 0;
     }
 
-    /// How this client asks for an operation. It is a habit of the client's that does not change, so that it
-    /// needs no place in a trace.
-    pub fn way_of(&self, setup: &Setup, operation: &W::Operation) -> Way {
+    /// How this client, of `group`, asks for an operation. It is a habit of the client's that does not change, so
+    /// that it needs no place in a trace; unless a story tells how. Causal reads go to one replica after the other.
+    pub fn way_of(&self, setup: &Setup, group: Configuration, operation: &W::Operation) -> Way {
         let (fast, causal) = (setup.traffic.fast_read_percent, setup.traffic.causal_read_percent);
-        if fast + causal == 0 || !W::Model::observes_only(operation) {
+        if !W::Model::observes_only(operation) {
+            return Way::Log;
+        }
+        if let Some(way) = self.told_way {
+            return way;
+        }
+        if fast + causal == 0 {
             return Way::Log;
         }
         let habit = digest::mix(digest::of(operation), setup.seed ^ u64::from(self.slot));
         match (habit >> 32) % 100 {
             part if part < fast => Way::Fast,
-            part if part < fast + causal => Way::Causal,
-            _ => Way::Log,
-        }
-    }
-
-    /// How to read that way: causal reads go to one replica of `group` after the other.
-    #[must_use]
-    pub fn consistency(&self, group: Configuration) -> Consistency {
-        match self.way {
-            Way::Causal => {
-                let turn = self.decided + u64::from(self.slot);
-                Consistency::Causal { from: group.member_at(turn) }
+            part if part < fast + causal => {
+                Way::Causal { from: group.member_at(self.decided + u64::from(self.slot)).0 }
             }
-            Way::Fast | Way::Log => Consistency::Linearizable,
+            _ => Way::Log,
         }
     }
 
@@ -170,20 +195,25 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         self.decided_ever += 1;
         // What a script leaves open is drawn again by whoever repeats the script: no decision.
         let is_decision = !matches!(scripted, Some(None));
-        let (pause, operation) = scripted.flatten().unwrap_or_else(|| {
+        let (pause, operation, way) = scripted.flatten().unwrap_or_else(|| {
             let pause = self.draw_pause(setup);
             let unique = u64::from(self.slot) << 40 | u64::from(life) << 24 | self.decided;
-            (pause, W::operation_for(&setup.workload, &mut self.random, setup.traffic.keys, unique))
+            (pause, W::operation_for(&setup.workload, &mut self.random, setup.traffic.keys, unique), None)
         });
         if let Some(record) = environment.record.as_mut().filter(|_| is_decision) {
             let (slot, operation) = (self.slot, operation.clone());
-            record.requests.push(crate::decisions::Made { slot, life, number, pause, operation });
+            record.requests.push(crate::decisions::Made { slot, life, number, pause, operation, way });
         }
         if let Some(recording) = environment.recording.as_mut().filter(|_| is_decision) {
             let at = environment.now + pause;
-            recording.timeline.requests.push(Asked { slot: self.slot, at, operation: operation.clone() });
+            recording.timeline.requests.push(Asked {
+                slot: self.slot,
+                at,
+                operation: operation.clone(),
+                way,
+            });
         }
-        self.next = Some(operation);
+        (self.next, self.told_way) = (Some(operation), way);
         // A story says when, and the pause is only written down.
         Some(if self.probes.is_some() || environment.stage.is_some() { 0 } else { pause })
     }
@@ -208,7 +238,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
 }
 
 /// What a story has for the client, if one is played: how long it has had nothing to do, and the request.
-fn told<W: Workload>(slot: u16, environment: &mut Environment<W>) -> Option<Option<(u64, W::Operation)>> {
+fn told<W: Workload>(slot: u16, environment: &mut Environment<W>) -> Option<Option<Wanted<W::Operation>>> {
     let now = environment.now;
     let stage = environment.stage.as_mut()?;
     let request = stage.request.take();
@@ -216,7 +246,7 @@ fn told<W: Workload>(slot: u16, environment: &mut Environment<W>) -> Option<Opti
     if request.is_none() {
         *idle_since = now;
     }
-    Some(request.map(|operation| (now - *idle_since, operation)))
+    Some(request.map(|(operation, way)| (now - *idle_since, operation, way)))
 }
 
 /// Where the directory says that the group of the client in a slot is.

@@ -34,6 +34,13 @@ impl Clock {
         self.offset += ahead as i64;
     }
 
+    /// From the true time `now` on it runs `drift_ppm` parts per million fast, or slow if negative.
+    pub const fn go_on_at(&mut self, now: u64, drift_ppm: i64) {
+        let reading = self.read(now).0;
+        self.drift = (drift_ppm << 32) / 1_000_000;
+        self.offset += reading as i64 - self.read(now).0 as i64;
+    }
+
     /// The first true time at which the clock shows `deadline` or later.
     #[must_use]
     pub const fn when(self, deadline: Instant) -> u64 {
@@ -75,6 +82,18 @@ mod tests {
         assert_eq!(clock.read(5_000_000), reading);
         clock.jump_to(5_000_000, Instant(1));
         assert_eq!(clock.read(5_000_000), reading);
+    }
+
+    #[test]
+    fn a_clock_of_another_rate_goes_on_from_where_it_was() {
+        let mut clock = Clock::new(3, 1_000);
+        let (now, second) = (77_000_000_000, 1_000_000_000);
+        let reading = clock.read(now);
+        clock.go_on_at(now, -200_000);
+        assert_eq!(clock.read(now), reading);
+        let gain = clock.read(now + second).0 - reading.0;
+        assert!((799_999_999..=800_000_001).contains(&gain), "{gain}");
+        assert_eq!(clock.read(clock.when(Instant(reading.0 + second))).0, reading.0 + second);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use vr::ReplicaId;
 
+use crate::client_slot::Way;
 use crate::faults::Action;
 use crate::network::{Fate, ScriptedFates};
 use crate::node::Node;
@@ -25,6 +26,9 @@ pub struct Made<O> {
     pub pause: u64,
     /// What it asked for.
     pub operation: O,
+    /// How, if a story told it. Otherwise the client follows its habit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
 }
 
 /// Something that was done to the system.
@@ -117,14 +121,17 @@ pub struct Script<O> {
     pub healed: Option<Healed>,
 }
 
+/// A request to be made: a time, the operation, and how to ask for it if that is not left to the client.
+pub type Wanted<O> = (u64, O, Option<Way>);
+
 /// What clients ask for, and when.
 #[derive(Clone, Debug)]
 pub enum Requests<O> {
     /// By slot, life and number: the pause before, and the operation.
-    Named(FxHashMap<(u16, u32, u64), (u64, O)>),
+    Named(FxHashMap<(u16, u32, u64), Wanted<O>>),
     /// By slot, one after the other, whatever life the client is in: the time before which it does not
     /// ask, and the operation.
-    Timed(Vec<Vec<(u64, O)>>),
+    Timed(Vec<Vec<Wanted<O>>>),
 }
 
 /// Who asks, for the how-manieth time, and when.
@@ -145,12 +152,12 @@ pub struct Turn {
 impl<O: Clone> Requests<O> {
     /// The pause and the operation, if there is one.
     #[must_use]
-    pub fn get(&self, turn: Turn) -> Option<(u64, O)> {
+    pub fn get(&self, turn: Turn) -> Option<Wanted<O>> {
         match self {
             Self::Named(requests) => requests.get(&(turn.slot, turn.life, turn.number)).cloned(),
             Self::Timed(slots) => {
-                let (at, operation) = slots.get(usize::from(turn.slot))?.get(turn.before)?;
-                Some((at.saturating_sub(turn.now), operation.clone()))
+                let (at, operation, way) = slots.get(usize::from(turn.slot))?.get(turn.before)?;
+                Some((at.saturating_sub(turn.now), operation.clone(), *way))
             }
         }
     }
@@ -165,7 +172,7 @@ impl<O: Clone> Script<O> {
         Self {
             fates: ScriptedFates::Named(decisions.fates.iter().copied().collect()),
             requests: Requests::Named(
-                requests.map(|made| (key(made), (made.pause, made.operation.clone()))).collect(),
+                requests.map(|made| (key(made), (made.pause, made.operation.clone(), made.way))).collect(),
             ),
             ..Self::of_actions(&decisions.actions, decisions.healed.clone())
         }
@@ -177,7 +184,7 @@ impl<O: Clone> Script<O> {
         let slots = timeline.requests.iter().map(|asked| usize::from(asked.slot) + 1).max().unwrap_or(0);
         let mut requests = vec![Vec::new(); slots];
         for asked in &timeline.requests {
-            requests[usize::from(asked.slot)].push((asked.at, asked.operation.clone()));
+            requests[usize::from(asked.slot)].push((asked.at, asked.operation.clone(), asked.way));
         }
         Self {
             fates: ScriptedFates::timed(&timeline.fates),

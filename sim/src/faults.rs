@@ -74,6 +74,13 @@ pub enum Action {
         /// For how long.
         lasts: u64,
     },
+    /// A node's clock goes on at another rate.
+    SetRate {
+        /// Which node.
+        node: Node,
+        /// By how much it is fast from now on, in parts per million; slow, if negative.
+        drift_ppm: i32,
+    },
     /// A client crashes; its slot starts over with a new one.
     CrashClient {
         /// Which slot.
@@ -154,6 +161,7 @@ impl Action {
             | Self::FireLate { lasts, .. }
             | Self::Crash { restart_after: lasts, .. } => *lasts,
             Self::FireEarly { .. }
+            | Self::SetRate { .. }
             | Self::CrashClient { .. }
             | Self::Sever { .. }
             | Self::Mend { .. }
@@ -176,6 +184,7 @@ impl Action {
             }
             Self::Pause { node: Node::Replica(replica), .. }
             | Self::FireEarly { node: Node::Replica(replica) }
+            | Self::SetRate { node: Node::Replica(replica), .. }
             | Self::FireLate { node: Node::Replica(replica), .. }
             | Self::Halt { node: Node::Replica(replica) }
             | Self::Resume { node: Node::Replica(replica) } => Some(replica),
@@ -192,6 +201,7 @@ impl Action {
             }
             Self::Pause { node, .. }
             | Self::FireEarly { node }
+            | Self::SetRate { node, .. }
             | Self::FireLate { node, .. }
             | Self::Halt { node }
             | Self::Resume { node } => *node = Node::Replica(other),
@@ -234,6 +244,7 @@ impl Action {
             Self::CrashClient { slot } => (&[][..], Some(Node::Client(*slot))),
             Self::Pause { node, .. }
             | Self::FireEarly { node }
+            | Self::SetRate { node, .. }
             | Self::FireLate { node, .. }
             | Self::Halt { node }
             | Self::Resume { node } => (&[][..], Some(*node)),
@@ -278,8 +289,8 @@ pub struct Scene {
     pub has_witnesses: bool,
     /// Whether the administrator waits for an answer.
     pub administrator_waits: bool,
-    /// The groups that the supervisor has started, by their numbers.
-    pub groups: Vec<u64>,
+    /// The groups that the supervisor has started, by their numbers, with their members.
+    pub groups: Vec<(u64, Configuration)>,
     /// How many client slots there are.
     pub clients: u16,
 }

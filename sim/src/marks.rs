@@ -288,6 +288,7 @@ impl Marks {
             Action::Reconfigure { .. } => self.moment(Moment::ReconfigurationRequested),
             Action::WarmUp { .. }
             | Action::Ask(_)
+            | Action::SetRate { .. }
             | Action::Mend { .. }
             | Action::Kill { .. }
             | Action::Restart { .. }

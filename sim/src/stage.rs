@@ -32,10 +32,13 @@
 //! |---|---|
 //! | `c0 puts a=1`, `c0 appends a=2`, `c0 gets a`, `c0 deletes a` | once the client is registered and has its last answer, it asks for this |
 //! | `c0 puts a=1 to a=2000` | one put after the other; the step is passed when the last is answered |
+//! | `c0 reads a` | once the client has its last answer, it asks the primary to read this, without the log |
+//! | `c0 reads a at r1` | it asks that replica, for a state no older than what the client has seen |
 //! | `c0 starts over` | the client crashes, and another one takes its place |
 //! | `crash r2`, `restart r2` | the replica loses its memory; it starts again, and recovers |
 //! | `pause r0`, `resume r0` | the node (also a client) stands still; what comes meanwhile waits |
 //! | `time out r1` | the replica's clock jumps ahead to its next timer |
+//! | `the clock of r0 runs 20 percent slow` | or `fast`: from here on, it and all its timers go at this rate. Leases allow for as much as `protocol.clock_drift_ppm` |
 //! | `partition r0 from the rest`, `partition r0 and r1 from r2` | nothing gets from the ones to the others, nor back |
 //! | `hold every DoViewChange from r2 to r1` | from here on, such messages are kept |
 //! | `drop Prepare and Commit from r0 to anyone` | from here on, such messages are lost |
@@ -44,12 +47,14 @@
 //! | `lose DoViewChange from r2 to r1` | what is kept of these never arrives |
 //! | `release DoViewChange from r2 to r1` | what is kept of these sets out, and from here on they travel freely |
 //! | `heal` | partitions end, all messages travel freely, and what is kept sets out |
-//! | `reconfigure to r1, r2 and r3` | the administrator asks for this group |
+//! | `reconfigure to r1, r2 and r3` | the administrator asks for this group; who is a witness stays one |
+//! | `reconfigure to r1, r2 and r3 with witness r3` | the same, and says who are to be witnesses |
 //! | `warm up r3` | a node that is no member is told to fetch the state ahead of time |
 //! | `wait 100 ms` | time passes |
 //!
 //! Which messages: `everything`, or kinds by their names in the paper; from and to `r0`, `r0 and c1`, or
-//! `anyone`; and if need be `in view 2`, the sender's. Of several sentences about one message the last one holds.
+//! `anyone`; and if need be `in view 2`, the sender's, or `Request of session 3`, the op-number of its registration.
+//! Of several sentences about one message the last one holds.
 //!
 //! # What is waited for, and what is expected
 //!
@@ -59,7 +64,7 @@
 //!
 //! | condition | meaning |
 //! |---|---|
-//! | `r1 is primary`, `r1 and r2 are normal in view 2`, `every replica is backup` | the status: `normal`, `primary`, `backup`, `recovering`, `changing views`, `fetching state`, `no member`, `stopped` or `down` |
+//! | `r1 is primary`, `r1 and r2 are normal in view 2`, `every replica is backup` | the status: `normal`, `primary`, `backup`, `witness`, `recovering`, `changing views`, `fetching state`, `no member`, `stopped` or `down` |
 //! | `r0 has stopped` | it was replaced, and is needed no more |
 //! | `r1, r2 and r3 hold the same state` | these are normal, in one view, with the same log and the same state |
 //! | `r1 and r2 have epoch 1` | they are in that epoch |
@@ -68,7 +73,7 @@
 //! | `r1 has op-number 3`, `r1 has commit-number 3 or more` | where its log ends; up to where it has executed |
 //! | `every replica holds the same state` | all are normal, in one view, with the same log and the same state |
 //! | `every client is registered`, `c0 is answered`, `c0 waits` | it has a session; it has all its answers; it has not |
-//! | `c0 got a=1`, `c0 got nothing` | what the client's last request, a get, was answered |
+//! | `c0 got a=1`, `c0 got nothing` | what the client's last request, a get or a read, was answered |
 //! | `c0 was sent the same answer again` | a request was answered twice, by whomever, and equally |
 //! | `r0 redirected c1` | the replica has told the client of another primary |
 //! | `DoViewChange from r2 to r1 is kept` | at least one such message is kept |
@@ -85,6 +90,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use vr::ReplicaId;
 
+use crate::client_slot::Way;
 use crate::node::Node;
 
 pub use play::{Answer, Kept, Stage};
@@ -100,8 +106,8 @@ pub struct Story(Arc<[String]>);
 /// A step of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A client asks for this, one after the other.
-    Ask(u16, Vec<Ask>),
+    /// A client asks for this, one after the other; in this way, if one is told.
+    Ask(u16, Vec<Ask>, Option<Way>),
     /// A client crashes, and another one takes its place.
     StartOver(u16),
     /// Replicas lose their memory.
@@ -114,6 +120,8 @@ pub enum Step {
     Resume(Vec<Node>),
     /// Replicas' clocks jump ahead to their next timers.
     TimeOut(Vec<ReplicaId>),
+    /// Nodes' clocks run so fast from now on, in parts per million.
+    SetRate(Vec<Node>, i32),
     /// Nothing gets from the ones to the others, nor back.
     Partition(Vec<ReplicaId>, Vec<ReplicaId>),
     /// From here on messages are treated so.
@@ -124,8 +132,13 @@ pub enum Step {
     Lose(Which),
     /// What is kept sets out, and its kind travels freely.
     Release(Which),
-    /// The administrator asks for this group.
-    Reconfigure(Vec<ReplicaId>),
+    /// The administrator asks for the group of these members.
+    Reconfigure {
+        /// The members.
+        members: Vec<ReplicaId>,
+        /// Those who are to be witnesses, if it is told: otherwise, who is one stays one.
+        witnesses: Option<Vec<ReplicaId>>,
+    },
     /// Nodes that are no members fetch the state ahead of time.
     WarmUp(Vec<ReplicaId>),
     /// Everything that was done to the network ends.

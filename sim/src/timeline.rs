@@ -8,6 +8,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::client_slot::Way;
 use crate::decisions::{Done, Healed};
 use crate::network::{Dropped, Fate, Route, Routed};
 use crate::node::Node;
@@ -35,6 +36,8 @@ pub struct Asked<O> {
     pub at: u64,
     /// What for.
     pub operation: O,
+    /// How, if that is not left to the client.
+    pub way: Option<Way>,
 }
 
 /// What befalls the next message of this kind on this link, from this time on.
@@ -141,7 +144,7 @@ impl<O> Timeline<O> {
     /// The first that `change` gives.
     pub fn try_map<P, E>(&self, change: impl Fn(&O) -> Result<P, E>) -> Result<Timeline<P>, E> {
         let asked = |asked: &Asked<O>| {
-            Ok(Asked { slot: asked.slot, at: asked.at, operation: change(&asked.operation)? })
+            Ok(Asked { slot: asked.slot, at: asked.at, operation: change(&asked.operation)?, way: asked.way })
         };
         Ok(Timeline {
             actions: self.actions.clone(),

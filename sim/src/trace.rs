@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::check::Violation;
+use crate::client_slot::Way;
 use crate::decisions::{Decisions, Done, Healed, Made};
+use crate::faults::Action;
 use crate::network::Fate;
 use crate::node::Node;
 use crate::packet::Identity;
@@ -237,9 +239,11 @@ impl Trace {
                 Entry::Action(done) => {
                     reader.known(&trace.head.setup, done.action.nodes())?;
                     reader.in_time(done.at.max(done.action.lasts()))?;
+                    reader.goes_forward(&done.action)?;
                     trace.decisions.actions.push(done);
                 }
                 Entry::Request(made) => {
+                    reader.known(&trace.head.setup, made.way.and_then(Way::replica).into_iter())?;
                     reader.in_time(made.pause)?;
                     trace.decisions.requests.push(made);
                 }
@@ -341,6 +345,16 @@ impl Reader<'_> {
         Err(self.damaged(format!("a time of {time} ns: expected at most {LATEST}, which is a hundred years")))
     }
 
+    /// Refuses clocks that stand still or go back.
+    fn goes_forward(&self, action: &Action) -> Result<(), TraceError> {
+        match action {
+            Action::SetRate { drift_ppm: drift @ ..=-1_000_000, .. } => {
+                Err(self.damaged(format!("a clock with a drift of {drift} ppm: expected more than -1000000")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The last line: it must say how many came before, and nothing may follow.
     fn end(&mut self, lines: u64) -> Result<(), TraceError> {
         let before = self.line as u64 - 1;
@@ -369,6 +383,7 @@ impl<O: Serialize> Decisions<O> {
             number: made.number,
             pause: made.pause,
             operation: to_json(&made.operation),
+            way: made.way,
         };
         Decisions {
             actions: self.actions.clone(),
@@ -388,7 +403,8 @@ impl Decisions<Value> {
     pub fn with_operations<O: DeserializeOwned>(&self) -> Result<Decisions<O>, String> {
         let request = |made: &Made<Value>| {
             let operation = from_json(&made.operation)?;
-            Ok(Made { slot: made.slot, life: made.life, number: made.number, pause: made.pause, operation })
+            let &Made { slot, life, number, pause, way, .. } = made;
+            Ok(Made { slot, life, number, pause, operation, way })
         };
         Ok(Decisions {
             actions: self.actions.clone(),

@@ -166,6 +166,12 @@ fn a_damaged_trace_is_refused_with_one_clear_line() {
     refused("stranger", text.replacen("\"replica\":2", "\"replica\":4", 1), 6, ":5: r4: expected one of 4");
     let lasts = text.replacen("\"lasts\":100000000", "\"lasts\":18446744073709551615", 1);
     refused("for-ever", lasts, 6, "a hundred years");
+    let with = |line| [&lines[..1], &[line], &lines[2..]].concat().join("\n");
+    let still = r#"{"action":{"at":1,"do":"set-rate","node":"r0","drift_ppm":-1000000}}"#;
+    refused("clock-stands-still", with(still), 6, ":2: a clock with a drift of -1000000 ppm");
+    let nobody =
+        r#"{"request":{"slot":0,"life":1,"number":1,"pause":0,"operation":{},"way":{"causal":{"from":9}}}}"#;
+    refused("read-at-nobody", with(nobody), 6, ":2: r9: expected one of 4 replicas");
     refused("strange-client", text.replacen("\"r1\"", "\"c99\"", 1), 6, "c99: expected one of 4 replicas");
 }
 

@@ -125,12 +125,12 @@ pub const BUGS: &[Bug] = &[
     ),
 ];
 
-/// Planted, but not hunted: tens of thousands of seeds find it once.
+/// Planted, but not hunted: tens of thousands of seeds find it once. A story tells how it comes to it.
 pub const RARE: &[Bug] = &[Bug::new(
     "M-K8",
     "a checkpoint of a later view is put in front of an earlier view's log",
     &CheckpointOfLaterView,
     0,
-    &[S9, S1, S2, S20, L4],
+    &[S6, S9, S1, S2, S20, L4],
 )
 .in_scenario("rotating-primaries")];

@@ -221,7 +221,7 @@ pub const BUGS: &[Bug] = &[
     bug("M-E16", "two Reconfigurations at once", &TwoAtOnce, 40_000, &[S17, S18]),
 ];
 
-/// Planted, but not hunted: no seeds that anybody would wait for find it.
+/// Planted, but not hunted: no seeds that anybody would wait for find it. A story tells how it comes to it.
 pub const RARE: &[Bug] = &[bug(
     "M-E17",
     "a recovery at the end of an epoch",

@@ -40,6 +40,7 @@ fn struck(effect: &Effect) -> Option<Node> {
         | Action::WarmUp { replica } => Some(Node::Replica(vr::ReplicaId(*replica))),
         Action::Pause { node, .. }
         | Action::FireEarly { node }
+        | Action::SetRate { node, .. }
         | Action::FireLate { node, .. }
         | Action::Halt { node }
         | Action::Resume { node } => Some(*node),

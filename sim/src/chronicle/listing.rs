@@ -116,6 +116,7 @@ pub fn action_in_words(action: &Action) -> String {
         }
         Action::Pause { node, lasts } => format!("{node} stands still for {}", millis(lasts)),
         Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
+        Action::SetRate { node, drift_ppm } => clock_runs(*node, *drift_ppm),
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
         Action::Sever { links } => format!("a partition: {}", nothing_gets(links)),
@@ -143,6 +144,18 @@ pub fn asked(deed: &Deed) -> String {
         }
         Deed::Find { group } => format!("the user asks where g{group} is"),
     }
+}
+
+/// How a clock runs from now on: "r0's clock runs 20 percent slow".
+#[must_use]
+pub fn clock_runs(node: Node, drift_ppm: i32) -> String {
+    let (hundredths, direction) =
+        (drift_ppm.unsigned_abs() / 100, if drift_ppm < 0 { "slow" } else { "fast" });
+    let percent = match hundredths % 100 {
+        0 => format!("{}", hundredths / 100),
+        rest => format!("{}.{rest:02}", hundredths / 100),
+    };
+    format!("{node}'s clock runs {percent} percent {direction}")
 }
 
 /// The members of a group: "r0, r1, r2 (witness)".

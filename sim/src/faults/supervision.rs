@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use vr::{MIN_MEMBERS, ReplicaId};
 
 use super::{Action, Scene, Strike};
 use crate::groups;
 use crate::random::Draw;
+
+/// How many moves leave no host where it was, if there are others enough, in parts per million.
+const MOVES_AWAY: u32 = 300_000;
 
 /// Something that the user asks of the supervisor. Groups go by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +42,17 @@ pub enum Deed {
 }
 
 pub(super) fn strike(random: &mut ChaCha8Rng, scene: &Scene) -> Strike {
-    let hosts = groups::draw_hosts(random, scene.hosts).into();
     let deed = random.below(10);
-    let group = match &scene.groups[..] {
-        [] => 0,
-        groups => random.pick(groups),
+    let (group, hosts) = match &scene.groups[..] {
+        [] => (0, groups::draw_hosts(random, scene.hosts)),
+        groups => {
+            let (group, members) = random.pick(groups);
+            let others: Vec<u8> = (0..scene.hosts).filter(|&id| !members.contains(ReplicaId(id))).collect();
+            let moves_away = others.len() >= MIN_MEMBERS && random.chance(MOVES_AWAY);
+            (group, if moves_away { others } else { groups::draw_hosts(random, scene.hosts) })
+        }
     };
+    let hosts = hosts.into();
     Strike::Now(Action::Ask(match deed {
         0 => Deed::Start { hosts },
         1 if scene.groups.len() > 1 => Deed::Stop { group },

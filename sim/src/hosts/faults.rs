@@ -20,9 +20,10 @@ type Links = Arc<[(Node, Node)]>;
 impl<W: Workload, R: AllRules> World<W, R> {
     /// What families see: the hosts, and who is primary of the supervisor's group or of another one.
     pub(super) fn scene(&self) -> Scene {
-        let groups: Vec<u64> = self.ledger.groups().keys().map(|group| group.0).collect();
+        let groups: Vec<(u64, Configuration)> =
+            self.ledger.groups().iter().map(|(id, group)| (id.0, group.epoch.members)).collect();
         let choice = (self.environment.digest % (groups.len() as u64 + 1)) as usize;
-        let aim = choice.checked_sub(1).map_or(GroupId::SUPERVISOR, |index| GroupId(groups[index]));
+        let aim = choice.checked_sub(1).map_or(GroupId::SUPERVISOR, |index| GroupId(groups[index].0));
         let members = &self.environment.checks.of(aim.0 as usize).members;
         let view = members.iter().map(|member| member.view).max().unwrap_or(View::ZERO);
         Scene {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use vr::ReplicaId;
 
+use crate::client_slot::Way;
 use crate::decisions::{Done, Healed};
 use crate::faults::Action;
 use crate::groups::Placement;
@@ -226,6 +227,7 @@ impl Case {
                     *witnesses = witnesses.iter().filter_map(|&id| replica(id)).collect();
                 }
                 Action::Pause { node, .. }
+                | Action::SetRate { node, .. }
                 | Action::FireEarly { node }
                 | Action::FireLate { node, .. }
                 | Action::Halt { node }
@@ -247,7 +249,14 @@ impl Case {
             };
             Some(Done { at: done.at, when_sent, action: action(&done.action)? })
         };
-        let asked = |asked: &Asked<Value>| Some(Asked { slot: client(asked.slot)?, ..asked.clone() });
+        let way = |way: Way| match way {
+            Way::Causal { from } => Some(Way::Causal { from: replica(from)? }),
+            Way::Log | Way::Fast => Some(way),
+        };
+        let asked = |asked: &Asked<Value>| {
+            let way = asked.way.and_then(way);
+            Some(Asked { slot: client(asked.slot)?, way, ..asked.clone() })
+        };
         let befallen = |befallen: &Befallen| {
             let (from, to) = (rename(befallen.from)?, rename(befallen.to)?);
             Some(Befallen { from, to, ..*befallen })
@@ -359,6 +368,7 @@ pub(super) fn lasts_mut(action: &mut Action) -> Option<&mut u64> {
         | Action::FireLate { lasts, .. }
         | Action::Crash { restart_after: lasts, .. } => Some(lasts),
         Action::FireEarly { .. }
+        | Action::SetRate { .. }
         | Action::CrashClient { .. }
         | Action::Sever { .. }
         | Action::Mend { .. }

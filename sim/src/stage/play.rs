@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vr::ReplicaId;
 
-use super::{Cast, PATIENCE, Step, Story, Which};
+use super::{Cast, Found, PATIENCE, Step, Story, Which};
+use crate::client_slot::Way;
 use crate::node::Node;
 use crate::packet::{Identity, Packet};
 use crate::workload::Workload;
@@ -50,14 +51,16 @@ pub struct Stage<W: Workload> {
     pub(crate) asked: usize,
     /// The latest view in which anybody was normal when the current step began.
     pub(crate) view_before: u64,
-    /// What a client is to ask for now.
-    pub(crate) request: Option<W::Operation>,
+    /// What a client is to ask for now, and in which way if that is told.
+    pub(crate) request: Option<(W::Operation, Option<Way>)>,
     /// Since when each client has had nothing to do, in nanoseconds.
     pub(crate) idle_since: Vec<u64>,
     /// The messages that wait to be delivered.
     pub(crate) kept: Vec<Kept<W>>,
     /// The links that partitions have cut.
     pub(crate) severed: Vec<(Node, Node)>,
+    /// What each client's last causal read found, and which call of the history it is: there it has no answer.
+    pub(crate) causal: Vec<Option<(usize, Option<Found>)>>,
     /// The last answer that was sent to each client, and whether it equals the one before.
     pub(crate) answers: Vec<Option<(Answer, bool)>>,
     /// Which replica told which client of another primary.
@@ -85,6 +88,7 @@ impl<W: Workload> Stage<W> {
             idle_since: vec![0; clients.into()],
             kept: Vec::new(),
             severed: Vec::new(),
+            causal: vec![None; clients.into()],
             answers: vec![None; clients.into()],
             redirected: Vec::new(),
         }

@@ -25,7 +25,7 @@ pub struct Which {
     pub from: Option<Vec<Node>>,
     /// To one of these.
     pub to: Option<Vec<Node>>,
-    /// From somebody in this view.
+    /// From somebody in this view; of requests, of this session.
     pub view: Option<u64>,
 }
 

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use vr::ReplicaId;
 
 use super::{Ask, Cast, Condition, Found, PATIENCE, Position, Rule, Status, Step, Treatment, Which};
+use crate::client_slot::Way;
 use crate::node::Node;
 use crate::packet::Kind;
 
@@ -18,8 +19,9 @@ const SECOND: u64 = 1_000_000_000;
 /// The most requests of one sentence.
 const ASKS_MAX: u64 = 100_000;
 
-const BEGINNINGS: &str = "expected a client (c0, …), crash, restart, pause, resume, time out, partition, hold, \
-                          drop, copy, deliver, lose, release, heal, reconfigure, warm up, wait, until or expect";
+const BEGINNINGS: &str = "expected a client (c0, …), crash, restart, pause, resume, time out, the clock of, \
+                          partition, hold, drop, copy, deliver, lose, release, heal, reconfigure, warm up, wait, \
+                          until or expect";
 const CONDITIONS: &str = "expected a replica (r0, …), a client (c0, …), `every replica`, `every client`, \
                           `a new primary is normal` or a kind of message";
 const STATUSES: [(&str, Status); 10] = [
@@ -196,6 +198,7 @@ impl<'a> Words<'a> {
             _ if self.takes("pause") => Step::Pause(self.list(Self::node)?),
             _ if self.takes("resume") => Step::Resume(self.list(Self::node)?),
             _ if self.takes("time out") => Step::TimeOut(self.list(Self::replica)?),
+            _ if self.takes("the clock of") || self.takes("the clocks of") => return self.rate(),
             _ if self.takes("partition") => return self.partition(),
             _ if self.takes("hold") => return treatment(self, Treatment::Hold),
             _ if self.takes("drop") => return treatment(self, Treatment::Drop),
@@ -204,7 +207,7 @@ impl<'a> Words<'a> {
             _ if self.takes("lose") => Step::Lose(self.messages()?),
             _ if self.takes("release") => Step::Release(self.messages()?),
             _ if self.takes("heal") => Step::Heal,
-            _ if self.takes("reconfigure to") => Step::Reconfigure(self.list(Self::replica)?),
+            _ if self.takes("reconfigure to") => return self.reconfiguration(),
             _ if self.takes("warm up") => Step::WarmUp(self.list(Self::replica)?),
             _ if self.takes("wait") => Step::Wait(self.duration()?),
             _ if self.takes("until") => Step::Until(self.condition()?, self.bound()?),
@@ -217,16 +220,51 @@ impl<'a> Words<'a> {
         let client = self.client()?;
         let ask = match self.peek() {
             _ if self.takes("starts over") => return Ok(Step::StartOver(client)),
-            _ if self.takes("puts") => return Ok(Step::Ask(client, self.puts()?)),
+            _ if self.takes("puts") => return Ok(Step::Ask(client, self.puts()?, None)),
+            _ if self.takes("reads") => return self.read_without_log(client),
             _ if self.takes("gets") => Ask::Get { key: self.key()? },
             _ if self.takes("deletes") => Ask::Delete { key: self.key()? },
             _ if self.takes("appends") => {
                 let (key, element) = self.pair()?;
                 Ask::Append { key, element }
             }
-            _ => return Err(self.refuse("expected puts, appends, gets, deletes or starts over")),
+            _ => return Err(self.refuse("expected puts, appends, gets, reads, deletes or starts over")),
         };
-        Ok(Step::Ask(client, vec![ask]))
+        Ok(Step::Ask(client, vec![ask], None))
+    }
+
+    fn read_without_log(&mut self, client: u16) -> Result<Step, Refused> {
+        let ask = Ask::Get { key: self.key()? };
+        let way = if self.takes("at") { Way::Causal { from: self.replica()?.0 } } else { Way::Fast };
+        Ok(Step::Ask(client, vec![ask], Some(way)))
+    }
+
+    fn rate(&mut self) -> Result<Step, Refused> {
+        let nodes = self.list(Self::node)?;
+        if !self.takes("runs") && !self.takes("run") {
+            return Err(self.refuse("expected `runs`"));
+        }
+        let percent = self.number(0..=90)? as i32;
+        self.demand("percent")?;
+        let direction = self.read("expected `fast` or `slow`", |word| match word {
+            "fast" => Some(1),
+            "slow" => Some(-1),
+            _ => None,
+        })?;
+        Ok(Step::SetRate(nodes, direction * percent * 10_000))
+    }
+
+    fn reconfiguration(&mut self) -> Result<Step, Refused> {
+        let members = self.list(Self::replica)?;
+        let is_told = self.takes("with witness") || self.takes("with witnesses");
+        let member = |words: &mut Self| {
+            let replica = words.replica()?;
+            words.next -= usize::from(!members.contains(&replica));
+            let refused = || words.refuse("expected one of the members");
+            members.contains(&replica).then_some(replica).ok_or_else(refused)
+        };
+        let witnesses = if is_told { Some(self.list(member)?) } else { None };
+        Ok(Step::Reconfigure { members, witnesses })
     }
 
     fn puts(&mut self) -> Result<Vec<Ask>, Refused> {
@@ -276,11 +314,15 @@ impl<'a> Words<'a> {
             self.takes("every");
             Some(self.list(Self::kind)?)
         };
+        // In the place of a view, requests name their session.
+        let are_requests = kinds.as_deref() == Some(&[Kind::Request]);
+        let is_told = are_requests && self.takes("of session");
+        let session = if is_told { Some(self.number(0..=u64::MAX)?) } else { None };
         self.demand("from")?;
         let from = self.ends()?;
         self.demand("to")?;
         let to = self.ends()?;
-        Ok(Which { kinds, from, to, view: self.view()? })
+        Ok(Which { kinds, from, to, view: if is_told { session } else { self.view()? } })
     }
 
     fn kind(&mut self) -> Result<Kind, Refused> {
@@ -424,7 +466,15 @@ mod tests {
         assert_eq!(told("crash r0, r1 and r2"), Step::Crash(r(&[0, 1, 2])));
         assert_eq!(told("partition r1 from the rest"), Step::Partition(r(&[1]), r(&[0, 2])));
         let asks = [3, 4, 5].map(|element| Ask::Put { key: 1, element });
-        assert_eq!(told("c1 puts b=3 to b=5"), Step::Ask(1, asks.to_vec()));
+        assert_eq!(told("c1 puts b=3 to b=5"), Step::Ask(1, asks.to_vec(), None));
+        let read = |way| Step::Ask(0, vec![Ask::Get { key: 2 }], Some(way));
+        assert_eq!(told("c0 reads c"), read(Way::Fast));
+        assert_eq!(told("c0 reads c at r2"), read(Way::Causal { from: 2 }));
+        let slow = vec![Node::Replica(ReplicaId(1)), Node::Client(0)];
+        assert_eq!(told("the clocks of r1 and c0 run 20 percent slow"), Step::SetRate(slow, -200_000));
+        let group = |witnesses| Step::Reconfigure { members: r(&[0, 1, 2]), witnesses };
+        assert_eq!(told("reconfigure to r0, r1 and r2"), group(None));
+        assert_eq!(told("reconfigure to r0, r1 and r2 with witness r2"), group(Some(r(&[2]))));
         assert_eq!(told("wait 20 ms"), Step::Wait(20_000_000));
         let is = |bound| Step::Until(Condition::Is(r(&[0, 1]), Status::ChangingViews, Some(2)), bound);
         assert_eq!(told("until r0 and r1 are changing views in view 2"), is(PATIENCE));
@@ -437,8 +487,10 @@ mod tests {
             to: None,
             view: Some(4),
         };
-        let told = told("drop every Prepare and Commit from r0 to anyone in view 4");
-        assert_eq!(told, Step::Rule(Rule { treatment: Treatment::Drop, which }));
+        let drop = |which| Step::Rule(Rule { treatment: Treatment::Drop, which });
+        assert_eq!(told("drop every Prepare and Commit from r0 to anyone in view 4"), drop(which));
+        let which = Which { kinds: Some(vec![Kind::Request]), view: Some(3), ..Which::default() };
+        assert_eq!(told("drop Request of session 3 from anyone to anyone"), drop(which));
     }
 
     #[test]
@@ -462,6 +514,11 @@ mod tests {
             ("expect the best", 7, "`the`: expected a replica (r0, …), a client"),
             ("expect r0 has view 3", 14, "`view`: expected op-number or commit-number"),
             ("expect c0 and c1 got a=1", 17, "`got`: expected `is registered`"),
+            ("drop Reply of session 3 from r0 to c0", 11, "`of`: expected `from`"),
+            ("c0 reads a at c1", 14, "`c1`: expected one of 3 replicas"),
+            ("the clock of r1 runs 20 percent late", 32, "`late`: expected `fast` or `slow`"),
+            ("the clock of r1 runs 91 percent fast", 21, "`91`: expected a number from 0 to 90"),
+            ("reconfigure to r0 and r1 with witness r2", 38, "`r2`: expected one of the members"),
             ("heal r0", 5, "`r0`: expected the end of the step"),
         ];
         for (sentence, at, problem) in cases {

@@ -260,6 +260,7 @@ pub fn fault(action: &Action) -> String {
         }
         Action::Pause { node, lasts } => format!("{node} stands still for {}", millis(*lasts)),
         Action::FireEarly { node } => format!("{node}'s clock jumps ahead to its next timer"),
+        Action::SetRate { node, drift_ppm } => listing::clock_runs(*node, *drift_ppm),
         Action::FireLate { node, lasts } => format!("{node}'s timers are late by {}", millis(*lasts)),
         Action::CrashClient { slot } => format!("c{slot} crashes"),
         Action::Sever { links } => format!("the network is cut: {}", cut(links)),

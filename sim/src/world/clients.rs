@@ -48,7 +48,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         // An application may ask for its session whenever it likes: with one, nothing happens.
         client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
         let Some(operation) = client.next.take() else { return };
-        client.way = client.way_of(&self.setup, &operation);
+        let placement = &self.environment.placement;
+        let group = placement.members(placement.group_of_client(slot));
+        client.way = client.way_of(&self.setup, group, &operation);
         let (way, asked) = (client.way, client.decided);
         client.requested += u64::from(way == Way::Log);
         let number = if way == Way::Log { client.requested } else { NOT_IN_THE_LOG };
@@ -82,9 +84,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let request = client.client.request(now, operation, port);
             assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
         } else {
-            let placement = &port.environment.placement;
-            let consistency = client.consistency(placement.members(placement.group_of_client(slot)));
-            let read = client.client.read(now, operation, consistency, port);
+            let read = client.client.read(now, operation, way.consistency(), port);
             assert_eq!(read, Ok(()), "a client that waits for nothing");
         }
         if self.setup.traffic.patience_us > 0 {
@@ -156,11 +156,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             call,
         });
         self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
-        self.environment.checks.of_client(slot).read(slot, op_number, way == Way::Causal);
+        self.environment.checks.of_client(slot).read(slot, op_number, matches!(way, Way::Causal { .. }));
         let returned = self.environment.tick();
         if way == Way::Fast {
             self.environment.history[call].returned = Some((returned, response));
             self.environment.versions.push((op_number, call));
+        } else if let Some(stage) = &mut self.environment.stage {
+            let operation = &self.environment.history[call].operation;
+            stage.causal[usize::from(slot)] = Some((call, W::found(operation, &response)));
         }
         self.call_is_over(slot);
     }

@@ -9,6 +9,7 @@ use vr::{Incarnation, Instant, Replica, ReplicaId, Role, Rules, View};
 use super::{Ending, Phase, ReplicaSlot, UNTIL_RESUMED, World, member};
 use crate::bugs::Sabotage;
 use crate::chronicle::{Cause, Effect};
+use crate::clock::Clock;
 use crate::environment::{Event, ReplicaPort};
 use crate::faults::{Action, Ambush, Scene, Strike};
 use crate::marks::Moment;
@@ -127,6 +128,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 *until = (now + lasts).max(*until);
             }),
             Action::FireEarly { node } => self.fire_early(node),
+            Action::SetRate { node, drift_ppm } => self.on_host_of(node, |world, node| {
+                world.clock_mut(node).go_on_at(now, drift_ppm.into());
+                world.schedule_timer(node);
+            }),
             Action::FireLate { node, lasts } => self.on_host_of(node, |world, node| {
                 if let Node::Replica(replica) = node {
                     world.replicas[replica.index()].timers_late_until = now + lasts;
@@ -225,16 +230,19 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
+    fn clock_mut(&mut self, node: Node) -> &mut Clock {
+        match node {
+            Node::Replica(id) => &mut self.replicas[id.index()].clock,
+            Node::Client(slot) => &mut self.clients[slot as usize].clock,
+        }
+    }
+
     /// The node's clock, which is that of its host, jumps ahead to its next deadline. (A timer that fires while the
     /// clock shows less would be none of the protocol's business: it looks at the clock.)
     fn fire_early(&mut self, node: Node) {
         let (now, deadline) = (self.environment.now, self.deadline(node));
         self.on_host_of(node, |world, node| {
-            let clock = match node {
-                Node::Replica(id) => &mut world.replicas[id.index()].clock,
-                Node::Client(slot) => &mut world.clients[slot as usize].clock,
-            };
-            clock.jump_to(now, deadline);
+            world.clock_mut(node).jump_to(now, deadline);
             world.schedule_timer(node);
         });
     }

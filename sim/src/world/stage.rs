@@ -5,6 +5,7 @@ use vr::{OpNumber, Replica, ReplicaId, Role, Rules, View};
 use super::World;
 use crate::check::Property;
 use crate::chronicle::{Cause, Effect};
+use crate::client_slot::Way;
 use crate::faults::Action;
 use crate::node::Node;
 use crate::stage::{Condition, Found, Position, Rule, Stage, Status, Step, Treatment, Which};
@@ -51,7 +52,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         };
         match stage.step() {
             Some(Step::Until(condition, _)) if self.holds(condition) => self.stage().pass(now),
-            Some(&Step::Ask(client, _)) if self.is_free(client) => self.stage().due = Some(now + 1),
+            Some(&Step::Ask(client, ..)) if self.is_free(client) => self.stage().due = Some(now + 1),
             _ => {}
         }
     }
@@ -76,10 +77,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         match step {
             Step::Until(condition, _) if self.holds(condition) => self.stage().pass(now),
             Step::Wait(_) if now >= ends => self.stage().pass(now),
-            Step::Ask(client, asks) if self.is_free(*client) => {
+            Step::Ask(client, asks, way) if self.is_free(*client) => {
                 let asked = self.stage().asked;
                 match asks.get(asked).map(W::asked_for) {
-                    Some(Some(operation)) => self.ask(*client, operation),
+                    Some(Some(operation)) => self.ask(*client, operation, *way),
                     Some(None) => self.break_off("impossible", "this workload has no such operation"),
                     None => self.stage().pass(now),
                 }
@@ -99,13 +100,13 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     /// A client makes the next request of the current step. Of several the last answer is waited for.
-    fn ask(&mut self, client: u16, operation: W::Operation) {
+    fn ask(&mut self, client: u16, operation: W::Operation, way: Option<Way>) {
         let now = self.environment.now;
         let stage = self.stage();
-        stage.request = Some(operation);
+        stage.request = Some((operation, way));
         stage.asked += 1;
         stage.began = Some(now);
-        let is_single = matches!(stage.step(), Some(Step::Ask(_, asks)) if asks.len() == 1);
+        let is_single = matches!(stage.step(), Some(Step::Ask(_, asks, _)) if asks.len() == 1);
         if is_single {
             stage.pass(now);
         } else {
@@ -120,6 +121,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             Step::Crash(ids) => self.each(ids, |id| Action::Kill { replica: id.0 }),
             Step::Restart(ids) => self.each(ids, |id| Action::Restart { replica: id.0 }),
             Step::TimeOut(ids) => self.each(ids, |id| Action::FireEarly { node: Node::Replica(id) }),
+            Step::SetRate(nodes, drift_ppm) => {
+                self.each(nodes, |node| Action::SetRate { node, drift_ppm: *drift_ppm })
+            }
             Step::Pause(nodes) => self.each(nodes, |node| Action::Halt { node }),
             Step::Resume(nodes) => self.each(nodes, |node| Action::Resume { node }),
             Step::Partition(ones, others) => self.partition(ones, others),
@@ -135,12 +139,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.environment.let_go(which);
                 Ok(())
             }
-            Step::Reconfigure(ids) => {
-                let members: Vec<u8> = ids.iter().map(|id| id.0).collect();
-                // Who stays a member stays a witness.
+            Step::Reconfigure { members, witnesses } => {
                 let group = self.environment.checks.first().members.group();
-                let witnesses: Vec<u8> =
-                    members.iter().copied().filter(|&id| group.is_witness(ReplicaId(id))).collect();
+                let is_one = |id: &&ReplicaId| match witnesses {
+                    Some(witnesses) => witnesses.contains(id),
+                    None => group.is_witness(**id),
+                };
+                let witnesses: Vec<u8> = members.iter().filter(is_one).map(|id| id.0).collect();
+                let members: Vec<u8> = members.iter().map(|id| id.0).collect();
                 self.try_to(Action::Reconfigure { members: members.into(), witnesses: witnesses.into() })
             }
             Step::WarmUp(ids) => self.each(ids, |id| Action::WarmUp { replica: id.0 }),
@@ -278,9 +284,16 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     fn got(&self, client: u16, found: Found) -> bool {
-        let mut calls = self.environment.history.iter().rev();
-        let Some(call) = calls.find(|call| call.client == u32::from(client)) else { return false };
-        let Some((_, response)) = &call.returned else { return false };
-        W::found(&call.operation, response) == Some(found)
+        let history = &self.environment.history;
+        let Some(last) = history.iter().rposition(|call| call.client == u32::from(client)) else {
+            return false;
+        };
+        let causal = self.environment.stage.as_ref().and_then(|stage| stage.causal[usize::from(client)]);
+        let got = match (&history[last].returned, causal) {
+            (Some((_, response)), _) => W::found(&history[last].operation, response),
+            (None, Some((call, found))) if call == last => found,
+            _ => None,
+        };
+        got == Some(found)
     }
 }
