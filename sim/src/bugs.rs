@@ -144,7 +144,7 @@ pub fn hunted() -> impl Iterator<Item = &'static Bug> {
 
 /// The same, then the bugs that only a story finds, and those that no number of seeds finds that anybody would wait for.
 pub fn all() -> impl Iterator<Item = &'static Bug> {
-    hunted().chain(recovery::TOLD).chain(checkpoints::RARE).chain(reconfiguration::RARE)
+    hunted().chain(recovery::TOLD).chain(checkpoints::RARE).chain(reconfiguration::RARE).chain(hosts::RARE)
 }
 
 /// The bug or control with this name.

@@ -9,7 +9,7 @@ use std::ops::{Index, IndexMut, Range};
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
-use vr::{Configuration, ReplicaId};
+use vr::{Configuration, MIN_MEMBERS, ReplicaId};
 
 use crate::check::{Checks, Properties, Violation};
 use crate::node::Node;
@@ -54,18 +54,22 @@ pub(crate) fn draw_hosts(random: &mut ChaCha8Rng, hosts: u8) -> Vec<u8> {
 /// # Errors
 /// What is wrong.
 pub fn check(setup: &Setup) -> Result<(), String> {
-    let Setup { groups, replicas: hosts, clients, .. } = setup;
+    let Setup { groups, supervision, replicas: hosts, clients, .. } = setup;
+    let (groups, least, field) = match supervision {
+        Some(supervision) => (&supervision.groups, MIN_MEMBERS, "supervision.groups"),
+        None => (groups, 1, "groups"),
+    };
     let is_sorted = |group: &Group| group.hosts.is_sorted_by(|one, other| one < other);
     let is_known = |group: &Group| group.hosts.iter().all(|host| host < hosts);
     if let Some(number) =
-        groups.iter().position(|group| group.hosts.is_empty() || !is_sorted(group) || !is_known(group))
+        groups.iter().position(|group| group.hosts.len() < least || !is_sorted(group) || !is_known(group))
     {
         let problem = format!("expected some of the {hosts} hosts, from 0, in order");
-        return Err(format!("groups[{number}].hosts: {:?}: {problem}", groups[number].hosts));
+        return Err(format!("{field}[{number}].hosts: {:?}: {problem}", groups[number].hosts));
     }
     let sum = groups.iter().map(|group| u64::from(group.clients)).sum::<u64>();
     if !groups.is_empty() && sum != u64::from(*clients) {
-        return Err(format!("groups: {sum} clients together: expected {clients}, as clients says"));
+        return Err(format!("{field}: {sum} clients together: expected {clients}, as clients says"));
     }
     Ok(())
 }

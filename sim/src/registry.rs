@@ -48,7 +48,7 @@ static REGISTERED: Mutex<Vec<(&'static str, Runner, Explorer)>> = Mutex::new(Vec
 pub fn register<W: Workload>() {
     let mut registered = REGISTERED.lock().expect("nobody panics while registering");
     registered.retain(|(name, ..)| *name != W::NAME);
-    registered.push((W::NAME, run_workload::<W>, explore_workload::<W>));
+    registered.push((W::NAME, run_registered::<W>, explore_workload::<W>));
 }
 
 fn registered(name: &str) -> Option<(Runner, Explorer)> {
@@ -156,19 +156,43 @@ fn run_supervised(
     progress: &mut dyn FnMut(u64),
 ) -> Result<AnyRecorded, Unrunnable> {
     let name = setup.workload.as_str();
-    if !library::NAMES.contains(&name) {
-        let known = library::NAMES.join(", ");
-        let problem = format!("workload: `{name}` does not run under a supervisor: expected one of {known}");
-        return Err(Unrunnable::Misfit(problem));
+    if library::NAMES.contains(&name) {
+        return run_hosts::<Library>(setup, bug, manner, progress);
     }
+    if let Some((runner, _)) = registered(name) {
+        return runner(setup, bug, manner, progress);
+    }
+    let known = library::NAMES.join(", ");
+    Err(Unrunnable::Misfit(format!(
+        "workload: `{name}` does not run under a supervisor: expected one of {known}"
+    )))
+}
+
+/// A workload from outside of this crate, with a supervisor or without.
+fn run_registered<W: Workload>(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
+    let run = if setup.supervision.is_some() { run_hosts::<W> } else { run_workload::<W> };
+    run(setup, bug, manner, progress)
+}
+
+fn run_hosts<W: Workload>(
+    setup: &Arc<Setup>,
+    bug: Option<&'static Bug>,
+    manner: &AnyManner<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<AnyRecorded, Unrunnable> {
     #[cfg(feature = "planted-bugs")]
     if let Some(bug) = bug {
-        let (rules, runner) = (Planted::new(bug), run_hosts_with::<Library, Planted>);
-        return run_typed::<Library, Planted>(setup, rules, bug.sabotage, manner, progress, runner);
+        let (rules, runner) = (Planted::new(bug), run_hosts_with::<W, Planted>);
+        return run_typed::<W, Planted>(setup, rules, bug.sabotage, manner, progress, runner);
     }
     assert!(bug.is_none(), "this build has no planted bugs");
-    let runner = run_hosts_with::<Library, Standard>;
-    run_typed::<Library, Standard>(setup, Standard, None, manner, progress, runner)
+    let runner = run_hosts_with::<W, Standard>;
+    run_typed::<W, Standard>(setup, Standard, None, manner, progress, runner)
 }
 
 fn run_workload<W: Workload>(

@@ -169,7 +169,9 @@ impl<O> Default for Manner<O> {
 /// Runs a workload on the protocol as it should be.
 #[must_use]
 pub fn run<W: Workload>(setup: &Setup) -> Report {
-    run_with::<W, Standard>(&Arc::new(setup.clone()), Standard, Manner::default(), &mut |_| {}).report
+    let run =
+        if setup.supervision.is_some() { run_hosts_with::<W, Standard> } else { run_with::<W, Standard> };
+    run(&Arc::new(setup.clone()), Standard, Manner::default(), &mut |_| {}).report
 }
 
 /// Runs a workload under any rules, in any manner. `progress` is told the number of steps now and then.

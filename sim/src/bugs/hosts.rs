@@ -38,7 +38,7 @@ pub const BUGS: &[Bug] = &[
         "M-H4",
         "the host of the supervisor's primary replaces whom it misses, without the log",
         Sabotage::Host(HostFault::Replacement),
-        200,
+        2_000,
         &[S30],
     )
     .in_scenario("supervised-groups"),
@@ -46,7 +46,7 @@ pub const BUGS: &[Bug] = &[
         "M-H5",
         "a host drops a replaced replica before the new members have the state",
         Sabotage::Host(HostFault::MayDrop),
-        200,
+        400,
         &[S27],
     )
     .in_scenario("supervised-groups"),
@@ -58,12 +58,15 @@ pub const BUGS: &[Bug] = &[
         &[L10],
     )
     .in_scenario("supervised-groups"),
-    Bug::silent(
-        "M-H7",
-        "hosts do not tell their replicas of epochs that these have missed",
-        Sabotage::Host(HostFault::PassesEpochsOn),
-        2_000,
-        &[L3, L10],
-    )
-    .in_scenario("supervised-groups"),
 ];
+
+/// Takes a host that is cut off from the others for as long as all other members of its group have left: one seed in a
+/// thousand shows it. `vr/tests/host.rs` tells how.
+pub const RARE: &[Bug] = &[Bug::silent(
+    "M-H7",
+    "hosts do not tell their replicas of epochs that these have missed",
+    Sabotage::Host(HostFault::PassesEpochsOn),
+    5_000,
+    &[L3, L10],
+)
+.in_scenario("supervised-groups")];

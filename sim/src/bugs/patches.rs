@@ -3,7 +3,7 @@
 //! [`crate::patched`].
 
 use crate::check::Property::{
-    self, L1, L2, L3, L4, L6, L9, Panic, S2, S3, S5, S8, S9, S10, S11, S12, S21, S23,
+    self, L1, L2, L3, L4, L6, L9, Panic, S2, S3, S4b, S5, S8, S9, S10, S11, S12, S19, S21, S23, S29,
 };
 
 /// A bug as a change of the sources.
@@ -86,5 +86,13 @@ pub const PATCHES: &[Patch] = &[
         scenario: "primary-hunt",
         seeds: 400,
         caught_by: &[L1, L3, L4, L6, L9],
+    },
+    Patch {
+        name: "M-H8",
+        what: "a ticket is taken back from a host although the group is about to come back to it",
+        diff: diff!("m-h8"),
+        scenario: "supervised-groups",
+        seeds: 2_000,
+        caught_by: &[S29, S3, S4b, S19],
     },
 ];

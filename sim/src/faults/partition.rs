@@ -107,6 +107,7 @@ mod tests {
             group,
             has_witnesses: false,
             administrator_waits: false,
+            groups: Vec::new(),
             clients: 2,
         };
         links(&mut stream(3, Purpose::Partition), shape, &scene)
