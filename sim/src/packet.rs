@@ -179,6 +179,12 @@ impl Identity {
         (self.view & GROUP) >> GROUP_AT
     }
 
+    /// The view that its sender was in.
+    #[must_use]
+    pub const fn sender_view(&self) -> View {
+        View(self.view & !GROUP)
+    }
+
     /// Whether the message is from one replica to another and means something in its sender's view only.
     #[inline]
     #[must_use]
@@ -204,10 +210,10 @@ impl Identity {
 
 impl fmt::Display for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self { from, to, kind, view, repeat, .. }, number) = (self, self.named_number());
+        let (Self { from, to, kind, repeat, .. }, number) = (self, self.named_number());
         // Of a client's message, it is the session.
-        let view = view & !GROUP;
-        let view = if kind.is_of_client() { view.to_string() } else { View(view).to_string() };
+        let own = self.sender_view();
+        let view = if kind.is_of_client() { own.0.to_string() } else { own.to_string() };
         write!(formatter, "{from}→{to} {kind:?} view {view} number {number}")?;
         if self.group() > 0 {
             write!(formatter, " in g{}", self.group())?;

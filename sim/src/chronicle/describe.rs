@@ -2,12 +2,14 @@
 
 use std::fmt::Debug;
 
+use vr::host::{Contents, Letter};
 use vr::{
-    EpochStart, Freshness, Incarnation, Log, Nonce, Outcome, Payload, Reconfiguration, Replica, ReplyBody,
-    RequestBody, Rules, Service,
+    EpochStart, Freshness, Incarnation, Log, Message, Nonce, Outcome, Payload, Reconfiguration, Replica,
+    Reply, ReplyBody, RequestBody, Rules, Service,
 };
 
 use crate::chronicle::ReplicaState;
+use crate::hosts::mail::Mail;
 use crate::packet::Packet;
 
 type Fields = Vec<(&'static str, String)>;
@@ -15,11 +17,7 @@ type Fields = Vec<(&'static str, String)>;
 /// What a message says, field by field.
 pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
     match packet {
-        Packet::Peer(message) => {
-            let mut fields = vec![("view", message.view.to_string())];
-            payload(&message.payload, &mut fields);
-            fields
-        }
+        Packet::Peer(message) => of_message(message),
         Packet::Request(request) => vec![("request", body(&request.body))],
         Packet::Read(read) => {
             let freshness = match read.freshness {
@@ -28,10 +26,45 @@ pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
             };
             vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
         }
-        Packet::Reply(_, reply) => {
-            vec![("view", reply.view.to_string()), ("reply", answer(&reply.body))]
+        Packet::Reply(_, reply) => of_reply(reply),
+        Packet::Mail(mail) => of_mail(mail),
+    }
+}
+
+fn of_message<S: Service>(message: &Message<S>) -> Fields {
+    let mut fields = vec![("view", message.view.to_string())];
+    payload(&message.payload, &mut fields);
+    fields
+}
+
+fn of_reply<R: Debug>(reply: &Reply<R>) -> Fields {
+    vec![("view", reply.view.to_string()), ("reply", answer(&reply.body))]
+}
+
+fn of_mail<S: Service>(mail: &Mail<S>) -> Fields {
+    match mail {
+        Mail::Envelope(envelope) => match &envelope.contents {
+            Contents::Alive => Vec::new(),
+            Contents::Supervisor(letter) => of_letter(letter),
+            Contents::Group(_, letter) => of_letter(letter),
+        },
+        Mail::Request(_, request) => vec![("request", body(&request.body))],
+        Mail::Reply(_, _, reply) => of_reply(reply),
+        Mail::Gone(group, _) => vec![("reply", format!("{group} was stopped"))],
+        Mail::Order(order) => vec![("request", body(&order.body))],
+        Mail::Question(question) => {
+            let asked = format!("{:?} (read {})", question.operation, question.number);
+            vec![("read", asked), ("wanted", "the latest".to_owned())]
         }
-        Packet::Mail(mail) => vec![("mail", mail.in_words())],
+        Mail::Answer(_, reply) => of_reply(reply),
+    }
+}
+
+fn of_letter<S: Service>(letter: &Letter<S>) -> Fields {
+    match letter {
+        Letter::Message(message) => of_message(message),
+        Letter::Request(request) => vec![("request", body(&request.body))],
+        Letter::Reply(_, reply) => of_reply(reply),
     }
 }
 

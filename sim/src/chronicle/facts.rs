@@ -144,7 +144,7 @@ fn sends(
     let sent = &chronicle.messages[step.sent.start as usize..step.sent.end as usize];
     let is_sent = sent.iter().any(|message| {
         let identity = message.identity;
-        identity.from == node && identity.kind == kind && is_it(identity.number, identity.view)
+        identity.from == node && identity.kind == kind && is_it(identity.number, identity.sender_view().0)
     });
     (is_sent && step.cause != Cause::Beginning).then_some(node)
 }

@@ -1,6 +1,5 @@
 //! What travels between hosts, and between them and their clients.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use vr::host::{Contents, Envelope, Letter};
@@ -57,23 +56,6 @@ impl<S: Service> Mail<S> {
             Self::Answer(_, reply) => (GroupId::SUPERVISOR, of_reply(reply)),
         };
         (kind, view | group.0 << GROUP_AT, number)
-    }
-
-    /// What a reader would want to know of it.
-    pub(crate) fn in_words(&self) -> String
-    where
-        S::Operation: Debug,
-        S::Response: Debug,
-    {
-        match self {
-            Self::Envelope(envelope) => format!("{:?}", envelope.contents),
-            Self::Request(group, request) => format!("{group}: {:?}", request.body),
-            Self::Reply(group, _, reply) => format!("{group}: {:?}", reply.body),
-            Self::Gone(group, _) => format!("{group} was stopped"),
-            Self::Order(order) => format!("{:?}", order.body),
-            Self::Question(question) => format!("{:?}", question.operation),
-            Self::Answer(_, reply) => format!("{:?}", reply.body),
-        }
     }
 }
 

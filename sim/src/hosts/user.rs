@@ -186,13 +186,6 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let (slot, order) = (user.slot, user.todo.pop_front());
         user.is_asking = false;
         environment.digest = digest::mix(environment.digest, digest::of(&answer));
-        environment.tell(|| Effect::Answered {
-            client: Node::Client(slot),
-            number: user.requested,
-            op_number: op_number.0,
-            response: format!("{answer:?}"),
-            call: usize::MAX,
-        });
         if let (Some(Order::Start { nodes, .. }), Answer::Started(group)) = (order, answer) {
             self.group_is_there(group, EpochStart::first(nodes));
         }

@@ -349,13 +349,22 @@ fn struck(chronicle: &Chronicle, step: &Step) -> String {
     if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) }
 }
 
-/// The message as the paper writes it: its name and what matters of its fields.
+/// The message as the paper writes it, and of which group it is among several of a supervisor.
 fn name(message: &Sent) -> String {
+    let name = name_in_group(message);
+    match message.identity.group() {
+        0 => name,
+        group => format!("{name} in g{group}"),
+    }
+}
+
+/// Its name and what matters of its fields.
+fn name_in_group(message: &Sent) -> String {
     let identity = &message.identity;
     let field = |name: &str| {
         message.fields.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value.as_str())
     };
-    let (kind, view) = (identity.kind, View(identity.view));
+    let (kind, view) = (identity.kind, identity.sender_view());
     match kind {
         Kind::Prepare | Kind::PrepareOk => format!("{kind:?}(view {view}, op {})", field("op-number")),
         Kind::Commit => format!("Commit(view {view}, up to op {})", field("commit")),

@@ -523,7 +523,7 @@ impl Builder<'_> {
             from: self.source.index(identity.from),
             to: self.source.index(identity.to),
             kind: identity.kind as usize,
-            view: page_view(identity.view),
+            view: page_view(identity.sender_view().0),
             number: if identity.kind.numbers_views() { page_view(identity.number) } else { identity.number },
             step: (!self.is_wanted(message.step)).then_some(message.step),
             fields: fields

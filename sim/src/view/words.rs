@@ -36,7 +36,8 @@ pub fn cause(chronicle: &Chronicle, step: &Step) -> String {
 #[must_use]
 pub fn arrival(message: &Sent) -> String {
     let identity = message.identity;
-    let (from, to, view, number) = (identity.from, identity.to, View(identity.view), identity.named_number());
+    let (from, to, view, number) =
+        (identity.from, identity.to, identity.sender_view(), identity.named_number());
     let field = |name: &str| field(message, name).unwrap_or("?");
     match identity.kind {
         Kind::Request => format!("{to} is asked by {from}: {}", field("request")),
@@ -330,7 +331,7 @@ fn sends(chronicle: &Chronicle, step: &Step) -> Vec<String> {
 /// What a message says, from the sender's side.
 fn saying(message: &Sent) -> String {
     let identity = message.identity;
-    let (kind, view, number) = (identity.kind, View(identity.view), identity.named_number());
+    let (kind, view, number) = (identity.kind, identity.sender_view(), identity.named_number());
     let said = match kind {
         Kind::Request => "sends the request".to_owned(),
         Kind::Prepare => format!("proposes op {number}"),
