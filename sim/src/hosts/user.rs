@@ -168,11 +168,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
             Some(ClientEvent::Registered(_)) => self.user_goes_on(),
             Some(ClientEvent::Executed { number, op_number, response }) => {
                 environment.checks.first_mut().answered(slot, number.0, op_number, &response);
-                self.order_is_done(op_number, response);
+                self.order_is_done(response);
             }
             Some(ClientEvent::Observed { op_number, response }) => {
                 environment.checks.first_mut().read(slot, op_number, false);
-                self.order_is_done(op_number, response);
+                self.order_is_done(response);
             }
             Some(ClientEvent::Evicted) => self.start_user_over(),
             Some(ClientEvent::Epoch { .. } | ClientEvent::Refused { .. }) => {
@@ -181,9 +181,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
     }
 
-    fn order_is_done(&mut self, op_number: OpNumber, answer: Answer) {
+    fn order_is_done(&mut self, answer: Answer) {
         let Self { user, environment, .. } = self;
-        let (slot, order) = (user.slot, user.todo.pop_front());
+        let order = user.todo.pop_front();
         user.is_asking = false;
         environment.digest = digest::mix(environment.digest, digest::of(&answer));
         if let (Some(Order::Start { nodes, .. }), Answer::Started(group)) = (order, answer) {
