@@ -48,7 +48,7 @@ static REGISTERED: Mutex<Vec<(&'static str, Runner, Explorer)>> = Mutex::new(Vec
 pub fn register<W: Workload>() {
     let mut registered = REGISTERED.lock().expect("nobody panics while registering");
     registered.retain(|(name, ..)| *name != W::NAME);
-    registered.push((W::NAME, run_registered::<W>, explore_workload::<W>));
+    registered.push((W::NAME, run_workload::<W>, explore_workload::<W>));
 }
 
 fn registered(name: &str) -> Option<(Runner, Explorer)> {
@@ -159,24 +159,10 @@ fn run_supervised(
     if library::NAMES.contains(&name) {
         return run_hosts::<Library>(setup, bug, manner, progress);
     }
-    if let Some((runner, _)) = registered(name) {
-        return runner(setup, bug, manner, progress);
-    }
     let known = library::NAMES.join(", ");
     Err(Unrunnable::Misfit(format!(
         "workload: `{name}` does not run under a supervisor: expected one of {known}"
     )))
-}
-
-/// A workload from outside of this crate, with a supervisor or without.
-fn run_registered<W: Workload>(
-    setup: &Arc<Setup>,
-    bug: Option<&'static Bug>,
-    manner: &AnyManner<'_>,
-    progress: &mut dyn FnMut(u64),
-) -> Result<AnyRecorded, Unrunnable> {
-    let run = if setup.supervision.is_some() { run_hosts::<W> } else { run_workload::<W> };
-    run(setup, bug, manner, progress)
 }
 
 fn run_hosts<W: Workload>(

@@ -166,12 +166,10 @@ impl<O> Default for Manner<O> {
     }
 }
 
-/// Runs a workload on the protocol as it should be.
+/// Runs a workload on the protocol as it should be. With a supervisor, see [`run_hosts_with`].
 #[must_use]
 pub fn run<W: Workload>(setup: &Setup) -> Report {
-    let run =
-        if setup.supervision.is_some() { run_hosts_with::<W, Standard> } else { run_with::<W, Standard> };
-    run(&Arc::new(setup.clone()), Standard, Manner::default(), &mut |_| {}).report
+    run_with::<W, Standard>(&Arc::new(setup.clone()), Standard, Manner::default(), &mut |_| {}).report
 }
 
 /// Runs a workload under any rules, in any manner. `progress` is told the number of steps now and then.

@@ -19,11 +19,12 @@ fn digest(scenario: &str, seed: u64, steps: u64) -> u64 {
 /// here. They must not depend on the build or the machine: the test runs in both profiles.
 #[test]
 fn digests_are_the_same_in_every_build_and_on_every_machine() {
-    let digests = ["swarm", "crash-storm", "busy-clients"].map(|scenario| digest(scenario, 42, 20_000));
+    let digests = ["swarm", "crash-storm", "busy-clients", "supervised-groups"]
+        .map(|scenario| digest(scenario, 42, 20_000));
     assert_eq!(digests.map(|digest| format!("{digest:016x}")), GOLDEN);
 }
 
-const GOLDEN: [&str; 3] = ["7580e142703110f9", "3b029440c1936d50", "56d66e5ad0249c92"];
+const GOLDEN: [&str; 4] = ["7580e142703110f9", "3b029440c1936d50", "56d66e5ad0249c92", "d124720620381ce6"];
 
 #[test]
 fn a_seed_run_twice_gives_one_digest_and_two_seeds_two() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Client, ClientEvent, Configuration, Consistency, EpochStart, GroupId, OpNumber, ReplicaId, Reply};
+use vr::{Client, ClientEvent, Configuration, Consistency, EpochStart, GroupId, ReplicaId, Reply};
 
 use super::port::UserPort;
 use super::world::World;

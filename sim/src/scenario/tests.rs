@@ -31,7 +31,7 @@ fn syntax_errors_have_a_position() {
     assert_eq!(
         refusal("{\n  \"description\": \"A test.\",\n  \"replica\": 3\n}"),
         "test.json:3:11: unknown field `replica`, expected one of `description`, `swarm`, `steps`, \
-         `workload`, `replicas`, `spares`, `witnesses`, `clients`, `groups`, `network`, `traffic`, `protocol`, `faults`, \
+         `workload`, `replicas`, `spares`, `witnesses`, `clients`, `groups`, `supervision`, `network`, `traffic`, `protocol`, `faults`, \
          `expect`, `story`, `must_fail`"
     );
     assert_eq!(
