@@ -249,7 +249,12 @@ impl Action {
             | Self::Halt { node }
             | Self::Resume { node } => (&[][..], Some(*node)),
         };
-        links.iter().flat_map(|&(from, to)| [from, to]).chain(node)
+        let hosts = match self {
+            Self::Ask(Deed::Start { hosts } | Deed::Move { hosts, .. }) => &**hosts,
+            _ => &[],
+        };
+        let hosts = hosts.iter().map(|&host| Node::Replica(ReplicaId(host)));
+        links.iter().flat_map(|&(from, to)| [from, to]).chain(node).chain(hosts)
     }
 }
 

@@ -142,7 +142,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let group = |group: u64| self.ledger.groups().get(&GroupId(group));
         self.user.has_time()
             && match deed {
-                Deed::Start { .. } => self.ledger.groups().len() < super::GROUPS_MAX,
+                Deed::Start { hosts } => {
+                    group_of(hosts, &[]).is_some() && self.ledger.groups().len() < super::GROUPS_MAX
+                }
                 Deed::Stop { .. } => self.ledger.groups().len() > 1,
                 Deed::Find { .. } => true,
                 Deed::Move { group: id, hosts } => {

@@ -62,7 +62,7 @@ impl<W: Workload> HostPort<'_, W> {
         self.environment.checks.of_mut(group.0 as usize)
     }
 
-    fn to_client(&mut self, to: ClientAddress, mail: Mail<W::Service>) {
+    fn post(&mut self, to: ClientAddress, mail: Mail<W::Service>) {
         let client = Node::Client(slot_of(to).0);
         self.environment.transmit(Node::Replica(self.host), client, Packet::Mail(Box::new(mail)));
     }
@@ -85,17 +85,17 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
     fn reply(&mut self, to: ClientAddress, group: GroupId, reply: Reply<W::Response>) {
         let host = self.host;
         self.checks(group).replied(host, to, &reply);
-        self.to_client(to, Mail::Reply(group, to, reply));
+        self.post(to, Mail::Reply(group, to, reply));
     }
 
     fn supervisor_reply(&mut self, to: ClientAddress, reply: Reply<Answer>) {
         let host = self.host;
         self.checks(GroupId::SUPERVISOR).replied(host, to, &reply);
-        self.to_client(to, Mail::Answer(to, reply));
+        self.post(to, Mail::Answer(to, reply));
     }
 
     fn no_such_group(&mut self, to: ClientAddress, group: GroupId) {
-        self.to_client(to, Mail::Gone(group, to));
+        self.post(to, Mail::Gone(group, to));
     }
 
     fn group_started(&mut self, group: GroupId, ticket: &Ticket<Machine>) {
