@@ -2,8 +2,8 @@
 //! than the first one, too: that they are found shows that each group is checked.
 
 use crate::check::Property::{
-    L1, L2, L3, L4, L5, L6, L10, Panic, S1, S2, S3, S4b, S8, S9, S10, S11, S12, S15, S19, S20, S21, S24, S27,
-    S28, S30,
+    L1, L2, L3, L4, L5, L6, L10, Panic, S1, S2, S3, S4b, S8, S9, S10, S12, S15, S19, S20, S21, S24, S27, S28,
+    S29, S30,
 };
 
 use super::{Bug, HostFault, Sabotage};
@@ -31,7 +31,7 @@ pub const BUGS: &[Bug] = &[
         "a host takes every ticket for a clean one",
         Sabotage::Host(HostFault::BeginsAnew),
         200,
-        &[S1, S2, S3, S4b, S8, S9, S11, S12, S19, S20, S21, S28, Panic],
+        &[S29],
     )
     .in_scenario("supervised-groups"),
     Bug::silent(
@@ -60,8 +60,8 @@ pub const BUGS: &[Bug] = &[
     .in_scenario("supervised-groups"),
 ];
 
-/// Takes a host that is cut off from the others for as long as all other members of its group have left: one seed in a
-/// thousand shows it. `vr/tests/host.rs` tells how.
+/// Planted, but not hunted: one seed in a thousand shows it. A host must be cut off until all other members of a group
+/// have left it. `vr/tests/host.rs` tells how.
 pub const RARE: &[Bug] = &[Bug::silent(
     "M-H7",
     "hosts do not tell their replicas of epochs that these have missed",

@@ -115,12 +115,18 @@ pub const BUGS: &[Bug] = &[
         "M-L6",
         "a new primary reads before what it has inherited is committed",
         &InheritedNotRead,
-        20_000,
+        5_000,
         &[S15, S14],
     )
-    .in_scenario("lease-reads"),
-    Bug::new("M-L7", "one promise too few makes a lease", &SmallReadQuorum, 1_000, &[S15, S14])
-        .in_scenario("lease-reads"),
+    .in_scenario("confirmed-reads"),
+    Bug::new(
+        "M-L7",
+        "one answer too few makes a lease, or confirms a view",
+        &SmallReadQuorum,
+        1_000,
+        &[S15, S14],
+    )
+    .in_scenario("confirmed-reads"),
     Bug::new(
         "M-L9",
         "a replica answers causal reads whatever it has executed",

@@ -19,6 +19,8 @@ pub struct Ledger {
     decided: BTreeMap<(GroupId, Epoch), (OpNumber, Configuration)>,
     /// The last epoch in which each node has taken part, in whatever life.
     taken_part: BTreeMap<(GroupId, ReplicaId), Epoch>,
+    /// Where a replica is being started on a ticket that is not clean.
+    must_recover: Option<(GroupId, ReplicaId)>,
 }
 
 impl Ledger {
@@ -53,6 +55,21 @@ impl Ledger {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// A host is about to start a replica.
+    pub fn starts(&mut self, group: GroupId, node: ReplicaId, is_clean: bool) {
+        self.must_recover = (!is_clean).then_some((group, node));
+    }
+
+    /// S29: with a ticket that is not clean, a replica recovers. Told of each role that one takes up.
+    pub fn begins_as(&mut self, group: GroupId, node: ReplicaId, role: Role, findings: &mut Findings) {
+        if self.must_recover.take_if(|starting| *starting == (group, node)).is_some()
+            && role != Role::Recovering
+        {
+            let witness = format!("{node} begins anew in {group} as {role:?}, and its ticket is not clean");
+            findings.add(Property::S29, "begun anew on a ticket that is not clean", witness);
         }
     }
 

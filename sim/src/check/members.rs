@@ -119,6 +119,11 @@ impl Member {
 
     /// It holds nothing any more, and nobody counts on it.
     pub(super) fn leave(&mut self) {
+        if self.is_amnesiac() {
+            // Those whom it was to serve may still count it as lost.
+            self.role = None;
+            return;
+        }
         let (incarnation, reached) = (self.incarnation, self.reached);
         *self = Self { role: Some(Role::Standby), incarnation, reached, ..Self::default() };
     }

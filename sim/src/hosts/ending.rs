@@ -94,6 +94,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
             Some((property, kind, group, witness)) if is_late => {
                 let group = group.unwrap_or(GroupId::SUPERVISOR);
                 self.environment.checks.of_mut(group.0 as usize).findings.add(property, kind, witness);
+                // Where nobody wants to know of it, nothing more is waited for.
+                self.phase = Phase::Over;
             }
             Some(_) => {}
         }

@@ -113,13 +113,18 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 self.start_client_over(slot);
             }
             Action::Ask(deed) => self.order(&deed),
-            // What is left is for stories to do, and to groups that nobody supervises.
+            // Nothing else happens to hosts: it is inert.
             _ => {}
         }
     }
 
     /// Whether the action would do nothing, or more than the groups can stand.
     fn is_inert(&mut self, action: &Action) -> bool {
+        // The user stays: who edits a trace may think otherwise.
+        let is_user = |node: Node| node == Node::Client(self.user.slot);
+        if !matches!(action, Action::Cut { .. } | Action::Clog { .. }) && action.nodes().any(is_user) {
+            return true;
+        }
         let is_down =
             |node: &Node| matches!(node, Node::Replica(id) if self.hosts[id.index()].host.is_none());
         match action {
@@ -145,7 +150,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 Deed::Start { hosts } => {
                     group_of(hosts, &[]).is_some() && self.ledger.groups().len() < super::GROUPS_MAX
                 }
-                Deed::Stop { .. } => self.ledger.groups().len() > 1,
+                Deed::Stop { .. } => self.ledger.groups().len() > 1 + self.user.stops(),
                 Deed::Find { .. } => true,
                 Deed::Move { group: id, hosts } => {
                     group(*id).zip(group_of(hosts, &[])).is_some_and(|(_, next)| {
@@ -199,7 +204,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
         let can_spare = |group: GroupId| {
             let members = &self.environment.checks.of(group.0 as usize).members;
-            self.needed(group).all(|needed| members.can_spare(needed, id))
+            let mut concerned = self.needed(group).filter(|needed| needed.contains(id));
+            concerned.all(|needed| members.can_spare(needed, id))
         };
         let may_crash = self.groups().all(can_spare);
         if !may_crash {

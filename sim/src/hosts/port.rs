@@ -16,7 +16,6 @@ use super::mail::Mail;
 use super::{Answer, Directory, Machine, Order, Running, Supervising};
 use crate::check::directory::Ledger;
 use crate::check::{Checked, Checks};
-use crate::chronicle::Effect;
 use crate::digest;
 use crate::environment::{Environment, slot_of};
 use crate::marks::Moment;
@@ -100,6 +99,7 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
 
     fn group_started(&mut self, group: GroupId, ticket: &Ticket<Machine>) {
         let host = self.host;
+        self.ledger.starts(group, host, ticket.is_clean);
         if ticket.is_clean {
             self.environment.marks.moment(Moment::BegunByTicket);
             self.checks(group).begins_anew(host, ticket.number);
@@ -124,9 +124,10 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
         let host = self.host;
         self.ledger.took_part(group, host, role, view.epoch());
         self.environment.role_changes(group, host, role);
+        let findings = &mut self.environment.checks.of_mut(group.0 as usize).findings;
+        self.ledger.begins_as(group, host, role, findings);
         // What was sent from here to here has yet to happen in this step.
         self.checks(group).role_changed(host, role, view);
-        self.environment.tell(|| Effect::RoleChanged { replica: host, role, view: view.0 });
     }
 
     fn observe(&mut self, group: GroupId) -> impl Outbox<W::Service> {

@@ -84,6 +84,11 @@ impl<R: AllRules> User<R> {
         })
     }
 
+    /// How many groups it has asked, or is going to ask, to be stopped.
+    pub(super) fn stops(&self) -> usize {
+        self.todo.iter().filter(|order| matches!(order, Order::Stop { .. })).count()
+    }
+
     /// Whether it would take on one order more.
     pub(super) fn has_time(&self) -> bool {
         self.todo.len() < WAITING_MAX
@@ -196,11 +201,22 @@ impl<W: Workload, R: AllRules> World<W, R> {
     fn group_is_there(&mut self, group: GroupId, start: EpochStart) {
         let idle =
             |(slot, client): (u16, &super::clients::Customer<W, R>)| client.group.is_none().then_some(slot);
-        let slots: Vec<u16> = match self.user.hired.pop_front() {
+        let mut slots: Vec<u16> = match self.user.hired.pop_front() {
             Some(hired) => hired.collect(),
             None => (0..).zip(&self.clients).filter_map(idle).collect(),
         };
+        if slots.is_empty() {
+            slots.extend(self.of_the_largest_group());
+        }
         slots.into_iter().for_each(|slot| self.employ(slot, group, start));
+    }
+
+    /// A client of the group that has the most, if it has several.
+    fn of_the_largest_group(&self) -> Option<u16> {
+        let count = |group| self.clients.iter().filter(|client| client.group == group).count();
+        let working = (0..).zip(&self.clients).filter(|(_, client): &(u16, _)| client.group.is_some());
+        let (slot, client) = working.max_by_key(|(slot, client)| (count(client.group), *slot))?;
+        (count(client.group) > 1).then_some(slot)
     }
 
     pub(super) fn user_is_impatient(&mut self) {
