@@ -45,6 +45,7 @@ use serde_json::{Map, Value};
 
 use crate::groups;
 use crate::setup::{CrashTarget, Group, Setup};
+use crate::workload::library;
 
 use error::{Refusal, misspoken_in, syntax};
 use schema::{Schema, tolerates_none};
@@ -184,6 +185,13 @@ impl Scenario {
         &self.text
     }
 
+    /// Whether it can run with another workload, if one is given: under a supervisor only the services of the library
+    /// can.
+    #[must_use]
+    pub fn can_run(&self, workload: Option<&str>) -> bool {
+        self.schema.supervision.is_none() || workload.is_none_or(|name| library::NAMES.contains(&name))
+    }
+
     /// Whether a story is told, in place of chance.
     #[must_use]
     pub fn is_story(&self) -> bool {
@@ -205,6 +213,10 @@ impl Scenario {
         if let Some(workload) = overrides.workload.filter(|_| self.is_story()) {
             let problem = format!("a story speaks of another workload than {workload}");
             return Err(Refusal::new("story", problem).in_file(&self.name));
+        }
+        if let Some(workload) = overrides.workload.filter(|name| !self.can_run(Some(name))) {
+            let problem = format!("{workload} does not run under a supervisor");
+            return Err(Refusal::new("supervision", problem).in_file(&self.name));
         }
         let mut schema = self.schema.clone();
         let fix = |field: &mut Option<Number>, number: Option<u64>| {

@@ -392,7 +392,11 @@ impl Order<'_, '_> {
         self.waiting.insert(record.seed, record);
         while let Some(record) = self.next.and_then(|seed| self.waiting.remove(&seed)) {
             self.next = plan.after(record.seed);
-            (self.keep)(&record)?;
+            if (self.keep)(&record).is_break() {
+                // Nothing is handed on any more, also of what other threads are still at.
+                self.next = None;
+                return ControlFlow::Break(());
+            }
         }
         ControlFlow::Continue(())
     }

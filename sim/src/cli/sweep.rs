@@ -173,7 +173,11 @@ impl SweepArgs {
         match self.bug {
             _ if !self.scenario.is_empty() => self.scenario.clone(),
             Some(bug) if !self.all_scenarios => vec![bug.scenario.to_owned()],
-            _ => Scenario::builtin().map(|scenario| scenario.name().to_owned()).collect(),
+            _ => {
+                let workload = super::overrides().workload;
+                let fitting = Scenario::builtin().filter(|scenario| scenario.can_run(workload));
+                fitting.map(|scenario| scenario.name().to_owned()).collect()
+            }
         }
     }
 
