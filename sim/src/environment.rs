@@ -11,7 +11,7 @@ use vr::{
 use crate::bugs::Sabotage;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
-use crate::chronicle::{Chronicle, Effect, Sent, describe};
+use crate::chronicle::{Cause, Chronicle, Effect, Sent, describe};
 use crate::decisions::{Decisions, Done, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
@@ -231,6 +231,37 @@ impl<W: Workload> Environment<W> {
         let call = self.callers.iter().rposition(|&known| known == caller);
         if let (Some(call), Some(executed)) = (call, W::as_executed(operation, response)) {
             self.history[call].operation = executed;
+        }
+    }
+
+    /// What a script says is due at its time.
+    pub fn schedule_script(&mut self) {
+        let Some(script) = &self.script else { return };
+        for (index, (at, _)) in script.actions.iter().enumerate() {
+            self.queue.push(*at, Event::Scripted(index));
+        }
+        if let Some(healed) = &script.healed {
+            // After everything else that happens at that time.
+            self.queue.push(healed.at + 1, Event::Heal);
+        }
+    }
+
+    /// Counts a step, in which `what` happened; `cause` says the same to readers.
+    #[inline]
+    pub fn begin_step(&mut self, what: u64, cause: Cause) {
+        self.steps += 1;
+        self.digest = digest::mix(self.digest, self.now ^ what.rotate_left(32));
+        self.checks.at(self.steps, self.now);
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.begin(self.steps, self.now, cause);
+        }
+    }
+
+    /// Records what everything that happened up to this step comes to.
+    #[inline]
+    pub fn end_step(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.hashes.push(self.digest as u32);
         }
     }
 

@@ -21,11 +21,10 @@ use vr::{Configuration, Duration, Epoch, EpochStart, Member, Options, Replica, R
 
 use crate::check::Violation;
 use crate::check::liveness::Liveness;
-use crate::chronicle::{Cause, Chronicle, describe};
+use crate::chronicle::{Chronicle, describe};
 use crate::client_slot::ClientSlot;
 use crate::clock::Clock;
 use crate::decisions::{Decisions, Script};
-use crate::digest;
 use crate::environment::{Environment, Event};
 use crate::faults::Source;
 use crate::groups::Placement;
@@ -160,15 +159,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             let at = self.sources[index].next_in(&self.setup);
             self.environment.queue.push(at, Event::Strike(index));
         }
-        if let Some(script) = self.environment.script.clone() {
-            for (index, (at, _)) in script.actions.iter().enumerate() {
-                self.environment.queue.push(*at, Event::Scripted(index));
-            }
-            if let Some(healed) = &script.healed {
-                // After everything else that happens at that time.
-                self.environment.queue.push(healed.at + 1, Event::Heal);
-            }
-        }
+        self.environment.schedule_script();
     }
 
     // ---- Stepping --------------------------------------------------------------------------------
@@ -223,25 +214,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
     }
 
-    /// Counts a step, in which `what` happened; `cause` says the same to readers.
-    fn begin_step(&mut self, what: u64, cause: Cause) {
-        self.environment.steps += 1;
-        self.environment.digest =
-            digest::mix(self.environment.digest, self.environment.now ^ what.rotate_left(32));
-        let (step, now) = (self.environment.steps, self.environment.now);
-        self.environment.checks.at(step, now);
-        if let Some(chronicle) = &mut self.environment.chronicle {
-            chronicle.begin(step, now, cause);
-        }
-    }
-
     fn end_step(&mut self) {
         if self.environment.sprung.is_some() || self.environment.triggered.is_some() {
             self.spring();
         }
-        if let Some(record) = &mut self.environment.record {
-            record.hashes.push(self.environment.digest as u32);
-        }
+        self.environment.end_step();
         if !matches!(self.phase, Phase::Faults) {
             self.look();
         } else if self.environment.stage.is_some() {

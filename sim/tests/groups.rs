@@ -4,16 +4,13 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{code, folder, out, sim};
-use sim::bugs;
-use sim::check::Violation;
+use common::{code, folder, out, sim, told_again, violations};
 use sim::faults::Action;
 use sim::groups::Placement;
 use sim::marks::Moment;
 use sim::node::Node;
-use sim::registry::{self, run_plain};
-use sim::replay::{Likeness, Outcome, replay, rerecord};
-use sim::run::Verdict;
+use sim::registry;
+use sim::replay::{Likeness, Outcome, replay};
 use sim::scenario::{Overrides, Scenario};
 use sim::setup::Setup;
 use sim::shrink::{Limits, Shrunk, shrink};
@@ -29,18 +26,6 @@ fn setup(seed: u64) -> Setup {
 
 fn world(seed: u64) -> World<KeyValue, Standard> {
     World::new(Arc::new(setup(seed)), Standard, None, true)
-}
-
-/// The first violations of so many seeds with a planted bug, and how they were recorded.
-fn violations(name: &str, seeds: u64) -> Vec<(Violation, Trace)> {
-    let bug = bugs::find(name).expect("planted");
-    let run = |seed| {
-        let setup = Arc::new(setup(seed));
-        let report = run_plain(&setup, Some(bug)).expect("a known workload");
-        let violation = report.violation()?.clone();
-        Some((violation, registry::record(&setup, Some(bug)).expect("a known workload").1))
-    };
-    (0..seeds).filter_map(run).collect()
 }
 
 #[test]
@@ -126,16 +111,7 @@ fn a_pause_and_a_jump_of_the_clock_strike_the_whole_host() {
 #[test]
 fn a_run_is_told_again_by_its_trace() {
     for seed in 0..10 {
-        let setup = Arc::new(setup(seed));
-        let (report, trace) = registry::record(&setup, None).expect("a known workload");
-        assert!(matches!(report.verdict, Verdict::Held), "{:?}", report.verdict);
-        let replayed = replay(&trace, false).expect("replayable");
-        assert_eq!((replayed.likeness, replayed.outcome), (Likeness::Exact, Outcome::Clean), "seed {seed}");
-        // By its decisions too, in place of chance.
-        let mut followed = rerecord(&trace).expect("replayable");
-        assert_eq!(followed.decisions.actions, trace.decisions.actions, "seed {seed}");
-        assert_eq!(followed.decisions.requests, trace.decisions.requests, "seed {seed}");
-        assert_eq!(followed.decisions.healed, trace.decisions.healed, "seed {seed}");
+        let (_, mut followed) = told_again(setup(seed));
         followed.head.setup.groups[0].hosts.push(99);
         assert!(sim::scenario::check_resolved(&followed.head.setup).is_err());
     }
@@ -144,7 +120,7 @@ fn a_run_is_told_again_by_its_trace() {
 /// Only the replicas of other groups than the first have this bug: all that is found is found in those.
 #[test]
 fn what_is_wrong_in_another_group_is_found_there() {
-    let found = violations("M-H2", 40);
+    let found = violations(setup, "M-H2", 40).collect::<Vec<_>>();
     assert!(found.len() > 5, "{} found", found.len());
     for (violation, trace) in found {
         let group = violation.group.expect("one of several groups");
@@ -157,7 +133,7 @@ fn what_is_wrong_in_another_group_is_found_there() {
 
 #[test]
 fn every_group_finds_a_bug_of_the_protocol() {
-    let found = violations("M-Q2", 40);
+    let found = violations(setup, "M-Q2", 40).collect::<Vec<_>>();
     let of = |group| found.iter().filter(|(violation, _)| violation.group == Some(group)).count();
     assert!(of(0) > 0 && of(1) > 0, "{} and {}", of(0), of(1));
 }
@@ -173,7 +149,7 @@ fn shrunk(trace: &Trace) -> Trace {
 #[test]
 fn groups_that_have_no_part_in_it_are_shrunk_away() {
     let mut alone = 0;
-    for (violation, trace) in violations("M-Q2", 30).into_iter().take(3) {
+    for (violation, trace) in violations(setup, "M-Q2", 30).take(3) {
         let small = shrunk(&trace);
         assert_eq!(small.head.expect.signature(), Some(violation.signature()));
         assert!(small.decisions.len() < trace.decisions.len());
@@ -184,7 +160,7 @@ fn groups_that_have_no_part_in_it_are_shrunk_away() {
 
 #[test]
 fn a_bug_that_takes_two_groups_is_shrunk_to_two() {
-    let (violation, trace) = violations("M-H1", 20).swap_remove(0);
+    let (violation, trace) = violations(setup, "M-H1", 20).next().expect("a violation");
     let small = shrunk(&trace);
     assert_eq!(small.head.setup.groups.len(), 2, "{:?}", small.head.setup.groups);
     assert_eq!(small.head.expect.signature(), Some(violation.signature()));

@@ -4,13 +4,12 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{code, err, folder, out, sim};
-use sim::bugs;
+use common::{code, err, folder, out, sim, told_again, violations};
 use sim::check::Violation;
 use sim::faults::{Action, Deed};
 use sim::marks::{Marks, Moment};
-use sim::registry::{self, Unrunnable, run_plain};
-use sim::replay::{Likeness, Outcome, replay, rerecord};
+use sim::registry::{Unrunnable, run_plain};
+use sim::replay::{Likeness, Outcome, replay};
 use sim::run::Verdict;
 use sim::scenario::{Overrides, Scenario, check_resolved};
 use sim::setup::Setup;
@@ -23,14 +22,7 @@ fn setup(seed: u64) -> Setup {
 
 /// The first violation with a planted bug, and how it was recorded.
 fn violation(name: &str, seeds: u64) -> (Violation, Trace) {
-    let bug = bugs::find(name).expect("planted");
-    let run = |seed| {
-        let setup = Arc::new(setup(seed));
-        let report = run_plain(&setup, Some(bug)).expect("a known workload");
-        let violation = report.violation()?.clone();
-        Some((violation, registry::record(&setup, Some(bug)).expect("a known workload").1))
-    };
-    (0..seeds).find_map(run).expect("a violation")
+    violations(setup, name, seeds).next().expect("a violation")
 }
 
 #[test]
@@ -67,16 +59,7 @@ fn groups_start_move_and_stop_while_hosts_crash() {
 #[test]
 fn a_run_is_told_again_by_its_trace() {
     for seed in 0..10 {
-        let setup = Arc::new(setup(seed));
-        let (report, trace) = registry::record(&setup, None).expect("a known workload");
-        assert!(matches!(report.verdict, Verdict::Held), "{:?}", report.verdict);
-        let replayed = replay(&trace, false).expect("replayable");
-        assert_eq!((replayed.likeness, replayed.outcome), (Likeness::Exact, Outcome::Clean), "seed {seed}");
-        // By its decisions too, in place of chance.
-        let followed = rerecord(&trace).expect("replayable");
-        assert_eq!(followed.decisions.actions, trace.decisions.actions, "seed {seed}");
-        assert_eq!(followed.decisions.requests, trace.decisions.requests, "seed {seed}");
-        assert_eq!(followed.decisions.healed, trace.decisions.healed, "seed {seed}");
+        let (trace, _) = told_again(setup(seed));
         let asked = |done: &sim::decisions::Done| matches!(done.action, Action::Ask(Deed::Move { .. }));
         assert!(seed > 0 || trace.decisions.actions.iter().any(asked), "the user's deeds are part of it");
     }

@@ -3,7 +3,7 @@
 //! A core of replicas, large enough to make progress, is up and connected; the rest stays as it was. All
 //! that is claimed is claimed of the core: what is outside may stay behind for ever.
 
-use vr::{ReplicaId, Role, View};
+use vr::{Replica, ReplicaId, Role, Rules, Service, View};
 
 use super::{Findings, Property};
 use crate::digest;
@@ -26,6 +26,25 @@ pub struct Seen {
     pub state: u64,
     /// Whether it waits for state.
     pub fetching: bool,
+}
+
+impl Seen {
+    /// What can be seen of a replica, whose service's state has this digest; of none if it is down.
+    pub fn of<S: Service, R: Rules>(
+        id: ReplicaId,
+        replica: Option<&Replica<S, R>>,
+        digest: impl Fn(&S) -> u64,
+    ) -> Self {
+        Self {
+            replica: id.0,
+            role: replica.map(Replica::role),
+            view: replica.map_or(View::ZERO, Replica::view),
+            op_number: replica.map_or(0, |replica| replica.op_number().0),
+            commit_number: replica.map_or(0, |replica| replica.commit_number().0),
+            state: replica.map_or(0, |replica| digest(replica.service())),
+            fetching: replica.is_some_and(Replica::is_fetching),
+        }
+    }
 }
 
 /// What remains to be done of a reconfiguration.

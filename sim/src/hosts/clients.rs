@@ -84,7 +84,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
             return;
         }
         if slot == self.user.slot {
-            self.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
+            self.environment.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
             self.user_goes_on();
             return self.end_step();
         }
@@ -97,7 +97,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         if customer.group.is_none() || client.is_waiting() || has_nothing {
             return;
         }
-        self.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
+        self.environment.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
         self.client_goes_on(slot);
         self.end_step();
     }
@@ -230,7 +230,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         if !is_current || client.calling.is_none() || client.probes.is_some() {
             return;
         }
-        self.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));
+        self.environment.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));
         self.environment.marks.moment(Moment::RequestAbandoned);
         self.start_client_over(slot);
         self.end_step();

@@ -110,7 +110,7 @@ impl<W: Workload, R: AllRules> Simulated for World<W, R> {
                 // A moment later, so that it has a time of its own by which a trace can tell the order.
                 let is_free = self.environment.queue.next_at() > Some(self.environment.now + 1);
                 self.environment.now += u64::from(is_free);
-                self.begin_step(8, Cause::Fault);
+                self.environment.begin_step(8, Cause::Fault);
                 self.perform(None, action.clone());
                 self.end_step();
             }

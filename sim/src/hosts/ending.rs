@@ -1,6 +1,6 @@
 //! After the faults: all hosts come up, and have to do what they are told.
 
-use vr::{GroupId, Replica, ReplicaId, Rules};
+use vr::{GroupId, Host, ReplicaId};
 
 use super::world::{Phase, World};
 use super::{AllRules, Supervising};
@@ -111,10 +111,10 @@ impl<W: Workload, R: AllRules> World<W, R> {
     }
 
     fn supervisors(&self) -> impl Iterator<Item = Seen> {
-        (0..).zip(&self.hosts).map(|(id, slot)| match &slot.host {
-            Some(host) => seen(id, host.supervisor(), Supervising::digest),
-            None => down(id),
-        })
+        (0..)
+            .map(ReplicaId)
+            .zip(&self.hosts)
+            .map(|(id, slot)| Seen::of(id, slot.host.as_ref().map(Host::supervisor), Supervising::digest))
     }
 
     /// A group runs on its members, and on nobody else.
@@ -132,8 +132,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
             .members()
             .map(|id| {
                 let host = self.hosts[id.index()].host.as_ref();
-                let replica = host.and_then(|host| host.group(group));
-                replica.map_or(down(id.0), |replica| seen(id.0, replica, W::digest))
+                Seen::of(id, host.and_then(|host| host.group(group)), W::digest)
             })
             .collect();
         not_converged(&core, group)
@@ -184,28 +183,4 @@ fn not_converged(core: &[Seen], group: GroupId) -> Option<Undone> {
         return found(Property::L3, "not recovered", "a replica did not start or recover");
     }
     found(Property::L2, "no convergence", "its members do not agree")
-}
-
-const fn down(id: u8) -> Seen {
-    Seen {
-        replica: id,
-        role: None,
-        view: vr::View::ZERO,
-        op_number: 0,
-        commit_number: 0,
-        state: 0,
-        fetching: false,
-    }
-}
-
-fn seen<S: vr::Service, R: Rules>(id: u8, replica: &Replica<S, R>, digest: impl Fn(&S) -> u64) -> Seen {
-    Seen {
-        replica: id,
-        role: Some(replica.role()),
-        view: replica.view(),
-        op_number: replica.op_number().0,
-        commit_number: replica.commit_number().0,
-        state: digest(replica.service()),
-        fetching: replica.is_fetching(),
-    }
 }

@@ -41,7 +41,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         if !matches!(self.phase, Phase::Faults) {
             return;
         }
-        self.begin_step((index as u64) << 8 | 4, Cause::Fault);
+        self.environment.begin_step((index as u64) << 8 | 4, Cause::Fault);
         let scene = self.scene();
         match self.sources[index].strike(&self.setup, &scene) {
             Strike::Nothing => {}
@@ -63,7 +63,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         else {
             return;
         };
-        self.begin_step((index as u64) << 8 | 5, Cause::Fault);
+        self.environment.begin_step((index as u64) << 8 | 5, Cause::Fault);
         self.perform(None, script.actions[index].1.clone());
         self.end_step();
     }
@@ -180,7 +180,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     pub(super) fn mend(&mut self, links: &Links) {
         if matches!(self.phase, Phase::Faults) {
-            self.begin_step(6, Cause::Mend);
+            self.environment.begin_step(6, Cause::Mend);
             self.environment.network.mend(links);
             self.environment.tell(|| Effect::Mended(links.to_vec()));
             self.end_step();
@@ -251,7 +251,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
             return;
         }
         let node = Node::Replica(id);
-        self.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(node));
+        self.environment.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(node));
         let incarnation = Incarnation(self.environment.next_life(node));
         self.environment.checks.first_mut().restarted(id, incarnation);
         self.environment.marks.moment(Moment::Restart);

@@ -17,7 +17,6 @@ use crate::chronicle::Cause;
 use crate::client_slot;
 use crate::clock::Clock;
 use crate::decisions::Script;
-use crate::digest;
 use crate::environment::{Environment, Event, slot_of};
 use crate::faults::Source;
 use crate::marks::Moment;
@@ -123,15 +122,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
             let at = self.sources[index].next_in(&self.setup);
             self.environment.queue.push(at, Event::Strike(index));
         }
-        if let Some(script) = self.environment.script.clone() {
-            for (index, (at, _)) in script.actions.iter().enumerate() {
-                self.environment.queue.push(*at, Event::Scripted(index));
-            }
-            if let Some(healed) = &script.healed {
-                // After everything else that happens at that time.
-                self.environment.queue.push(healed.at + 1, Event::Heal);
-            }
-        }
+        self.environment.schedule_script();
     }
 
     /// All hosts: the supervisor runs on them.
@@ -179,18 +170,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
             Event::Scripted(index) => self.scripted(index),
             Event::Mend(links) => self.mend(&links),
             Event::Restart(host) => self.restart(host),
-            Event::Heal => self.heal(),
-        }
-    }
-
-    /// Counts a step, in which `what` happened; `cause` says the same to readers.
-    pub(super) fn begin_step(&mut self, what: u64, cause: Cause) {
-        let environment = &mut self.environment;
-        environment.steps += 1;
-        environment.digest = digest::mix(environment.digest, environment.now ^ what.rotate_left(32));
-        environment.checks.at(environment.steps, environment.now);
-        if let Some(chronicle) = &mut environment.chronicle {
-            chronicle.begin(environment.steps, environment.now, cause);
+            Event::Heal if self.environment.script.is_some() => self.heal(),
+            // Chance was let in since: it is for the setup to say when the faults stop.
+            Event::Heal => {}
         }
     }
 
@@ -198,9 +180,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         if self.environment.sprung.is_some() || self.environment.triggered.is_some() {
             self.spring();
         }
-        if let Some(record) = &mut self.environment.record {
-            record.hashes.push(self.environment.digest as u32);
-        }
+        self.environment.end_step();
         self.look();
     }
 
@@ -217,11 +197,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let digest = packet.identity(from, to).digest(0);
         let Packet::Mail(mail) = packet else { unreachable!("hosts send and get mail") };
         if let Some(nobody) = self.receiver_is_gone(to, &mail) {
-            self.begin_step(digest, Cause::ArrivalAtNobody(message, nobody));
+            self.environment.begin_step(digest, Cause::ArrivalAtNobody(message, nobody));
             self.environment.marks.moment(Moment::DeliveredToNobody);
             return self.end_step();
         }
-        self.begin_step(digest, Cause::Arrival(message));
+        self.environment.begin_step(digest, Cause::Arrival(message));
         self.environment.marks.delivered += 1;
         if u64::from(life) < self.environment.life(from) {
             self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
@@ -378,7 +358,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
     }
 
     fn fire(&mut self, node: Node) {
-        self.begin_step(u64::from(node.number()) << 8 | 1, Cause::Timer(node));
+        self.environment.begin_step(u64::from(node.number()) << 8 | 1, Cause::Timer(node));
         match node {
             Node::Replica(_) => self.host_acts(node, |host, now, port| host.on_timeout(now, port)),
             Node::Client(slot) if slot == self.user.slot => self.user_is_impatient(),

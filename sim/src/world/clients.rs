@@ -26,7 +26,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let node = Node::Client(slot);
-        self.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
+        self.environment.begin_step(u64::from(node.number()) << 8 | 2, Cause::ClientActs(node));
         self.client_goes_on(slot);
         self.end_step();
     }
@@ -225,7 +225,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let node = Node::Client(slot);
-        self.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));
+        self.environment.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));
         self.environment.marks.moment(Moment::RequestAbandoned);
         self.start_client_over(slot);
         self.end_step();

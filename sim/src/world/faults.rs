@@ -57,7 +57,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if !matches!(self.phase, Phase::Faults) {
             return;
         }
-        self.begin_step((index as u64) << 8 | 4, Cause::Fault);
+        self.environment.begin_step((index as u64) << 8 | 4, Cause::Fault);
         let group = self.group_to_strike();
         let scene = self.scene(group);
         let strike = self.sources[index].strike(&self.setup, &scene);
@@ -82,7 +82,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         let Some(script) = self.environment.script.clone() else { return };
-        self.begin_step((index as u64) << 8 | 5, Cause::Fault);
+        self.environment.begin_step((index as u64) << 8 | 5, Cause::Fault);
         self.perform(None, script.actions[index].1.clone());
         self.end_step();
     }
@@ -250,7 +250,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     #[cold]
     pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
         if matches!(self.phase, Phase::Faults) {
-            self.begin_step(6, Cause::Mend);
+            self.environment.begin_step(6, Cause::Mend);
             self.environment.network.mend(links);
             self.environment.tell(|| Effect::Mended(links.to_vec()));
             self.end_step();
@@ -324,7 +324,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         if self.replicas[id.index()].replica.is_some() || !self.may_restart(id) {
             return;
         }
-        self.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(Node::Replica(id)));
+        self.environment.begin_step(u64::from(id.0) << 8 | 7, Cause::Restart(Node::Replica(id)));
         self.start_again(id);
         self.end_step();
     }

@@ -52,7 +52,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     fn do_as_well(&mut self, action: &Action) {
         // A moment later, so that it has a time of its own by which a trace can tell the order.
         self.environment.now += u64::from(self.environment.queue.next_at() > Some(self.environment.now + 1));
-        self.begin_step(8, Cause::Fault);
+        self.environment.begin_step(8, Cause::Fault);
         self.perform(None, action.clone());
         self.end_step();
     }

@@ -40,11 +40,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         }
         let identity = packet.identity(from, to);
         if let Some(nobody) = self.receiver_is_gone(to, &packet) {
-            self.begin_step(identity.digest(0), Cause::ArrivalAtNobody(message, nobody));
+            self.environment.begin_step(identity.digest(0), Cause::ArrivalAtNobody(message, nobody));
             self.environment.marks.moment(Moment::DeliveredToNobody);
             return self.end_step();
         }
-        self.begin_step(identity.digest(0), Cause::Arrival(message));
+        self.environment.begin_step(identity.digest(0), Cause::Arrival(message));
         self.environment.marks.delivered += 1;
         if u64::from(life) < self.environment.life(from) {
             self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
@@ -244,7 +244,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// A node's timer fires.
     pub(super) fn fire(&mut self, node: Node) {
-        self.begin_step(u64::from(node.number()) << 8 | 1, Cause::Timer(node));
+        self.environment.begin_step(u64::from(node.number()) << 8 | 1, Cause::Timer(node));
         match node {
             Node::Replica(_) => self.replica_acts(node, |replica, now, port| {
                 replica.on_timeout(now, port);

@@ -1,9 +1,9 @@
 //! After the faults: a core of replicas is brought up and connected, and has to make progress.
 
 use rand_chacha::ChaCha8Rng;
-use vr::{Replica, ReplicaId, Role, Rules, View};
+use vr::{ReplicaId, Role, Rules};
 
-use super::{Ending, Phase, ReplicaSlot, Stable, World};
+use super::{Ending, Phase, Stable, World};
 use crate::check::Property;
 use crate::check::linearizability::Call;
 use crate::check::liveness::{Liveness, Seen, Unfinished};
@@ -314,7 +314,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let checks = self.environment.checks.of_mut(number);
         let group = checks.members.group();
         let members = core.iter().filter(|&&id| group.contains(id));
-        let mut seen: Vec<Seen> = members.map(|&id| seen::<W, R>(id, &self.replicas[id.index()])).collect();
+        let mut seen: Vec<Seen> =
+            members.map(|&id| Seen::of(id, self.replicas[id.index()].replica.as_ref(), W::digest)).collect();
         exempt_deaf(&mut seen, cut);
         let waiting: Vec<u16> = self
             .clients
@@ -368,19 +369,6 @@ fn exempt_deaf(core: &mut Vec<Seen>, cut: &[(Node, Node)]) {
     let Some(primary) = primaries.max_by_key(|seen| seen.view).map(|seen| seen.replica) else { return };
     let link = |seen: &Seen| (Node::Replica(ReplicaId(primary)), Node::Replica(ReplicaId(seen.replica)));
     core.retain(|seen| !cut.contains(&link(seen)));
-}
-
-fn seen<W: Workload, R: Rules>(id: ReplicaId, slot: &ReplicaSlot<W, R>) -> Seen {
-    let replica = slot.replica.as_ref();
-    Seen {
-        replica: id.0,
-        role: replica.map(Replica::role),
-        view: replica.map_or(View::ZERO, Replica::view),
-        op_number: replica.map_or(0, |replica| replica.op_number().0),
-        commit_number: replica.map_or(0, |replica| replica.commit_number().0),
-        state: replica.map_or(0, |replica| W::digest(replica.service())),
-        fetching: replica.is_some_and(Replica::is_fetching),
-    }
 }
 
 #[cfg(test)]

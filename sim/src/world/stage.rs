@@ -28,7 +28,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let (due, index, steps) = (stage.due.take(), stage.passed().len(), stage.steps());
         self.environment.now = due.expect("a step was due");
         let Some(step) = steps.get(index) else { return self.heal() };
-        self.begin_step((index as u64) << 8 | 9, Cause::Fault);
+        self.environment.begin_step((index as u64) << 8 | 9, Cause::Fault);
         let (now, view_before) = (self.environment.now, self.latest_normal_view());
         let stage = self.stage();
         if stage.began.is_none() {

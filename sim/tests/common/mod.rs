@@ -1,12 +1,20 @@
-//! What tests of the command line share.
+//! What tests share.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use serde_json::Value;
+use sim::bugs;
+use sim::check::Violation;
+use sim::registry::{self, run_plain};
+use sim::replay::{Likeness, Outcome, replay, rerecord};
+use sim::run::Verdict;
+use sim::setup::Setup;
+use sim::trace::Trace;
 
 /// An empty folder for a test, in which failures may be written. `path` has the names of the file of tests and
 /// of the test.
@@ -57,4 +65,34 @@ pub(crate) fn err(output: &Output) -> &str {
 pub(crate) fn json(output: &Output) -> Value {
     assert_eq!(out(output).lines().count(), 1, "{}", err(output));
     serde_json::from_str(out(output)).unwrap()
+}
+
+/// The violations of so many seeds with a planted bug, and how they were recorded.
+pub(crate) fn violations(
+    setup: impl Fn(u64) -> Setup,
+    name: &str,
+    seeds: u64,
+) -> impl Iterator<Item = (Violation, Trace)> {
+    let bug = bugs::find(name).expect("planted");
+    (0..seeds).filter_map(move |seed| {
+        let setup = Arc::new(setup(seed));
+        let report = run_plain(&setup, Some(bug)).expect("a known workload");
+        let violation = report.violation()?.clone();
+        Some((violation, registry::record(&setup, Some(bug)).expect("a known workload").1))
+    })
+}
+
+/// A run holds, and its trace says it again. Returns the trace, and that of the run that follows its decisions in
+/// place of chance.
+pub(crate) fn told_again(setup: Setup) -> (Trace, Trace) {
+    let seed = setup.seed;
+    let (report, trace) = registry::record(&Arc::new(setup), None).expect("a known workload");
+    assert_eq!(report.verdict, Verdict::Held, "seed {seed}");
+    let replayed = replay(&trace, false).expect("replayable");
+    assert_eq!((replayed.likeness, replayed.outcome), (Likeness::Exact, Outcome::Clean), "seed {seed}");
+    let followed = rerecord(&trace).expect("replayable");
+    assert_eq!(followed.decisions.actions, trace.decisions.actions, "seed {seed}");
+    assert_eq!(followed.decisions.requests, trace.decisions.requests, "seed {seed}");
+    assert_eq!(followed.decisions.healed, trace.decisions.healed, "seed {seed}");
+    (trace, followed)
 }
