@@ -117,6 +117,8 @@ impl std::error::Error for NotReady {}
 pub struct Client<O, R: Rules = Standard> {
     address: ClientAddress,
     group: Configuration,
+    /// Where the group may be found if it has moved.
+    nodes: Option<Configuration>,
     options: ClientOptions,
     rules: R,
     /// Where the primary is thought to be.
@@ -183,6 +185,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
         Self {
             address,
             group,
+            nodes: None,
             options,
             rules,
             view: View::ZERO,
@@ -202,6 +205,13 @@ impl<O: Clone, R: Rules> Client<O, R> {
     pub fn in_epoch(mut self, epoch: Epoch) -> Self {
         self.view = View::of(epoch, 0);
         self
+    }
+
+    /// Tells where the group may be found if it moves away, as groups on [hosts](crate::Host) do: on some of `nodes`.
+    /// All members that this client knows of may be gone for good by then. What they leave unanswered goes to all nodes,
+    /// whose hosts say where the group is.
+    pub const fn search_on(&mut self, nodes: Configuration) {
+        self.nodes = Some(nodes);
     }
 
     /// Asks for a session. Once it is asked for, or open, asking again does nothing; a client that was
@@ -454,8 +464,10 @@ impl<O: Clone, R: Rules> Client<O, R> {
             return self.read_through_log(now, outbox);
         }
         let Some(question) = &self.outstanding else { return };
-        for replica in self.group.members() {
-            question.send(replica, outbox);
+        let may_have_moved = self.retries > 0;
+        let asked = self.nodes.filter(|_| may_have_moved).map_or(self.group, |nodes| nodes.union(self.group));
+        for node in asked.members() {
+            question.send(node, outbox);
         }
         self.retries += 1;
         self.wait(now);
@@ -561,6 +573,19 @@ mod tests {
         client.on_timeout(client.next_deadline(), &mut sent);
         let to: Vec<u8> = sent.0.iter().map(|(to, _)| to.0).collect();
         assert_eq!(to, [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn what_all_members_leave_unanswered_goes_to_all_nodes() {
+        let mut sent = Sent::default();
+        let mut client = registered(&mut sent);
+        client.search_on(Configuration::of([ReplicaId(2), ReplicaId(3), ReplicaId(4)]).unwrap());
+        client.request(Instant(2), 5, &mut sent).unwrap();
+        client.on_timeout(client.next_deadline(), &mut sent);
+        assert_eq!(sent.0.drain(..).count(), 4, "to the primary, then to all members");
+        client.on_timeout(client.next_deadline(), &mut sent);
+        let to: Vec<u8> = sent.0.iter().map(|(to, _)| to.0).collect();
+        assert_eq!(to, [0, 1, 2, 3, 4]);
     }
 
     #[test]

@@ -137,6 +137,7 @@
 //! let (store, members) = groups[0];
 //! world.network.group = store;
 //! let mut client = Client::new(ClientAddress(2), members, ClientOptions::default(), Standard, 2);
+//! client.search_on(nodes);
 //! let put = key_value_store::Operation::Put { key: "a".to_owned(), value: 1 };
 //! let answer = world.ask(&mut client, Either::Left(put), |network| &mut network.replies);
 //! assert_eq!(answer, Ok(Either::Left(key_value_store::Response::Replaced(None))));
@@ -185,8 +186,8 @@
 //! - Nobody but the supervisor reconfigures its groups: see [`supervisor`](crate::supervisor#tickets).
 //! - Clients have addresses below 2^63. Those above belong to the clients that live in hosts.
 //! - [`Application::service`] is a function of the description alone.
-//! - A group's clients that know none of its members any more ask the supervisor where it is; a host that the group has
-//!   left tells them, too.
+//! - A group's clients know [where to look](crate::Client::search_on) for it: all members that they know of may be gone
+//!   for good. Any host tells them where it is.
 
 mod duties;
 mod groups;
@@ -447,6 +448,10 @@ impl<A: Application, R: HostRules> Host<A, R> {
             return;
         }
         self.vigil.heard(from, now);
+        if contents.asks_to_replace() {
+            // Whom the sender has missed may have been heard here since.
+            return;
+        }
         self.receive(now, contents, outbox);
         self.settle(now, outbox);
     }

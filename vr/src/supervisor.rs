@@ -18,7 +18,8 @@
 //! assert_eq!(supervisor.execute(&start), Response::Refused(Refusal::TooFewNodes(2)));
 //!
 //! // Node 2 is dead. Its group gets the first of those that have the fewest groups.
-//! assert_eq!(supervisor.execute(&Operation::Replace { failed: nodes(&[2]) }), Response::Decided(vec![GroupId(1)]));
+//! let replace = Operation::Replace { failed: nodes(&[2]), heard: nodes(&[0, 1, 3, 4]) };
+//! assert_eq!(supervisor.execute(&replace), Response::Decided(vec![GroupId(1)]));
 //! let Response::Found(group) = supervisor.execute(&Operation::Where { group: GroupId(1) }) else { panic!() };
 //! assert_eq!(group.epoch.members, nodes(&[0, 2, 4]));
 //! assert_eq!(group.next, Some(nodes(&[0, 1, 4])));
@@ -143,12 +144,14 @@ pub enum Operation<M> {
         /// The last epoch in which the replica can have taken part; unknown if it was lost in a crash.
         until: Option<Epoch>,
     },
-    /// Asked by hosts: these nodes seem to be dead, and are to be replaced wherever they can be. Answered by
-    /// [`Response::Decided`]. A group that has lost too many members to be reconfigured is left as it is, and of those
-    /// that one group has lost, one is replaced at a time.
+    /// Asked by the host of the supervisor's primary: these nodes seem to be dead, and are to be replaced wherever they
+    /// can be. Answered by [`Response::Decided`]. A group of which too few members are heard to reconfigure it is left
+    /// as it is, and of those that one group has lost, one is replaced at a time.
     Replace {
         /// Who seems to be dead.
         failed: Configuration,
+        /// Who was heard lately: a place is given to nobody else. Nodes that are neither are left alone.
+        heard: Configuration,
     },
     /// Asked by hosts: a group has come to an epoch. Answered by [`Response::Recorded`], also if that is known.
     Moved {
@@ -263,19 +266,21 @@ impl<M> Group<M> {
         self.concerns(node).then(|| self.epoch.epoch.next())
     }
 
-    /// The members, with `failed` ones replaced by `spare`, if that can be done and nothing else is under way.
+    /// The members, with a `failed` one replaced by `spare`, if that can be done and nothing else is under way. With a
+    /// quorum that is `heard`, the next members have one too.
     fn replacing(
         &self,
         failed: Configuration,
+        heard: Configuration,
         spare: impl FnOnce(Configuration) -> Option<ReplicaId>,
     ) -> Option<Configuration> {
         let members = self.epoch.members;
         let gone = members.members().find(|&member| failed.contains(member))?;
-        let is_able = members.without(failed).len() >= members.quorum();
+        let is_able = members.members().filter(|&member| heard.contains(member)).count() >= members.quorum();
         if self.next.is_some() || !is_able {
             return None;
         }
-        let spare = spare(members.union(failed))?;
+        let spare = spare(members)?;
         Configuration::of(members.others(gone).chain([spare])).ok()
     }
 }
@@ -318,19 +323,21 @@ impl<M> Supervisor<M> {
         if was_there { Refusal::Stopped(group) } else { Refusal::UnknownGroup(group) }
     }
 
-    /// Who would be members of which groups, were these nodes replaced now: a failed member by the node that has the
-    /// fewest groups, of several the one with the lowest number.
+    /// Who would be members of which groups, were these nodes replaced now: a failed member by the node among those
+    /// that are heard that has the fewest groups, of several the one with the lowest number.
     #[must_use]
-    pub fn replacements(&self, failed: Configuration) -> Vec<(GroupId, Configuration)> {
+    pub fn replacements(&self, failed: Configuration, heard: Configuration) -> Vec<(GroupId, Configuration)> {
         let mut load: BTreeMap<ReplicaId, usize> = BTreeMap::new();
         for node in self.nodes.members() {
             load.insert(node, self.groups.values().filter(|group| group.concerns(node)).count());
         }
         let mut decided = Vec::new();
         for (&id, group) in &self.groups {
-            let spare =
-                |taken: Configuration| self.nodes.without(taken).min_by_key(|node| (load[node], *node));
-            let Some(next) = group.replacing(failed, spare) else { continue };
+            let is_free = |node: &ReplicaId| heard.contains(*node) && !failed.contains(*node);
+            let spare = |members: Configuration| {
+                self.nodes.without(members).filter(is_free).min_by_key(|node| (load[node], *node))
+            };
+            let Some(next) = group.replacing(failed, heard, spare) else { continue };
             for new in next.without(group.epoch.members) {
                 *load.entry(new).or_default() += 1;
             }
@@ -416,8 +423,8 @@ impl<M: Clone> Supervisor<M> {
         Ok(Response::Recorded)
     }
 
-    fn replace(&mut self, failed: Configuration) -> Response<M> {
-        let decided = self.replacements(failed);
+    fn replace(&mut self, failed: Configuration, heard: Configuration) -> Response<M> {
+        let decided = self.replacements(failed, heard);
         for (group, next) in &decided {
             self.groups.get_mut(group).expect("it is to be moved").next = Some(*next);
         }
@@ -463,7 +470,7 @@ impl<M: Clone + Debug> Service for Supervisor<M> {
             Operation::List { after, limit } => Ok(self.list(*after, *limit)),
             Operation::Join { group, node } => self.join(*group, *node),
             Operation::Leave { group, node, ticket, until } => self.leave(*group, *node, *ticket, *until),
-            Operation::Replace { failed } => Ok(self.replace(*failed)),
+            Operation::Replace { failed, heard } => Ok(self.replace(*failed, *heard)),
             Operation::Moved { group, epoch } => self.record(*group, *epoch),
         };
         result.unwrap_or_else(Response::Refused)
@@ -587,7 +594,10 @@ mod tests {
     #[test]
     fn failed_nodes_are_replaced_by_those_with_the_fewest_groups() {
         let mut supervisor = supervisor(&[&[0, 1, 2], &[0, 1, 2], &[1, 2, 3], &[2, 3, 4, 5, 6]]);
-        let replace = |failed: &[u8]| Operation::Replace { failed: nodes(failed) };
+        let replace = |failed: &[u8]| {
+            let heard: Vec<u8> = (0..7).filter(|node| !failed.contains(node)).collect();
+            Operation::Replace { failed: nodes(failed), heard: nodes(&heard) }
+        };
         assert_eq!(supervisor.execute(&replace(&[0])), Response::Decided([1, 2].map(GroupId).to_vec()));
         assert_eq!(members_of(&supervisor, 1), ("{r0, r1, r2}".into(), Some("{r1, r2, r4}".into())));
         assert_eq!(members_of(&supervisor, 2), ("{r0, r1, r2}".into(), Some("{r1, r2, r5}".into())));
@@ -604,9 +614,23 @@ mod tests {
     fn a_group_on_all_nodes_keeps_its_failed_member() {
         let mut supervisor = supervisor(&[&[0, 1, 2, 3, 4, 5, 6]]);
         assert_eq!(
-            supervisor.execute(&Operation::Replace { failed: nodes(&[6]) }),
+            supervisor
+                .execute(&Operation::Replace { failed: nodes(&[6]), heard: nodes(&[0, 1, 2, 3, 4, 5]) }),
             Response::Decided(vec![])
         );
+    }
+
+    #[test]
+    fn who_is_not_heard_gets_no_place_and_does_not_count() {
+        let mut supervisor = supervisor(&[&[0, 1, 2], &[2, 5, 6]]);
+        let replace = |heard: &[u8]| Operation::Replace { failed: nodes(&[2]), heard: nodes(heard) };
+        assert_eq!(supervisor.execute(&replace(&[0, 3, 4, 5])), Response::Decided(vec![]), "too few of each");
+        assert_eq!(
+            supervisor.execute(&replace(&[0, 1, 5, 6, 2])),
+            Response::Decided([1, 2].map(GroupId).to_vec())
+        );
+        assert_eq!(members_of(&supervisor, 1).1.as_deref(), Some("{r0, r1, r5}"));
+        assert_eq!(members_of(&supervisor, 2).1.as_deref(), Some("{r0, r5, r6}"));
     }
 
     #[test]
@@ -637,7 +661,10 @@ mod tests {
                 ticket: Incarnation(random.below(100)),
                 until: Some(Epoch(1)),
             },
-            15 => Operation::Replace { failed: Configuration::of([node]).unwrap() },
+            15 => Operation::Replace {
+                failed: Configuration::of([node]).unwrap(),
+                heard: members.union(previous),
+            },
             _ => {
                 let (epoch, after) = (Epoch(random.below(5)), OpNumber(random.below(100)));
                 let epoch = EpochStart { epoch, after, created: View::ZERO, members, previous };

@@ -615,11 +615,18 @@ impl<R: HostRules + Clone> World<R> {
         }
     }
 
+    /// Who the members of a group are to be, as a node knows.
+    fn locate_on(&self, node: u8, group: GroupId) -> Configuration {
+        let known = self.host(node).expect("it is up").supervisor().service().group(group).expect("it runs");
+        known.next.unwrap_or(known.epoch.members)
+    }
+
     /// Lets a new client do so much work at a group, whose members it thinks are these.
     fn employ(&mut self, group: GroupId, machine: Machine, members: &[u8], goal: u64) {
         let address = ClientAddress(10 + self.workers.len() as u64);
         let entropy = self.random.below(1 << 30);
-        let client = Client::new(address, nodes(members), ClientOptions::default(), Standard, entropy);
+        let mut client = Client::new(address, nodes(members), ClientOptions::default(), Standard, entropy);
+        client.search_on(self.all);
         let mut worker = Worker { client, group, machine, done: 0, goal, token: Token(0), has_read: false };
         worker.go_on(self.now(), &mut self.network.deliveries);
         self.workers.push(worker);
@@ -842,6 +849,22 @@ fn a_node_that_was_taken_for_dead_stops_what_it_no_longer_is_part_of() {
             world.network.seen.decided
         );
     });
+}
+
+/// Who knows the first members only, finds the group that has left them, one after the other, after they have died.
+#[test]
+fn a_client_finds_its_group_after_all_members_that_it_knew_have_died() {
+    for seed in seeds(60) {
+        let world = &mut World::with(7, seed, Standard);
+        let values = a_group(world, &[0, 1, 2]);
+        let client = world.workers[0].client.group();
+        world.move_group(values, &[4, 5, 6]);
+        world.settle();
+        (0..3).for_each(|node| world.crash(node));
+        world.more_work(5);
+        world.run_until("work", World::work_is_done);
+        assert_eq!((client, world.workers[0].client.group()), (nodes(&[0, 1, 2]), nodes(&[4, 5, 6])));
+    }
 }
 
 /// From nodes to others and back again, and somebody crashes at every point of it.
@@ -1865,23 +1888,70 @@ fn a_state_that_is_dropped_at_once_may_have_been_the_last() {
     goes_wrong(DropsAtOnce, "not within a minute", only_one_stays);
 }
 
-fn the_supervisors_primary_is_cut_off<R: HostRules + Clone>(world: &mut World<R>) {
+/// Nobody notices, for it is heard, and nobody asks it anything.
+fn the_supervisors_primary_is_deaf<R: HostRules + Clone>(world: &mut World<R>) {
+    world.loss = 0;
     let (values, _) = two_groups(world, &[1, 2, 3]);
     world.settle();
-    world.loss = 0;
     let supervising = world.supervising().expect("a primary");
-    world.cut.insert(supervising);
-    world.run(450);
-    world.cut.clear();
+    world.lose(move |to, _| to == supervising);
+    let wait = 500 + world.random.below(50);
+    world.run(wait);
+    world.lose_nothing();
     world.run(3_000);
     world.settle();
     assert_eq!(world.locate(values).0, nodes(&[1, 2, 3]), "all of them were alive");
 }
 
 #[test]
-fn who_was_cut_off_must_not_replace_the_others() {
-    over_seeds(the_supervisors_primary_is_cut_off);
-    goes_wrong(SuspectsWhenCutOff, "all of them were alive", the_supervisors_primary_is_cut_off);
+fn who_was_deaf_must_not_replace_the_others() {
+    over_seeds(the_supervisors_primary_is_deaf);
+    goes_wrong(SuspectsWhenCutOff, "all of them were alive", the_supervisors_primary_is_deaf);
+}
+
+/// r0 misses r2, but hears nothing of the directory any more. When it is heard again, r2 has long been back.
+#[test]
+fn who_does_not_supervise_any_more_replaces_nobody() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        assert_eq!(world.supervising(), Some(0));
+        world.cut.insert(2);
+        world.run(430);
+        world.lose(is_cut_from_directory);
+        world.run(80);
+        world.cut.clear();
+        world.run_until("another primary", |world| {
+            let is_primary =
+                |node| world.host(node).is_some_and(|host| host.supervisor().role() == Role::Primary);
+            (1..NODES).any(is_primary)
+        });
+        world.lose_nothing();
+        world.run(3_000);
+        world.settle();
+        assert_eq!(world.locate(values), (nodes(&[0, 1, 2]), None), "all of them were alive");
+        // It does not ask for ever, and has time for what comes next.
+        world.start_group(Machine::Locks, &[0, 3, 4]);
+        world.settle();
+    });
+}
+
+/// A place is given to nobody who was not heard lately, however few groups it has.
+#[test]
+fn who_is_not_heard_takes_nobodys_place() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        world.start_group(Machine::Locks, &[0, 1, 4]);
+        world.settle();
+        // r3 has no group, and would be taken; it dies a moment after r2.
+        world.crash(2);
+        world.run(100);
+        world.crash(3);
+        world.run_until("a new member", |world| world.locate_on(0, values) != nodes(&[0, 1, 2]));
+        assert_eq!(world.locate_on(0, values), nodes(&[0, 1, 4]));
+        world.start(2);
+        world.start(3);
+        world.settle();
+    });
 }
 
 #[test]

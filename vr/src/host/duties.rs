@@ -23,6 +23,8 @@ pub(super) struct Clerk<O, R: Rules> {
     /// Where in the supervisor's log the last errand was done. What is to be done next follows from a directory in
     /// which that shows.
     done_at: OpNumber,
+    /// Whether it asks for nodes to be replaced.
+    is_replacing: bool,
 }
 
 /// Moves one group from one epoch to the next, as the directory says.
@@ -48,7 +50,7 @@ pub(super) struct Vigil {
 impl<O: Clone, R: Rules> Clerk<O, R> {
     pub(super) fn new(address: ClientAddress, node: &Node, rules: R, entropy: u64) -> Self {
         let client = Client::new(address, node.nodes, node.options.clients, rules, entropy);
-        Self { client, done_at: OpNumber::ZERO }
+        Self { client, done_at: OpNumber::ZERO, is_replacing: false }
     }
 }
 
@@ -102,6 +104,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         self.drop_replicas(outbox);
         self.pass_epochs_on(now, outbox);
         self.move_groups(now, outbox);
+        self.give_up_replacing();
         self.run_errand(now, outbox);
     }
 
@@ -194,6 +197,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         }
         let Some(errand) = self.errand(now) else { return };
         let Self { node, clerk, own_post, .. } = self;
+        clerk.is_replacing = matches!(errand, Operation::Replace { .. });
         let channel = &mut Channel { node: node.id, line: SupervisorLine, outbox, own_post };
         if clerk.client.id().is_none() {
             clerk.client.register(now, channel);
@@ -238,8 +242,25 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
     /// Nodes seem to be dead, and something can be done about it.
     fn replace(&self, now: Instant) -> Option<Operation<A::Machine>> {
-        let failed = self.failed(now)?;
-        (!self.supervisor.service().replacements(failed).is_empty()).then_some(Operation::Replace { failed })
+        let (failed, heard) = (self.failed(now)?, self.heard(now));
+        let is_needed = !self.supervisor.service().replacements(failed, heard).is_empty();
+        is_needed.then_some(Operation::Replace { failed, heard })
+    }
+
+    /// Who asks for nodes to be replaced, and does not supervise any more, takes it back: those that it has missed may
+    /// be there again by the time that it is heard.
+    fn give_up_replacing(&mut self) {
+        let is_asking = self.clerk.is_replacing && self.clerk.client.is_waiting();
+        if is_asking && !self.is_supervising() {
+            self.replace_clerk();
+        }
+    }
+
+    /// Another client takes over the errands.
+    fn replace_clerk(&mut self) {
+        let (address, entropy) = (self.next_address(), self.entropy.draw());
+        let clerk = Clerk::new(address, &self.node, self.rules.replica(), entropy);
+        self.clerk = Clerk { done_at: self.clerk.done_at, ..clerk };
     }
 
     pub(super) fn on_supervisor_answer<B: HostOutbox<A>>(
@@ -263,12 +284,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
                     self.start_replica(now, &ticket, outbox);
                 }
             }
-            ClientEvent::Evicted => {
-                let (entropy, done_at) = (self.entropy.draw(), self.clerk.done_at);
-                let address = self.next_address();
-                self.clerk =
-                    Clerk { done_at, ..Clerk::new(address, &self.node, self.rules.replica(), entropy) };
-            }
+            ClientEvent::Evicted => self.replace_clerk(),
             ClientEvent::Registered(_)
             | ClientEvent::Epoch { .. }
             | ClientEvent::Refused { .. }
@@ -287,12 +303,16 @@ impl<A: Application, R: HostRules> Host<A, R> {
         now.since(self.vigil.heard[node.index()])
     }
 
+    /// The nodes that have been heard lately, and this one.
+    fn heard(&self, now: Instant) -> Configuration {
+        let (own, timeout) = (self.node.id, self.node.options.failure_timeout);
+        let is_recent = |node: &ReplicaId| *node == own || self.silence(now, *node).doubled(1) < timeout;
+        Configuration::of(self.node.nodes.members().filter(is_recent)).expect("this node at least")
+    }
+
     /// Whether enough nodes have been heard lately to say of others that they are dead.
     fn may_suspect(&self, now: Instant) -> bool {
-        let (nodes, timeout) = (self.node.nodes, self.node.options.failure_timeout);
-        let is_recent = |node: &ReplicaId| self.silence(now, *node).doubled(1) < timeout;
-        let heard = 1 + nodes.others(self.node.id).filter(is_recent).count();
-        self.rules.may_suspect(heard, nodes)
+        self.rules.may_suspect(self.heard(now).size(), self.node.nodes)
     }
 
     /// The nodes that have been silent for too long.
@@ -340,7 +360,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if !self.is_supervising() {
             return;
         }
-        let own = self.failed(now).map(|failed| directory.replacements(failed)).unwrap_or_default();
+        let own = self.failed(now).map(|failed| directory.replacements(failed, self.heard(now)));
+        let own = own.unwrap_or_default();
         let wanted = |(&id, group): (&GroupId, &crate::supervisor::Group<A::Machine>)| {
             let own = own.iter().find(|(group, _)| *group == id).map(|(_, next)| *next);
             self.rules.replacement(group.next, own).map(|next| (id, group.epoch, next))

@@ -9,10 +9,10 @@ use crate::checkpoint::Checkpoint;
 use crate::client::ClientOutbox;
 use crate::epoch::{EpochStart, Refusal};
 use crate::log::Entry;
-use crate::message::{Message, Reply, Request};
+use crate::message::{Message, Payload, Reply, Request, RequestBody};
 use crate::outbox::{Execution, Ignored, Observation, Outbox, RarePath, Role, ViewStart};
 use crate::service::Service;
-use crate::supervisor::{GroupId, Supervisor};
+use crate::supervisor::{GroupId, Operation, Supervisor};
 use crate::types::{ClientAddress, Incarnation, OpNumber, ReplicaId, View};
 
 /// What one host sends to another.
@@ -42,6 +42,16 @@ impl<A: Application> Contents<A> {
             Self::Supervisor(_) => Some(GroupId::SUPERVISOR),
             Self::Group(group, _) => Some(*group),
         }
+    }
+
+    /// Whether it asks the supervisor to replace nodes that seem to be dead.
+    pub(super) fn asks_to_replace(&self) -> bool {
+        let request = match self {
+            Self::Supervisor(Letter::Request(request)) => request,
+            Self::Supervisor(Letter::Message(Message { payload: Payload::Request(request), .. })) => request,
+            _ => return false,
+        };
+        matches!(request.body, RequestBody::Operation { operation: Operation::Replace { .. }, .. })
     }
 }
 
