@@ -283,6 +283,7 @@ pub enum HostFault {
     MayDrop,
     ReportsEpoch,
     PassesEpochsOn,
+    MaySuspect,
 }
 
 impl Planted {
@@ -309,6 +310,10 @@ impl HostRules for Planted {
     ) -> Option<Configuration> {
         let alone = own.filter(|_| self.is(HostFault::Replacement));
         alone.or_else(|| Standard.replacement(decided, own))
+    }
+
+    fn may_suspect(&self, heard: usize, nodes: Configuration) -> bool {
+        Standard.may_suspect(heard, nodes) && !self.is(HostFault::MaySuspect)
     }
 
     fn may_drop(&self, role: Role) -> bool {

@@ -285,6 +285,17 @@ impl<W: Workload> Environment<W> {
         *life
     }
 
+    /// From here on nothing is sent from or to nodes outside.
+    pub fn isolate(&mut self, is_outside: impl Fn(&Node) -> bool) {
+        let clients = (self.lives.len() - self.replicas) as u16;
+        let replicas = (0..self.replicas as u8).map(|id| Node::Replica(ReplicaId(id)));
+        let nodes: Vec<Node> = replicas.chain((0..clients).map(Node::Client)).collect();
+        let pairs = nodes.iter().flat_map(|&from| nodes.iter().map(move |&to| (from, to)));
+        let links: Vec<(Node, Node)> =
+            pairs.filter(|(from, to)| from != to && (is_outside(from) || is_outside(to))).collect();
+        self.network.cut(&links);
+    }
+
     /// Tells the chronicle what follows in this step, if one is kept.
     #[inline]
     pub fn tell(&mut self, effect: impl FnOnce() -> Effect) {

@@ -15,6 +15,7 @@ mod ending;
 mod faults;
 pub mod mail;
 mod port;
+mod survivors;
 mod user;
 mod world;
 

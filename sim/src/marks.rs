@@ -133,6 +133,10 @@ moments! {
     SupervisorCrashedInMove,
     /// A client was told that its group was stopped.
     ClientToldOfStop,
+    /// A host was lost for good when the faults stopped.
+    HostLost,
+    /// Other hosts took the places of those that were lost for good, in all groups that could spare them.
+    LostHostReplaced,
 }
 
 /// The counters of a run, or of many.

@@ -58,6 +58,8 @@ pub const BUGS: &[Bug] = &[
         &[L10],
     )
     .in_scenario("supervised-groups"),
+    Bug::silent("M-H9", "nobody is ever taken for dead", Sabotage::Host(HostFault::MaySuspect), 200, &[L10])
+        .in_scenario("supervised-groups"),
 ];
 
 /// Planted, but not hunted: one seed in a thousand shows it. A host must be cut off until all other members of a group

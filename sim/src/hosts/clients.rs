@@ -57,6 +57,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let rules = self.rules.clone();
         let customer = &mut self.clients[usize::from(slot)];
         customer.slot.start_over_at(&self.setup, start, rules, &mut self.environment);
+        customer.slot.client.search_on(self.environment.placement.members(0));
         customer.group = Some(group);
         self.environment.tell(|| Effect::StartsOver { client: Node::Client(slot) });
         self.client_goes_on(slot);

@@ -1,4 +1,4 @@
-//! After the faults: all hosts come up, and have to do what they are told.
+//! After the faults: the hosts that are left come up, and have to do what they are told.
 
 use vr::{GroupId, Host, ReplicaId};
 
@@ -9,6 +9,7 @@ use crate::check::{Checked, Property};
 use crate::chronicle::Effect;
 use crate::decisions::Healed;
 use crate::environment::Event;
+use crate::marks::Moment;
 use crate::node::Node;
 use crate::workload::Workload;
 
@@ -23,45 +24,54 @@ const REPLACEMENTS: u64 = 4;
 pub(super) struct Ending {
     /// When everything must be done, in nanoseconds.
     deadline: u64,
+    /// Who is heard of.
+    pub(super) survivors: Vec<ReplicaId>,
+    /// Whether a group had a member that is lost, and could have another one.
+    must_replace: bool,
 }
 
 /// What is not done yet, and by what it is called if it stays so.
 type Undone = (Property, &'static str, Option<GroupId>, String);
 
 impl<W: Workload, R: AllRules> World<W, R> {
-    /// The faults stop: all hosts are brought up and connected.
+    /// The faults stop: all hosts that are not lost are brought up and connected.
     pub(super) fn heal(&mut self) {
         if !matches!(self.phase, Phase::Faults) {
             return;
         }
-        let everybody: Vec<ReplicaId> = (0..self.setup.replicas).map(ReplicaId).collect();
+        let survivors = self.choose_survivors();
         let environment = &mut self.environment;
         self.healed_at_step = Some(environment.steps);
         environment.network.heal();
         environment.ambushes.clear();
         environment.release_all();
-        environment.tell(|| Effect::Healed(everybody.clone()));
+        environment.tell(|| Effect::Healed(survivors.clone()));
         // A script's heal comes a moment after the time that it says.
         let scripted = environment.script.as_ref().and_then(|script| Some(script.healed.as_ref()?.at));
         let at = scripted.unwrap_or(environment.now);
-        let healed = || Healed { at, core: everybody.iter().map(|host| host.0).collect(), cut: Vec::new() };
+        let healed = || Healed { at, core: survivors.iter().map(|host| host.0).collect(), cut: Vec::new() };
         if let Some(record) = &mut environment.record {
             record.healed = Some(healed());
         }
         if let Some(recording) = &mut environment.recording {
             recording.timeline.healed = Some(healed());
         }
-        self.wake_everybody(&everybody);
-        let silence = self.supervision().failure_timeout_us * 1_000 * REPLACEMENTS;
+        environment.isolate(|node| matches!(node, Node::Replica(id) if !survivors.contains(id)));
+        self.wake_everybody(&survivors);
+        // Who is lost may be found missing twice: a group may be on its way to another one that is lost.
+        let lost = u64::from(self.setup.replicas) - survivors.len() as u64;
+        let silence = self.supervision().failure_timeout_us * 1_000 * (REPLACEMENTS + 2 * lost);
         // What runs where is decided by one group, and comes about in others.
         let bound = longest_timeout(&self.setup) * (u64::from(self.setup.replicas) + 3) * 2;
-        self.phase = Phase::Ending(Ending { deadline: self.environment.now + silence + bound });
+        let deadline = self.environment.now + silence + bound;
+        let must_replace = self.not_replaced(&survivors).is_some();
+        self.phase = Phase::Ending(Ending { deadline, survivors, must_replace });
     }
 
     /// Pauses end, hosts that are down start again, clients make their last requests.
-    fn wake_everybody(&mut self, everybody: &[ReplicaId]) {
+    fn wake_everybody(&mut self, survivors: &[ReplicaId]) {
         let now = self.environment.now;
-        for &id in everybody {
+        for &id in survivors {
             let slot = &mut self.hosts[id.index()];
             (slot.paused_until, slot.timers_late_until) = (0, 0);
             self.schedule_host_timer(id);
@@ -84,13 +94,18 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     /// Looks whether everything is done.
     pub(super) fn look(&mut self) {
-        let Phase::Ending(Ending { deadline }) = &self.phase else { return };
+        let Phase::Ending(Ending { deadline, survivors, must_replace }) = &self.phase else { return };
         let is_late = self.environment.now >= *deadline;
         if !is_late && !self.environment.steps.is_multiple_of(LOOK_INTERVAL) {
             return;
         }
-        match self.undone() {
-            None => self.phase = Phase::Over,
+        match self.undone(survivors) {
+            None => {
+                if *must_replace {
+                    self.environment.marks.moment(Moment::LostHostReplaced);
+                }
+                self.phase = Phase::Over;
+            }
             Some((property, kind, group, witness)) if is_late => {
                 let group = group.unwrap_or(GroupId::SUPERVISOR);
                 self.environment.checks.of_mut(group.0 as usize).findings.add(property, kind, witness);
@@ -102,23 +117,25 @@ impl<W: Workload, R: AllRules> World<W, R> {
     }
 
     /// The first thing that is not done yet: what comes later may follow from it.
-    fn undone(&self) -> Option<Undone> {
-        let supervisor: Vec<Seen> = self.supervisors().collect();
+    fn undone(&self, survivors: &[ReplicaId]) -> Option<Undone> {
+        let supervisor: Vec<Seen> = self.supervisors(survivors).collect();
+        let groups = self.ledger.groups();
         not_converged(&supervisor, GroupId::SUPERVISOR)
-            .or_else(|| self.ledger.groups().keys().find_map(|&group| self.group_is_not_there(group)))
-            .or_else(|| self.runs_too_much())
+            .or_else(|| groups.keys().find_map(|&group| self.group_is_not_there(group, survivors)))
+            .or_else(|| self.not_replaced(survivors))
+            .or_else(|| self.runs_too_much(survivors))
             .or_else(|| self.is_not_answered())
     }
 
-    fn supervisors(&self) -> impl Iterator<Item = Seen> {
-        (0..)
-            .map(ReplicaId)
-            .zip(&self.hosts)
-            .map(|(id, slot)| Seen::of(id, slot.host.as_ref().map(Host::supervisor), Supervising::digest))
+    fn supervisors(&self, survivors: &[ReplicaId]) -> impl Iterator<Item = Seen> {
+        survivors.iter().map(|&id| {
+            let host = self.hosts[id.index()].host.as_ref();
+            Seen::of(id, host.map(Host::supervisor), Supervising::digest)
+        })
     }
 
     /// A group runs on its members, and on nobody else.
-    fn group_is_not_there(&self, group: GroupId) -> Option<Undone> {
+    fn group_is_not_there(&self, group: GroupId, survivors: &[ReplicaId]) -> Option<Undone> {
         let known = &self.ledger.groups()[&group];
         let undone = |witness: String| Some((Property::L10, "a move without end", Some(group), witness));
         let members = self.environment.checks.of(group.0 as usize).members.group();
@@ -130,6 +147,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
         let core: Vec<Seen> = members
             .members()
+            .filter(|id| survivors.contains(id))
             .map(|id| {
                 let host = self.hosts[id.index()].host.as_ref();
                 Seen::of(id, host.and_then(|host| host.group(group)), W::digest)
@@ -138,10 +156,21 @@ impl<W: Workload, R: AllRules> World<W, R> {
         not_converged(&core, group)
     }
 
+    /// A member is lost, and there is a host that could take its place.
+    fn not_replaced(&self, survivors: &[ReplicaId]) -> Option<Undone> {
+        self.ledger.groups().iter().find_map(|(&group, known)| {
+            let members = known.epoch.members;
+            let lost = members.members().find(|id| !survivors.contains(id))?;
+            let spare = survivors.iter().find(|id| !members.contains(**id))?;
+            let witness = format!("{lost} is not heard of any more, and {spare} could take its place");
+            Some((Property::L10, "a lost member that is not replaced", Some(group), witness))
+        })
+    }
+
     /// A host runs a replica that it should not, or has not given back a ticket.
-    fn runs_too_much(&self) -> Option<Undone> {
-        for (id, slot) in (0..).map(ReplicaId).zip(&self.hosts) {
-            let Some(host) = &slot.host else { continue };
+    fn runs_too_much(&self, survivors: &[ReplicaId]) -> Option<Undone> {
+        for &id in survivors {
+            let Some(host) = &self.hosts[id.index()].host else { continue };
             let is_member =
                 |group| self.ledger.groups().get(&group).is_some_and(|it| it.epoch.members.contains(id));
             if let Some((group, replica)) = host.groups().find(|(group, _)| !is_member(*group)) {

@@ -1,21 +1,16 @@
 //! What is done to hosts: a fault strikes all replicas on one.
 
-use std::sync::Arc;
-
 use vr::{Configuration, GroupId, Incarnation, ReplicaId, Role, View};
 
 use super::AllRules;
 use super::world::{Phase, World};
 use crate::chronicle::{Cause, Effect};
-use crate::environment::Event;
+use crate::environment::{Environment, Event};
 use crate::faults::{Action, Ambush, Deed, Scene, Strike, group_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Identity;
 use crate::workload::Workload;
-
-/// Links, each with its direction.
-type Links = Arc<[(Node, Node)]>;
 
 impl<W: Workload, R: AllRules> World<W, R> {
     /// What families see: the hosts, and who is primary of the supervisor's group or of another one.
@@ -178,7 +173,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         self.schedule_timer(node);
     }
 
-    pub(super) fn mend(&mut self, links: &Links) {
+    pub(super) fn mend(&mut self, links: &[(Node, Node)]) {
         if matches!(self.phase, Phase::Faults) {
             self.environment.begin_step(6, Cause::Mend);
             self.environment.network.mend(links);
@@ -190,7 +185,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
     // ---- Crashes -----------------------------------------------------------------------------------
 
     /// The groups on whose state others rest, of one of the groups; and those that may come to be.
-    fn needed(&self, group: GroupId) -> impl Iterator<Item = Configuration> {
+    pub(super) fn needed(&self, group: GroupId) -> impl Iterator<Item = Configuration> {
         let known = self.ledger.groups().get(&group);
         let listed = known.map(|known| known.epoch.members).into_iter().chain(known.and_then(|it| it.next));
         let living = self.environment.checks.of(group.0 as usize).members.living_groups();
@@ -238,16 +233,18 @@ impl<W: Workload, R: AllRules> World<W, R> {
         };
         let hit: Vec<GroupId> = self.groups().filter(is_concerned).collect();
         for group in hit {
-            let checks = self.environment.checks.of_mut(group.0 as usize);
+            let Environment { checks, marks, .. } = &mut self.environment;
+            let checks = checks.of_mut(group.0 as usize);
             if checks.members[id].role == Some(Role::Recovering) {
-                self.environment.marks.moment(Moment::CrashWhileRecovering);
+                marks.moment(Moment::CrashWhileRecovering);
             }
-            self.environment.checks.of_mut(group.0 as usize).crashed(id);
+            checks.crashed(id);
         }
     }
 
     pub(super) fn restart(&mut self, id: ReplicaId) {
-        if self.hosts[id.index()].host.is_some() {
+        let is_lost = matches!(&self.phase, Phase::Ending(ending) if !ending.survivors.contains(&id));
+        if self.hosts[id.index()].host.is_some() || is_lost {
             return;
         }
         let node = Node::Replica(id);

@@ -273,6 +273,10 @@ impl<W: Workload> SupervisorWatch<'_, W> {
             (&execution.entry.request.body, &execution.outcome)
         {
             environment.marks.supervised(operation, answer);
+            if let (Order::Moved { group, epoch }, Answer::Recorded) = (operation, answer) {
+                let Checks { members, findings, .. } = environment.checks.of_mut(group.0 as usize);
+                Ledger::recorded(*group, epoch, members, execution.op_number, findings);
+            }
         }
     }
 }

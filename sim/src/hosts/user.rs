@@ -84,6 +84,14 @@ impl<R: AllRules> User<R> {
         })
     }
 
+    /// Where it has asked, or is going to ask, that groups are started.
+    pub(super) fn starts(&self) -> impl Iterator<Item = Configuration> {
+        self.todo.iter().filter_map(|order| match order {
+            Order::Start { nodes, .. } => Some(*nodes),
+            _ => None,
+        })
+    }
+
     /// How many groups it has asked, or is going to ask, to be stopped.
     pub(super) fn stops(&self) -> usize {
         self.todo.iter().filter(|order| matches!(order, Order::Stop { .. })).count()

@@ -227,16 +227,9 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     /// Cuts off who is not in the core, unless it is there as a fault that stays.
     pub(super) fn isolate_the_rest(&mut self, core: &[ReplicaId], cut: &[(Node, Node)]) {
-        let replicas = (0..self.setup.nodes()).map(|id| Node::Replica(ReplicaId(id)));
-        let nodes: Vec<Node> = replicas.chain((0..self.setup.client_slots()).map(Node::Client)).collect();
         let stays = |node: &Node| cut.iter().any(|(_, to)| to == node);
-        let outside = |node: &Node| matches!(node, Node::Replica(id) if !core.contains(id)) && !stays(node);
-        let links: Vec<(Node, Node)> = nodes
-            .iter()
-            .flat_map(|&from| nodes.iter().map(move |&to| (from, to)))
-            .filter(|(from, to)| from != to && (outside(from) || outside(to)))
-            .collect();
-        self.environment.network.cut(&links);
+        let is_in = |node: &Node| !matches!(node, Node::Replica(id) if !core.contains(id));
+        self.environment.isolate(|node| !is_in(node) && !stays(node));
     }
 
     /// Pauses end, crashed members of the core start again, clients make their last requests.
