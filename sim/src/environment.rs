@@ -297,15 +297,15 @@ impl<W: Workload> Environment<W> {
     }
 
     /// Tells the chronicle what follows in this step, if one is kept.
-    #[inline]
+    #[inline(always)]
     pub fn tell(&mut self, effect: impl FnOnce() -> Effect) {
         if let Some(chronicle) = &mut self.chronicle {
-            chronicle.effect(effect());
+            tell_cold(chronicle, effect);
         }
     }
 
     /// Tells the chronicle of a message that is sent. Returns its number, or 0 if none is kept.
-    #[inline]
+    #[cold]
     fn tell_sent(&mut self, identity: &Identity, routed: &Routed, packet: &Packet<W::Service>) -> u32 {
         let Some(chronicle) = &mut self.chronicle else { return 0 };
         let dropped = match routed.route {
@@ -348,7 +348,7 @@ impl<W: Workload> Environment<W> {
         if (travels && !self.ambushes.is_empty()) || self.script.is_some() {
             self.spring(&identity, &packet);
         }
-        let message = self.tell_sent(&identity, &routed, &packet);
+        let message = if self.chronicle.is_some() { self.tell_sent(&identity, &routed, &packet) } else { 0 };
         let life = self.life(from) as u32;
         match routed.route {
             Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
@@ -588,6 +588,31 @@ impl<W: Workload> Environment<W> {
     }
 }
 
+/// Hardly any run has a chronicle: what is told to one is kept away from what every step needs.
+#[cold]
+#[inline(never)]
+fn tell_cold(chronicle: &mut Chronicle, effect: impl FnOnce() -> Effect) {
+    chronicle.effect(effect());
+}
+
+#[cold]
+fn tell_execution<S: vr::Service>(
+    chronicle: &mut Chronicle,
+    replica: ReplicaId,
+    execution: &Execution<'_, S>,
+) {
+    let request = &execution.entry.request;
+    let number = describe::number(&request.body);
+    chronicle.effect(Effect::Executed {
+        replica,
+        op_number: execution.op_number.0,
+        request: describe::body(&request.body),
+        outcome: describe::outcome(&execution.outcome),
+        call: number.and_then(|number| chronicle.call_of(request.address, number)),
+        takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
+    });
+}
+
 /// A replica's way out: what it sends goes to the network, what it tells goes to the checks.
 pub struct ReplicaPort<'a, W: Workload> {
     /// The replica.
@@ -667,16 +692,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         self.environment.digest = digest::mix(self.environment.digest, digest);
         let replica = self.replica;
         if let Some(chronicle) = &mut self.environment.chronicle {
-            let request = &execution.entry.request;
-            let number = describe::number(&request.body);
-            chronicle.effect(Effect::Executed {
-                replica,
-                op_number: execution.op_number.0,
-                request: describe::body(&request.body),
-                outcome: describe::outcome(&execution.outcome),
-                call: number.and_then(|number| chronicle.call_of(request.address, number)),
-                takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
-            });
+            tell_execution(chronicle, replica, &execution);
         }
     }
 

@@ -204,6 +204,10 @@ impl Placement {
     /// Never: each replica has a host of its own.
     #[must_use]
     pub fn hosts_of(&self, members: Configuration) -> Configuration {
+        if self.groups() == 1 {
+            // A replica has its host's number.
+            return members;
+        }
         let host_of = |replica| ReplicaId(self.host_of(replica));
         let hosts = Configuration::of(members.members().map(host_of));
         let hosts = hosts.expect("each replica has a host of its own");

@@ -224,7 +224,7 @@ impl fmt::Display for Identity {
 
 impl<S: Service> Packet<S> {
     /// What the packet is, before it is known how many like it were sent.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn identity(&self, from: Node, to: Node) -> Identity {
         let (kind, view, number) = match self {

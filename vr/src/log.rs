@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::message::Request;
+use crate::message::{Batch, Request};
 use crate::service::Prediction;
 use crate::types::{OpNumber, View};
 
@@ -113,12 +113,21 @@ impl<O> Log<O> {
     /// Puts an entry after the last one and returns its op-number.
     #[inline]
     pub fn append(&mut self, entry: Entry<O>) -> OpNumber {
+        if self.open.len() == self.open.capacity() {
+            self.make_room();
+        }
         self.open.push(entry);
         if self.open.len() == CHUNK {
             self.seal();
         }
         self.last = self.last.next();
         self.last
+    }
+
+    /// Once, not step by step.
+    #[cold]
+    fn make_room(&mut self) {
+        self.open.reserve_exact(CHUNK - self.open.len());
     }
 
     #[cold]
@@ -182,6 +191,20 @@ impl<O> Log<O> {
             let op_number = OpNumber(number);
             (op_number, self.get(op_number).expect("within the log"))
         })
+    }
+
+    /// So many entries after `after`, to be sent.
+    ///
+    /// # Panics
+    /// If the log begins after `after`, or does not hold so many.
+    pub(crate) fn batch_after(&self, after: OpNumber, count: usize) -> Batch<O> {
+        let mut entries = self.entries_after(after).take(count).map(|(_, entry)| entry.clone());
+        if count == 1 {
+            return Batch::One(entries.next().expect("as many as there are to be"));
+        }
+        let entries: Vec<_> = entries.collect();
+        assert_eq!(entries.len(), count, "as many as there are to be");
+        entries.into()
     }
 
     /// The last op-number up to which this log and `other` hold the same entries, given that they agree

@@ -401,8 +401,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.settle_epoch(now, outbox);
         }
         if before != (discriminant(&self.phase), self.view) {
-            outbox.role_changed(self.role(), self.view);
+            self.tell_role(outbox);
         }
+    }
+
+    #[cold]
+    fn tell_role(&self, outbox: &mut impl Outbox<S>) {
+        outbox.role_changed(self.role(), self.view);
     }
 
     // ---- What can be seen ------------------------------------------------------------------------

@@ -115,8 +115,22 @@ impl Epochs {
 }
 
 /// S18: nothing is appended behind the Reconfiguration that ends its epoch.
-#[inline]
+#[inline(always)]
 pub(super) fn nothing_after_the_end(
+    member: &Member,
+    epochs: &Epochs,
+    ghost: &Ghost,
+    (replica, op_number, view): (ReplicaId, OpNumber, View),
+    findings: &mut Findings,
+) {
+    // Mostly no epoch ends.
+    if !epochs.ending.is_empty() {
+        nothing_after_an_end(member, epochs, ghost, (replica, op_number, view), findings);
+    }
+}
+
+#[cold]
+fn nothing_after_an_end(
     member: &Member,
     epochs: &Epochs,
     ghost: &Ghost,

@@ -83,6 +83,7 @@ pub(super) fn response_digest(response: &impl Hash) -> u64 {
     digest::mix(1, digest::of(response))
 }
 
+#[inline]
 fn outcome_digest<R: Hash>(outcome: &Outcome<'_, R>) -> u64 {
     match outcome {
         Outcome::Executed(response) => response_digest(*response),

@@ -87,7 +87,9 @@ impl Member {
     }
 
     pub(super) fn crash(&mut self) {
-        let log = std::mem::take(&mut self.log);
+        // What it recovers is about as long.
+        let room = Vec::with_capacity(self.log.len());
+        let log = std::mem::replace(&mut self.log, room);
         // What was held before the first crash counts until a recovery is complete.
         self.lost.get_or_insert(Lost { log, normal_view: self.normal_view, executed: self.executed });
         self.role = None;

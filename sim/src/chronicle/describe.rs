@@ -15,6 +15,7 @@ use crate::packet::Packet;
 type Fields = Vec<(&'static str, String)>;
 
 /// What a message says, field by field.
+#[cold]
 pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
     match packet {
         Packet::Peer(message) => of_message(message),
@@ -214,6 +215,7 @@ pub(crate) fn outcome<R: Debug>(outcome: &Outcome<'_, R>) -> String {
 }
 
 /// What a replica is.
+#[cold]
 pub(crate) fn state<S: Service, R: Rules>(replica: &Replica<S, R>) -> ReplicaState {
     ReplicaState {
         role: replica.role(),

@@ -77,6 +77,11 @@ impl Refusal {
         Self { field: field.into(), problem: problem.into() }
     }
 
+    /// The same, of a part of `field`.
+    pub(super) fn within(self, field: &str) -> Self {
+        Self { field: format!("{field}{}", self.field), ..self }
+    }
+
     pub(super) fn into_text(self) -> String {
         format!("{}: {}", self.field, self.problem)
     }

@@ -139,27 +139,33 @@ impl Number {
     }
 
     fn check(&self, field: &str, allowed: &RangeInclusive<u64>) -> Result<(), Refusal> {
+        self.is_allowed(allowed).map_err(|refusal| refusal.within(field))
+    }
+
+    /// Says where what is refused is from here on: a path is put together once one is needed, as this is looked at
+    /// for each seed.
+    fn is_allowed(&self, allowed: &RangeInclusive<u64>) -> Result<(), Refusal> {
         match self {
-            Self::Fixed(number) => check_range(field, *number, allowed),
+            Self::Fixed(number) => is_in_range(*number, allowed),
             Self::Between([low, high]) => {
-                let bounds = format!("{field}.between");
                 if *low == 0 {
                     let problem =
                         "0 is no bound of a logarithmic draw: start at 1, or choose among 0 and others";
-                    return Err(Refusal::new(format!("{bounds}[0]"), problem));
+                    return Err(Refusal::new(".between[0]", problem));
                 }
                 if low > high {
                     let problem = format!("{low} is more than {high}: the lower bound comes first");
-                    return Err(Refusal::new(bounds, problem));
+                    return Err(Refusal::new(".between", problem));
                 }
-                check_range(&format!("{bounds}[0]"), *low, allowed)?;
-                check_range(&format!("{bounds}[1]"), *high, allowed)
+                is_in_range(*low, allowed).map_err(|refusal| refusal.within(".between[0]"))?;
+                is_in_range(*high, allowed).map_err(|refusal| refusal.within(".between[1]"))
             }
             Self::Choose(values) => {
-                check_not_empty(&format!("{field}.choose"), values)?;
-                let mut values = values.iter().enumerate();
-                values
-                    .try_for_each(|(index, value)| value.check(&format!("{field}.choose[{index}]"), allowed))
+                is_not_empty(values).map_err(|refusal| refusal.within(".choose"))?;
+                values.iter().enumerate().try_for_each(|(index, value)| {
+                    let within = |refusal: Refusal| refusal.within(&format!(".choose[{index}]"));
+                    value.is_allowed(allowed).map_err(within)
+                })
             }
         }
     }
@@ -173,36 +179,40 @@ impl Number {
     }
 }
 
-fn check_range(field: &str, number: u64, allowed: &RangeInclusive<u64>) -> Result<(), Refusal> {
+fn is_in_range(number: u64, allowed: &RangeInclusive<u64>) -> Result<(), Refusal> {
     if allowed.contains(&number) {
         return Ok(());
     }
     let (low, high) = (allowed.start(), allowed.end());
-    Err(Refusal::new(field, format!("{number} is out of range: {low} to {high} is allowed")))
+    Err(Refusal::new("", format!("{number} is out of range: {low} to {high} is allowed")))
 }
 
-fn check_not_empty<T>(field: &str, items: &[T]) -> Result<(), Refusal> {
+fn is_not_empty<T>(items: &[T]) -> Result<(), Refusal> {
     match items {
-        [] => Err(Refusal::new(field, "the list is empty: at least one item is needed")),
+        [] => Err(Refusal::new("", "the list is empty: at least one item is needed")),
         _ => Ok(()),
+    }
+}
+
+fn is_a_set<T: PartialEq>(items: &[T]) -> Result<(), Refusal> {
+    is_not_empty(items)?;
+    if items.len() > ITEMS_MAX {
+        let problem = format!("{} items: at most {ITEMS_MAX} are allowed", items.len());
+        return Err(Refusal::new("", problem));
+    }
+    match (1..items.len()).find(|&index| items[..index].contains(&items[index])) {
+        Some(index) => Err(Refusal::new(format!("[{index}]"), "the item is in the list already")),
+        None => Ok(()),
     }
 }
 
 impl<T: Copy + PartialEq> Selection<T> {
     fn check(&self, field: &str) -> Result<(), Refusal> {
-        let (field, items) = match self {
-            Self::Fixed(items) => (field.to_owned(), items),
-            Self::SomeOf(items) => (format!("{field}.some_of"), items),
+        let (part, items) = match self {
+            Self::Fixed(items) => ("", items),
+            Self::SomeOf(items) => (".some_of", items),
         };
-        check_not_empty(&field, items)?;
-        if items.len() > ITEMS_MAX {
-            let problem = format!("{} items: at most {ITEMS_MAX} are allowed", items.len());
-            return Err(Refusal::new(field, problem));
-        }
-        match (1..items.len()).find(|&index| items[..index].contains(&items[index])) {
-            Some(index) => Err(Refusal::new(format!("{field}[{index}]"), "the item is in the list already")),
-            None => Ok(()),
-        }
+        is_a_set(items).map_err(|refusal| refusal.within(part).within(field))
     }
 
     fn draw(&self, random: &mut ChaCha8Rng) -> Vec<T> {
@@ -222,7 +232,9 @@ impl Name {
     fn check(&self, field: &str) -> Result<(), Refusal> {
         match self {
             Self::Fixed(_) => Ok(()),
-            Self::Choose(names) => check_not_empty(&format!("{field}.choose"), names),
+            Self::Choose(names) => {
+                is_not_empty(names).map_err(|refusal| refusal.within(".choose").within(field))
+            }
         }
     }
 

@@ -151,14 +151,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         &self,
         after: OpNumber,
         entries: usize,
-    ) -> Vec<(OpNumber, Batch<S::Operation>)> {
+    ) -> impl Iterator<Item = (OpNumber, Batch<S::Operation>)> {
         let size = self.options.batch_max;
-        let entries: Vec<_> = self.log.entries_after(after).take(entries.max(size)).collect();
-        let batch = |chunk: &[(OpNumber, &Entry<S::Operation>)]| {
-            let entries: Vec<_> = chunk.iter().map(|&(_, entry)| entry.clone()).collect();
-            (chunk[0].0, entries.into())
-        };
-        entries.chunks(size).map(batch).collect()
+        let end = self.log.last().0.min(after.0 + entries.max(size) as u64);
+        (after.0..end).step_by(size).map(move |start| {
+            let start = OpNumber(start);
+            let count = size.min((end - start.0) as usize);
+            (start.next(), self.log.batch_after(start, count))
+        })
     }
 
     /// Something was committed: batches may have come to their end.
