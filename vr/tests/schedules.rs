@@ -441,22 +441,33 @@ fn a_recovering_replica_that_hears_nobody_costs_no_view() {
     assert_eq!(group.views(), [0; 5]);
 }
 
-/// r6 has tried to recover for a while when r0 dies. In view 1 it is heard first in an attempt that may have begun
-/// before, and that the primary need not have heard. Of the next one the answer is lost.
+/// r6 has tried to recover for a while when r0 dies. Of its first attempt in view 1 the answer is lost. Whether it is the
+/// first thing that is heard of r6 in that view, or comes after a late copy of an earlier attempt:
 #[test]
 fn one_lost_answer_to_a_recovery_costs_no_view() {
+    lose_one_answer_to_a_recovery(false);
+    lose_one_answer_to_a_recovery(true);
+}
+
+fn lose_one_answer_to_a_recovery(after_copies: bool) {
     let mut group = Group::new(7, Standard);
     group.run_until(50, near);
     group.crash(6, 1);
+    let copies = group.network.messages.clone();
     group.is_lost = |sent| {
         let attempt = match &sent.1.payload {
             Payload::RecoveryResponse(response) => response.nonce.attempt,
             _ => 0,
         };
-        is_state_for_recovery(sent) && attempt <= 7
+        is_state_for_recovery(sent) && attempt <= 6
     };
     group.run_until(1_100, near);
     let dead = |from: u8, to: u8| if from == 0 || to == 0 { 3_600_000_000 } else { 500 };
+    group.run_until(1_500, dead);
+    assert_eq!(group.role(1), (Role::Primary, View(1)));
+    if after_copies {
+        group.hand_over(copies);
+    }
     group.run_until(6_000, dead);
     assert!(!group.network.took(RarePath::ProposedForRecovery));
     assert_eq!((group.role(1), group.role(6)), ((Role::Primary, View(1)), (Role::Backup, View(1))));

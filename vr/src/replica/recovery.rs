@@ -52,8 +52,10 @@ struct Asking {
     incarnation: Incarnation,
     /// The view in which it was heard last.
     view: View,
-    /// The first attempt that was heard of in that view. It may have begun before.
+    /// The first attempt that was heard of in that view, or the last before it. It may have begun before.
     first: u64,
+    /// The last attempt that was heard of.
+    last: u64,
     /// Whether the view after that one was proposed for its sake.
     seen_to: bool,
     /// How many views were left for its sake, and have not brought it back.
@@ -61,14 +63,17 @@ struct Asking {
 }
 
 impl Asking {
-    const fn new(node: ReplicaId, incarnation: Incarnation, view: View, first: u64) -> Self {
-        Self { node, incarnation, view, first, seen_to: false, left: 0 }
+    const fn new(node: ReplicaId, incarnation: Incarnation, view: View, attempt: u64) -> Self {
+        Self { node, incarnation, view, first: attempt, last: attempt, seen_to: false, left: 0 }
     }
 
-    /// In another view everything begins anew, but for how long it is waited.
-    fn enter(&mut self, view: View, first: u64) {
-        let left = self.left + u32::from(self.seen_to);
-        *self = Self { left, ..Self::new(self.node, self.incarnation, view, first) };
+    fn hear(&mut self, view: View, attempt: u64) {
+        self.last = self.last.max(attempt);
+        if self.view != view {
+            // All begins anew, but for how long it is waited.
+            let left = self.left + u32::from(self.seen_to);
+            *self = Self { left, ..Self::new(self.node, self.incarnation, view, self.last) };
+        }
     }
 
     /// How many attempts have failed that began in this view and were as patient as any, if `attempt` is under way.
@@ -86,9 +91,7 @@ impl Unrecovered {
             self.0.push(Asking::new(node, incarnation, view, attempt));
             return false;
         };
-        if asking.view != view {
-            asking.enter(view, attempt);
-        }
+        asking.hear(view, attempt);
         let waits = asking.failed(attempt) >= FAILED_ATTEMPTS << asking.left.min(LONGEST_WAIT);
         asking.seen_to |= waits;
         waits
