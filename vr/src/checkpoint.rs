@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::client_table::Session;
 use crate::epoch::EpochStart;
 use crate::service::Service;
-use crate::types::{OpNumber, View};
+use crate::types::{OpNumber, ReplicaId, View};
 
 /// The state after one op-number. Immutable and shared; the same, piece by piece, at every replica that has
 /// executed that operation.
@@ -78,25 +78,39 @@ impl<S: Service> Checkpoint<S> {
     }
 }
 
+/// Where a checkpoint comes from that was sent by another replica.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// Who sends it, or did.
+    pub(crate) from: ReplicaId,
+    /// The first view whose log is known to begin with it.
+    pub(crate) view: View,
+    /// How often it was asked for more in vain.
+    pub(crate) asked: u32,
+}
+
 /// A checkpoint of which the pieces are arriving.
 pub(crate) struct Arriving<S: Service> {
     op_number: OpNumber,
-    /// The first view whose log is known to begin with it.
-    view: View,
+    origin: Origin,
     parts: Box<[Option<Content<S>>]>,
 }
 
 impl<S: Service> Arriving<S> {
-    pub(crate) fn new(op_number: OpNumber, view: View, parts: usize) -> Self {
-        Self { op_number, view, parts: (0..parts).map(|_| None).collect() }
+    pub(crate) fn new(op_number: OpNumber, origin: Origin, parts: usize) -> Self {
+        Self { op_number, origin, parts: (0..parts).map(|_| None).collect() }
     }
 
     pub(crate) const fn op_number(&self) -> OpNumber {
         self.op_number
     }
 
-    pub(crate) const fn view(&self) -> View {
-        self.view
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) const fn origin_mut(&mut self) -> &mut Origin {
+        &mut self.origin
     }
 
     /// The first piece that has not arrived.
@@ -104,10 +118,12 @@ impl<S: Service> Arriving<S> {
         self.parts.iter().position(Option::is_none)
     }
 
-    pub(crate) fn put(&mut self, part: usize, content: Content<S>) {
-        if let Some(place) = self.parts.get_mut(part) {
-            *place = Some(content);
-        }
+    /// Keeps a piece that `from` has sent; says whether it was missing.
+    pub(crate) fn put(&mut self, from: ReplicaId, part: usize, content: Content<S>) -> bool {
+        let Some(place) = self.parts.get_mut(part).filter(|place| place.is_none()) else { return false };
+        *place = Some(content);
+        (self.origin.from, self.origin.asked) = (from, 0);
+        true
     }
 
     /// The whole checkpoint.
@@ -141,7 +157,7 @@ impl<S: Service> Clone for Content<S> {
 
 impl<S: Service> Clone for Arriving<S> {
     fn clone(&self) -> Self {
-        Self { op_number: self.op_number, view: self.view, parts: self.parts.clone() }
+        Self { op_number: self.op_number, origin: self.origin, parts: self.parts.clone() }
     }
 }
 

@@ -232,6 +232,8 @@ pub enum Ignored {
     ShortNewState,
     /// A piece of a checkpoint that nobody waits for any more.
     LateCheckpoint,
+    /// A piece of another checkpoint than the one that is arriving, whose sender still sends it.
+    OtherCheckpoint,
     /// A question for a checkpoint by a replica that needs none: the log is whole here.
     NoCheckpoint,
     /// A request that was superseded by a later one of its session.

@@ -38,7 +38,7 @@ use crate::types::{
 use checkpoint::Checkpoints;
 use normal::{Backup, Primary};
 use reconfiguration::Leaving;
-use recovery::Recovering;
+use recovery::{Recovering, Unrecovered};
 use state_transfer::Transfer;
 use view_change::{Proposals, ViewChange};
 use witness::Witness;
@@ -95,6 +95,8 @@ pub struct Replica<S: Service, R: Rules = Standard> {
     promised_until: Instant,
     /// Causal reads that wait for what they ask for.
     waiting_reads: Vec<Arc<Read<S::Operation>>>,
+    /// Who has asked to recover, and may be waiting for another view.
+    unrecovered: Unrecovered,
     /// The state this replica is waiting for, if any.
     transfer: Option<Transfer>,
     /// View changes that led to nothing, less one for each time that a view has lasted: each doubles the
@@ -244,6 +246,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             proposals: Proposals::none(group),
             promised_until: Instant(0),
             waiting_reads: Vec::new(),
+            unrecovered: Unrecovered::default(),
             transfer: None,
             failed_views: 0,
             view_has_worked: true,

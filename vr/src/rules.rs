@@ -384,8 +384,9 @@ pub trait Rules {
             .map(|answer| answer.from)
     }
 
-    /// Whether a backup sees to a recovery whose attempts go on failing: proposes the next view. The primary may be
-    /// deaf to everybody, which in an idle group nothing else shows.
+    /// Whether a backup sees to a recovery whose attempts go on failing: proposes the next view, and waits longer
+    /// before it does so again for the same one. The primary may be deaf to everybody, which in an idle group nothing
+    /// else shows; or no view may bring the replica back.
     fn sees_to_recoveries(&self) -> bool {
         true
     }

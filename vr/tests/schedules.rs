@@ -11,8 +11,8 @@ use vr::MessageKind::{
     StartViewChange,
 };
 use vr::{
-    ClientAddress, Configuration, Ignored, Incarnation, Instant, MessageKind, Options, RarePath, Replica,
-    ReplicaId, Request, RequestBody, RequestNumber, Role, Rules, Standard, View,
+    ClientAddress, Configuration, Ignored, Incarnation, Instant, MessageKind, Options, Payload, RarePath,
+    Replica, ReplicaId, Request, RequestBody, RequestNumber, Role, Rules, Standard, View,
 };
 
 struct Group<R: Rules> {
@@ -21,6 +21,8 @@ struct Group<R: Rules> {
     rules: R,
     size: Configuration,
     now: u64,
+    /// What does not arrive.
+    is_lost: fn(&Sent<Counter>) -> bool,
 }
 
 impl<R: Rules + Copy> Group<R> {
@@ -29,7 +31,7 @@ impl<R: Rules + Copy> Group<R> {
         let start = |id| member(id, size, Options::default());
         let replica = |id| Replica::new(Instant(0), start(id), rules, Counter::default());
         let replicas = size.members().map(replica).collect();
-        Self { replicas, network: Network::default(), rules, size, now: 0 }
+        Self { replicas, network: Network::default(), rules, size, now: 0, is_lost: |_| false }
     }
 
     fn at(&mut self, milliseconds: u64) -> &mut Self {
@@ -67,7 +69,8 @@ impl<R: Rules + Copy> Group<R> {
     }
 
     fn hand_over(&mut self, messages: Vec<Sent<Counter>>) {
-        for (to, message) in messages {
+        let is_lost = self.is_lost;
+        for (to, message) in messages.into_iter().filter(|sent| !is_lost(sent)) {
             self.replicas[to.index()].on_message(Instant(self.now), message, &mut self.network);
         }
     }
@@ -396,6 +399,78 @@ fn a_deaf_primary_of_an_idle_group_is_replaced_for_the_sake_of_a_recovery() {
         assert_eq!(group.role(2), (Role::Backup, View(1)), "group of {size}");
         assert!(group.network.paths.contains(&RarePath::ProposedForRecovery));
     }
+}
+
+/// What a primary answers to a recovery: too large for a link, say, that lets all else through.
+fn is_state_for_recovery((_, message): &Sent<Counter>) -> bool {
+    matches!(&message.payload, Payload::RecoveryResponse(response) if response.state.is_some())
+}
+
+/// No view brings it back, so it is less and less often that one is left for its sake.
+#[test]
+fn a_replica_that_cannot_recover_costs_fewer_and_fewer_views() {
+    let mut group = Group::new(5, Standard);
+    group.run_until(50, near);
+    group.crash(4, 1);
+    group.is_lost = is_state_for_recovery;
+    let mut views = Vec::new();
+    for doublings in 0..6 {
+        group.run_until(30_000 << doublings, near);
+        views.push(group.views()[0]);
+    }
+    // As long again as it has taken so far: one view more or two, and the one that would be r4's own.
+    assert!(views[0] <= 6 && views.windows(2).all(|pair| pair[1] <= pair[0] + 3), "{views:?}");
+    // Whoever comes back in another incarnation has not waited yet.
+    let before = views[5];
+    group.crash(4, 2);
+    group.run_until(965_000, near);
+    assert_eq!(group.views()[0], before + 1);
+    // And it is the others who wait: once it hears, it recovers.
+    group.is_lost = |_| false;
+    group.run_until(968_000, near);
+    assert_eq!(group.role(4), (Role::Backup, View(before + 1)));
+}
+
+#[test]
+fn a_recovering_replica_that_hears_nobody_costs_no_view() {
+    let mut group = Group::new(5, Standard);
+    group.run_until(50, near);
+    group.crash(4, 1);
+    let deaf = |_: u8, to: u8| if to == 4 { 3_600_000_000 } else { 500 };
+    group.run_until(600_000, deaf);
+    assert_eq!(group.views(), [0; 5]);
+}
+
+/// r6 has tried to recover for a while when r0 dies. Of its first attempt in view 1 the answer is lost. Whether it is the
+/// first thing that is heard of r6 in that view, or comes after a late copy of an earlier attempt:
+#[test]
+fn one_lost_answer_to_a_recovery_costs_no_view() {
+    lose_one_answer_to_a_recovery(false);
+    lose_one_answer_to_a_recovery(true);
+}
+
+fn lose_one_answer_to_a_recovery(after_copies: bool) {
+    let mut group = Group::new(7, Standard);
+    group.run_until(50, near);
+    group.crash(6, 1);
+    let copies = group.network.messages.clone();
+    group.is_lost = |sent| {
+        let attempt = match &sent.1.payload {
+            Payload::RecoveryResponse(response) => response.nonce.attempt,
+            _ => 0,
+        };
+        is_state_for_recovery(sent) && attempt <= 6
+    };
+    group.run_until(1_100, near);
+    let dead = |from: u8, to: u8| if from == 0 || to == 0 { 3_600_000_000 } else { 500 };
+    group.run_until(1_500, dead);
+    assert_eq!(group.role(1), (Role::Primary, View(1)));
+    if after_copies {
+        group.hand_over(copies);
+    }
+    group.run_until(6_000, dead);
+    assert!(!group.network.took(RarePath::ProposedForRecovery));
+    assert_eq!((group.role(1), group.role(6)), ((Role::Primary, View(1)), (Role::Backup, View(1))));
 }
 
 #[test]

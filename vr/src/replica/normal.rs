@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::batching::{Duty, Pipeline};
 use super::reads::Reading;
-use super::recovery::Unrecovered;
 use super::witness::Coverage;
 use super::{Phase, Replica};
 use crate::client_table::{Known, Session, Unanswered};
@@ -62,8 +61,6 @@ pub(crate) struct Backup<O> {
     heard: Option<Incarnation>,
     /// A request that a client had to send to everybody, and until when the primary should take it.
     waiting: Option<(Arc<Request<O>>, Instant)>,
-    /// Who has asked to recover in this view.
-    pub(super) unrecovered: Unrecovered,
     /// Until when the primary's being alive is no reason to forget who wants the next view: a wait that only the
     /// primary could end, a client's or a recovering replica's, was a reason to propose it, and the primary has
     /// taken nothing since. It ends by itself, as who waited may have given up.
@@ -124,7 +121,6 @@ impl<O> Backup<O> {
             kept: Vec::new(),
             heard: None,
             waiting: None,
-            unrecovered: Unrecovered::default(),
             discontent: None,
         }
     }

@@ -31,20 +31,70 @@ pub(crate) struct Recovering<O> {
     asked: u32,
 }
 
-/// Who has asked a backup to recover while its view lasts: the first attempt that was heard of each.
+/// How many attempts at a recovery, each of them as patient as any, must have failed in a view until a backup sees to
+/// it. More than one, since of one the answer may have been lost.
+const FAILED_ATTEMPTS: u64 = 2;
+
+/// How often that number is doubled at most: at the default times to half an hour. Nobody is ever given up, and who has
+/// been away for long does not wait for as long again.
+const LONGEST_WAIT: u32 = 10;
+
+/// Who has asked this replica to recover: one row for each node. It is kept over views, as those who cannot recover in
+/// any would otherwise cost one after the other. A node that has recovered does not ask again before its next
+/// incarnation, of which nothing is known.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unrecovered(Vec<(ReplicaId, Nonce)>);
+pub(crate) struct Unrecovered(Vec<Asking>);
+
+/// What is known of a node that recovers.
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    node: ReplicaId,
+    incarnation: Incarnation,
+    /// The view in which it was heard last.
+    view: View,
+    /// The first attempt that was heard of in that view, or the last before it. It may have begun before.
+    first: u64,
+    /// The last attempt that was heard of.
+    last: u64,
+    /// Whether the view after that one was proposed for its sake.
+    seen_to: bool,
+    /// How many views were left for its sake, and have not brought it back.
+    left: u32,
+}
+
+impl Asking {
+    const fn new(node: ReplicaId, incarnation: Incarnation, view: View, attempt: u64) -> Self {
+        Self { node, incarnation, view, first: attempt, last: attempt, seen_to: false, left: 0 }
+    }
+
+    fn hear(&mut self, view: View, attempt: u64) {
+        self.last = self.last.max(attempt);
+        if self.view != view {
+            // All begins anew, but for how long it is waited.
+            let left = self.left + u32::from(self.seen_to);
+            *self = Self { left, ..Self::new(self.node, self.incarnation, view, self.last) };
+        }
+    }
+
+    /// How many attempts have failed that began in this view and were as patient as any, if `attempt` is under way.
+    fn failed(&self, attempt: u64) -> u64 {
+        attempt.saturating_sub(self.first.saturating_add(1).max(DOUBLINGS_MAX.into()))
+    }
+}
 
 impl Unrecovered {
-    /// Hears of an attempt; says whether an attempt has failed that began in this view and was as patient as any.
-    fn waits_in_vain(&mut self, from: ReplicaId, nonce: Nonce) -> bool {
-        let known = self.0.iter().find(|(asking, _)| *asking == from);
-        if let Some((_, first)) = known.filter(|(_, first)| first.incarnation == nonce.incarnation) {
-            return nonce.attempt > first.attempt.max(DOUBLINGS_MAX.into());
-        }
-        self.0.retain(|(asking, _)| *asking != from);
-        self.0.push((from, nonce));
-        false
+    /// Hears of an attempt in `view`; says whether the view has had its time to bring the node back.
+    fn waits_in_vain(&mut self, view: View, node: ReplicaId, nonce: Nonce) -> bool {
+        let Nonce { incarnation, attempt } = nonce;
+        self.0.retain(|asking| asking.node != node || asking.incarnation == incarnation);
+        let Some(asking) = self.0.iter_mut().find(|asking| asking.node == node) else {
+            self.0.push(Asking::new(node, incarnation, view, attempt));
+            return false;
+        };
+        asking.hear(view, attempt);
+        let waits = asking.failed(attempt) >= FAILED_ATTEMPTS << asking.left.min(LONGEST_WAIT);
+        asking.seen_to |= waits;
+        waits
     }
 }
 
@@ -156,10 +206,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     /// A new attempt means that the last one had answers enough, but none from the primary. The primary may hear
-    /// nobody: as long as there is nothing to prepare, nothing else would show that, and all that it says is heard.
+    /// nobody: as long as there is nothing to prepare, nothing else would show that, and all that it says is heard. But
+    /// it may also be the node that hears nothing of what it needs, so from view to view it is waited longer.
     fn see_to_recovery(&mut self, now: Instant, from: ReplicaId, nonce: Nonce, outbox: &mut impl Outbox<S>) {
-        let Phase::Backup(backup) = &mut self.phase else { return };
-        if backup.unrecovered.waits_in_vain(from, nonce) && self.rules.sees_to_recoveries() {
+        if !matches!(self.phase, Phase::Backup(_)) {
+            return;
+        }
+        if self.unrecovered.waits_in_vain(self.view, from, nonce) && self.rules.sees_to_recoveries() {
             outbox.took(RarePath::ProposedForRecovery);
             self.be_discontent(now);
             self.propose_next_view(now, outbox);

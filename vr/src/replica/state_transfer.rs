@@ -22,7 +22,8 @@ pub(crate) struct Transfer {
     pub(super) peer: ReplicaId,
     /// When to ask.
     pub(super) ask_at: Instant,
-    asked: u32,
+    /// How often it was asked since an answer has brought something.
+    pub(super) asked: u32,
 }
 
 impl Transfer {
@@ -103,8 +104,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if transfer.asked > 0 {
             outbox.took(RarePath::StateRequestedAgain);
         }
+        let peer = self.whom_to_ask(transfer);
         // A witness has no checkpoint, but may have the log that makes one needless.
-        let wanted = self.checkpoints.wanted().filter(|_| !self.group.is_witness(transfer.peer));
+        let wanted = self.checkpoints.wanted().filter(|_| !self.group.is_witness(peer));
         let question = match wanted {
             Some(get) => Payload::GetCheckpoint(get),
             None => {
@@ -114,15 +116,28 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 Payload::GetState(GetState { view: transfer.view, after, back_to_covered })
             }
         };
-        self.send(transfer.peer, question, outbox);
+        self.checkpoints.asks(peer);
+        self.send(peer, question, outbox);
         transfer.asked += 1;
         // What a vote left out only its sender has.
         if self.log_for_view(transfer.view).is_none() {
-            transfer.peer = self.rules.state_source_after(self.sources(), self.id, transfer.peer);
+            transfer.peer = self.rules.state_source_after(self.sources(), self.id, peer);
         }
         let interval = self.jittered(self.options.resend_interval);
         transfer.ask_at = now + interval.doubled(transfer.asked.min(3));
         self.transfer = Some(transfer);
+    }
+
+    /// Whom to ask: whose turn it is, unless somebody is sending a checkpoint.
+    fn whom_to_ask(&self, transfer: Transfer) -> ReplicaId {
+        self.keeps_to(transfer).unwrap_or(transfer.peer)
+    }
+
+    /// Who sends the checkpoint that is needed, until that one has not answered for a while: others may hold another
+    /// one, and not the log after this one. But what a vote left out only its sender has.
+    pub(super) fn keeps_to(&self, transfer: Transfer) -> Option<ReplicaId> {
+        let for_vote = self.checkpoints.wanted().is_none() && self.log_for_view(transfer.view).is_some();
+        self.checkpoints.sender().filter(|_| !for_vote)
     }
 
     /// Before a question: a checkpoint that the log has overtaken is not needed any more; with one that came from
@@ -165,7 +180,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.transfer_timeouts(now, outbox);
     }
 
-    pub(super) fn on_get_state(&self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
+    pub(super) fn on_get_state(&mut self, from: ReplicaId, get: GetState, outbox: &mut impl Outbox<S>) {
         let for_own_vote = self.has_voted_for(from, get.view);
         let history = if for_own_vote { None } else { self.history_up_to(get) };
         let is_history = history.is_some();
@@ -173,6 +188,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         if !is_able && !is_history {
             return outbox.ignored(if self.is_normal() { Ignored::OlderView } else { Ignored::NotNormal });
         }
+        self.checkpoints.log_asked_for(from, get.after);
         let end = history.unwrap_or(self.log.last());
         let mut after = get.after;
         if get.back_to_covered {
@@ -180,7 +196,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         if after < self.log.start() {
             if !self.group.is_witness(from) {
-                return self.send_latest_checkpoint(from, outbox);
+                return self.offer_checkpoint(from, outbox);
             }
             after = self.log.start();
             if after > end || !self.rules.may_begin_after(after, self.covered) {
