@@ -5,13 +5,13 @@ use std::sync::Arc;
 use vr::{
     Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message, Observation,
     OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request, RequestBody,
-    Role, ViewStart,
+    Role, Service, ViewStart,
 };
 
 use crate::bugs::Sabotage;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
-use crate::chronicle::{Cause, Chronicle, Effect, Sent, describe};
+use crate::chronicle::{Cause, Chronicle, Did, Effect, Sent, Who, describe};
 use crate::decisions::{Decisions, Done, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
@@ -290,6 +290,23 @@ impl<W: Workload> Environment<W> {
     pub fn tell(&mut self, effect: impl FnOnce() -> Effect) {
         if let Some(chronicle) = &mut self.chronicle {
             chronicle.effect(effect());
+        }
+    }
+
+    /// The same, of a replica.
+    #[inline]
+    pub fn tell_of(&mut self, who: impl Into<Who>, did: impl FnOnce() -> Did) {
+        self.tell(|| Effect::Did(who.into(), did()));
+    }
+
+    /// The same, of an entry that it has executed: with the call that this answers.
+    #[inline]
+    pub fn tell_executed<S: Service>(&mut self, who: impl Into<Who>, execution: &Execution<'_, S>) {
+        if let Some(chronicle) = &mut self.chronicle {
+            let request = &execution.entry.request;
+            let number = describe::number(&request.body);
+            let call = number.and_then(|number| chronicle.call_of(request.address, number));
+            chronicle.effect(Effect::Did(who.into(), describe::executed(execution, call)));
         }
     }
 
@@ -606,19 +623,12 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn appended(&mut self, op_number: OpNumber, entry: &Entry<W::Operation>) {
         self.environment.checks[self.replica].appended(self.replica, op_number, entry);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Appended {
-            replica,
-            op_number: op_number.0,
-            view: entry.view.0,
-            request: describe::body(&entry.request.body),
-        });
+        self.environment.tell_of(self.replica, || describe::appended(op_number, entry));
     }
 
     fn truncated(&mut self, last_kept: OpNumber) {
         self.environment.checks[self.replica].truncated(self.replica, last_kept);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Truncated { replica, last_kept: last_kept.0 });
+        self.environment.tell_of(self.replica, || Did::Truncated { last_kept: last_kept.0 });
     }
 
     fn checkpoint_taken(&mut self, checkpoint: &Checkpoint<W::Service>) {
@@ -629,22 +639,20 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     fn compacted(&mut self, through: OpNumber) {
         self.environment.checks[self.replica].compacted(self.replica, through);
         self.environment.marks.moment(Moment::LogCompacted);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Compacted { replica, through: through.0 });
+        self.environment.tell_of(self.replica, || Did::Compacted { through: through.0 });
     }
 
     fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
         self.environment.checks[self.replica].log_begins(self.replica, after, is_witness);
         self.environment.digest = digest::mix(self.environment.digest, after.0 << 1 | u64::from(is_witness));
-        let replica = self.replica;
-        self.environment.tell(|| Effect::LogBegins { replica, after: after.0 });
+        self.environment.tell_of(self.replica, || Did::LogBegins { after: after.0 });
     }
 
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<W::Service>, service: &W::Service) {
         self.environment.checks[self.replica].checkpoint_installed::<W>(self.replica, checkpoint, service);
-        let (replica, op_number) = (self.replica, checkpoint.op_number().0);
+        let op_number = checkpoint.op_number().0;
         self.environment.digest = digest::mix(self.environment.digest, op_number);
-        self.environment.tell(|| Effect::CheckpointInstalled { replica, op_number });
+        self.environment.tell_of(self.replica, || Did::CheckpointInstalled { op_number });
     }
 
     #[inline]
@@ -654,45 +662,19 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         }
         let digest = self.environment.checks[self.replica].executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
-        let replica = self.replica;
-        if let Some(chronicle) = &mut self.environment.chronicle {
-            let request = &execution.entry.request;
-            let number = describe::number(&request.body);
-            chronicle.effect(Effect::Executed {
-                replica,
-                op_number: execution.op_number.0,
-                request: describe::body(&request.body),
-                outcome: describe::outcome(&execution.outcome),
-                call: number.and_then(|number| chronicle.call_of(request.address, number)),
-                takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
-            });
-        }
+        self.environment.tell_executed(self.replica, &execution);
     }
 
     fn observed(&mut self, observation: Observation<'_, W::Service>) {
         let state = W::digest(observation.service);
         self.environment.checks[self.replica].observed(self.replica, &observation, state);
-        let (number, op_number) = (observation.read.number.0, observation.op_number.0);
-        self.environment.digest = digest::mix(self.environment.digest, op_number ^ state);
-        let (replica, basis) = (self.replica, observation.basis);
-        self.environment.tell(|| Effect::AnswersRead {
-            replica,
-            number,
-            op_number,
-            basis: format!("{basis:?}"),
-        });
+        self.environment.digest = digest::mix(self.environment.digest, observation.op_number.0 ^ state);
+        self.environment.tell_of(self.replica, || describe::observed(&observation));
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {
         self.environment.checks[self.replica].view_starts(self.replica, start);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::ViewStarts {
-            replica,
-            view: start.view.0,
-            votes: start.votes.iter().map(|&(voter, _)| voter).collect(),
-            op_number: start.op_number.0,
-            commit_number: start.commit_number.0,
-        });
+        self.environment.tell_of(self.replica, || describe::view_starts(start));
     }
 
     fn epoch_begins(&mut self, start: &EpochStart) {
@@ -703,8 +685,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
             self.environment.marks.moment(Moment::EpochDuringViewChange);
         }
         self.environment.digest = digest::mix(self.environment.digest, digest::of(start));
-        let (replica, epoch, members) = (self.replica, start.epoch.0, start.members.to_string());
-        self.environment.tell(|| Effect::EpochBegins { replica, epoch, members });
+        self.environment.tell_of(self.replica, || describe::epoch_begins(start));
     }
 
     fn refused(&mut self, reason: Refusal) {
@@ -714,15 +695,13 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[cold]
     fn ignored(&mut self, reason: Ignored) {
         self.environment.marks.ignored(reason);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Ignored { replica, reason: format!("{reason:?}") });
+        self.environment.tell_of(self.replica, || Did::Ignored { reason: format!("{reason:?}") });
     }
 
     #[cold]
     fn took(&mut self, path: RarePath) {
         self.environment.marks.rare(path);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Took { replica, path: format!("{path:?}") });
+        self.environment.tell_of(self.replica, || Did::Took { path: format!("{path:?}") });
     }
 }
 

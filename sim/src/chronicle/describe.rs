@@ -4,11 +4,12 @@ use std::fmt::Debug;
 
 use vr::host::{Contents, Letter};
 use vr::{
-    EpochStart, Freshness, Incarnation, Log, Message, Nonce, Outcome, Payload, Reconfiguration, Replica,
-    Reply, ReplyBody, RequestBody, Rules, Service,
+    Entry, EpochStart, Execution, Freshness, Incarnation, Log, Message, Nonce, Observation, OpNumber,
+    Outcome, Payload, Reconfiguration, Replica, Reply, ReplyBody, RequestBody, Role, Rules, Service, View,
+    ViewStart,
 };
 
-use crate::chronicle::ReplicaState;
+use crate::chronicle::{Did, ReplicaState};
 use crate::hosts::mail::Mail;
 use crate::packet::Packet;
 
@@ -224,4 +225,48 @@ pub(crate) fn state<S: Service, R: Rules>(replica: &Replica<S, R>) -> ReplicaSta
         incarnation: replica.incarnation().0,
         is_fetching: replica.is_fetching(),
     }
+}
+
+// ---- What replicas tell of themselves --------------------------------------------------------------
+
+/// An entry was appended.
+pub(crate) fn appended<O: Debug>(op_number: OpNumber, entry: &Entry<O>) -> Did {
+    Did::Appended { op_number: op_number.0, view: entry.view.0, request: body(&entry.request.body) }
+}
+
+/// An entry was executed, which answers this call.
+pub(crate) fn executed<S: Service>(execution: &Execution<'_, S>, call: Option<usize>) -> Did {
+    Did::Executed {
+        op_number: execution.op_number.0,
+        request: body(&execution.entry.request.body),
+        outcome: outcome(&execution.outcome),
+        call,
+        takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
+    }
+}
+
+/// A read was answered.
+pub(crate) fn observed<S: Service>(observation: &Observation<'_, S>) -> Did {
+    let Observation { read, op_number, basis, .. } = observation;
+    Did::AnswersRead { number: read.number.0, op_number: op_number.0, basis: format!("{basis:?}") }
+}
+
+/// A view starts.
+pub(crate) fn view_starts(start: &ViewStart<'_>) -> Did {
+    Did::ViewStarts {
+        view: start.view.0,
+        votes: start.votes.iter().map(|&(voter, _)| voter).collect(),
+        op_number: start.op_number.0,
+        commit_number: start.commit_number.0,
+    }
+}
+
+/// An epoch begins.
+pub(crate) fn epoch_begins(start: &EpochStart) -> Did {
+    Did::EpochBegins { epoch: start.epoch.0, members: start.members.to_string() }
+}
+
+/// The role or the view is another one.
+pub(crate) const fn role_changed(role: Role, view: View) -> Did {
+    Did::RoleChanged { role, view: view.0 }
 }

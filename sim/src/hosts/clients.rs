@@ -111,7 +111,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let now = client.clock.read(self.environment.now);
         let address = client.client.address();
         if client.client.id().is_none() {
-            self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
+            self.environment.tell(|| Effect::Registers { client: Node::Client(slot), group: group.0 });
             self.environment.checks.of_mut(group.0 as usize).registers(slot, address);
             client.client.register(now, &mut ClientPort { slot, group, environment: &mut self.environment });
             return self.schedule_timer(Node::Client(slot));
@@ -122,10 +122,14 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let call = self.environment.history.len();
         self.environment.tell(|| Effect::Requests {
             client: Node::Client(slot),
+            group: group.0,
             number: asked,
             operation: format!("{operation:?}"),
-            call,
+            call: Some(call),
         });
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.call(address, number, call);
+        }
         self.environment.checks.of_mut(group.0 as usize).requested(slot, address, number, &operation);
         let called = self.environment.tick();
         client.calling = Some(call);
@@ -159,10 +163,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 let asked = client.decided;
                 self.environment.tell(|| Effect::Answered {
                     client: Node::Client(slot),
+                    group: group.0,
                     number: asked,
                     op_number: op_number.0,
                     response: format!("{response:?}"),
-                    call,
+                    call: Some(call),
                 });
                 self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
                 let checks = self.environment.checks.of_mut(group.0 as usize);

@@ -39,7 +39,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let client = &mut self.clients[slot as usize];
         let now = client.clock.read(self.environment.now);
         if client.client.id().is_none() {
-            self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
+            self.environment.tell(|| Effect::Registers { client: Node::Client(slot), group: 0 });
             let address = client.client.address();
             self.environment.checks.of_client(slot).registers(slot, address);
             client.client.register(now, &mut ClientPort { slot, environment: &mut self.environment });
@@ -58,9 +58,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let call = self.environment.history.len();
         self.environment.tell(|| Effect::Requests {
             client: Node::Client(slot),
+            group: 0,
             number: asked,
             operation: format!("{operation:?}"),
-            call,
+            call: Some(call),
         });
         if way != Way::Log {
             self.environment.checks.of_client(slot).reads(slot, address);
@@ -113,10 +114,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 let asked = client.decided;
                 self.environment.tell(|| Effect::Answered {
                     client: Node::Client(slot),
+                    group: 0,
                     number: asked,
                     op_number: op_number.0,
                     response: format!("{response:?}"),
-                    call,
+                    call: Some(call),
                 });
                 self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
                 self.environment.checks.of_client(slot).answered(slot, number.0, op_number, &response);
@@ -150,10 +152,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         let (number, way) = (client.decided, client.way);
         self.environment.tell(|| Effect::Answered {
             client: Node::Client(slot),
+            group: 0,
             number,
             op_number: op_number.0,
             response: format!("{response:?}"),
-            call,
+            call: Some(call),
         });
         self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
         self.environment.checks.of_client(slot).read(slot, op_number, matches!(way, Way::Causal { .. }));
