@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message, Observation,
-    OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request, RequestBody,
-    Role, Service, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, GroupId, Ignored, Message,
+    Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
+    RequestBody, Role, Service, ViewStart,
 };
 
 use crate::bugs::Sabotage;
+use crate::check::Checks;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
 use crate::chronicle::{Cause, Chronicle, Did, Effect, Sent, Who, describe};
@@ -18,6 +19,7 @@ use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::groups::{GroupChecks, Placement};
 use crate::guided::coverage::Coverage;
+use crate::hosts::mail::Mail;
 use crate::marks::{Fault, Marks, Moment};
 use crate::network::{Dropped, Fate, Network, Route, Routed, ScriptedFates};
 use crate::node::Node;
@@ -709,20 +711,46 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 pub struct ClientPort<'a, W: Workload> {
     /// The client's slot.
     pub slot: u16,
+    /// For which of a supervisor's groups it works, if there is a supervisor.
+    pub group: Option<GroupId>,
     /// Everything around it.
     pub environment: &'a mut Environment<W>,
+}
+
+impl<W: Workload> ClientPort<'_, W> {
+    /// The checks of its group.
+    pub fn checks(&mut self) -> &mut Checks {
+        match self.group {
+            None => self.environment.checks.of_client(self.slot),
+            Some(group) => self.environment.checks.of_mut(group.0 as usize),
+        }
+    }
+
+    /// How the chronicle names its group.
+    #[must_use]
+    pub fn group_told(&self) -> u64 {
+        self.group.map_or(0, |group| group.0)
+    }
 }
 
 impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
     #[inline]
     fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
         let (from, to) = (Node::Client(self.slot), Node::Replica(to));
-        self.environment.transmit(from, to, Packet::Request(request));
+        let packet = match self.group {
+            None => Packet::Request(request),
+            Some(group) => Packet::Mail(Box::new(Mail::Request(group, request))),
+        };
+        self.environment.transmit(from, to, packet);
     }
 
     fn send_read(&mut self, to: ReplicaId, read: Arc<Read<W::Operation>>) {
         let (from, to) = (Node::Client(self.slot), Node::Replica(to));
-        self.environment.transmit(from, to, Packet::Read(read));
+        let packet = match self.group {
+            None => Packet::Read(read),
+            Some(group) => Packet::Mail(Box::new(Mail::Read(group, read))),
+        };
+        self.environment.transmit(from, to, packet);
     }
 }
 

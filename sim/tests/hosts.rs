@@ -57,6 +57,18 @@ fn groups_start_move_and_stop_while_hosts_crash() {
     ] {
         assert!(marks.count(moment) > 0, "{moment:?}");
     }
+    let paths = marks.all();
+    for path in [
+        "read-by-lease",
+        "read-without-lease",
+        "read-by-confirmation",
+        "causal-read",
+        "causal-read-waited",
+        "vote-held-back",
+        "read-turned-to-log",
+    ] {
+        assert!(paths.iter().any(|(name, count)| name == path && *count > 0), "{path}");
+    }
 }
 
 #[test]
@@ -68,6 +80,9 @@ fn a_run_is_told_again_by_its_trace() {
     }
 }
 
+/// Role and view, the end of the log, what is executed.
+type Seen = (Option<(Role, u64)>, u64, u64);
+
 /// What replicas in hosts tell of themselves is told of each group, and adds up to what they are.
 #[test]
 fn everything_that_replicas_do_is_told_of_their_groups() {
@@ -76,7 +91,7 @@ fn everything_that_replicas_do_is_told_of_their_groups() {
         let manner = AnyManner { chronicle: true, ..AnyManner::default() };
         let run = run_any(&Arc::new(setup(seed)), None, &manner, &mut |_| {}).expect("a known workload");
         let chronicle = run.chronicle.expect("it was asked for");
-        let mut known: BTreeMap<(u8, u64), (Option<(Role, u64)>, u64, u64)> = BTreeMap::new();
+        let mut known: BTreeMap<(u8, u64), Seen> = BTreeMap::new();
         for step in &chronicle.steps {
             for effect in &step.effects {
                 let Effect::Did(who, did) = effect else { continue };
@@ -155,7 +170,7 @@ fn what_cannot_run_under_a_supervisor_is_refused() {
             r#""alive_interval_us": 10000, "failure_timeout_us": 200000, "deed_interval_mean_us": 50000"#;
         let text = format!(
             r#"{{"description": "x", "workload": "store", "replicas": 3, "spares": 0, "witnesses": 0, "clients": 2,
-            "network": {{"outlast": null}}, "traffic": {{"fast_read_percent": 0, "causal_read_percent": 0}},
+            "network": {{"outlast": null}},
             "faults": {{"lingering": null}}, "supervision": {{{supervision}}}{changed}}}"#
         );
         Scenario::parse("x", &text).map(|_| ()).map_err(|error| error.to_string())

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use vr::host::{Contents, Letter};
 use vr::{
     Entry, EpochStart, Execution, Freshness, Incarnation, Log, Message, Nonce, Observation, OpNumber,
-    Outcome, Payload, Reconfiguration, Replica, Reply, ReplyBody, RequestBody, Role, Rules, Service, View,
-    ViewStart,
+    Outcome, Payload, Read, Reconfiguration, Replica, Reply, ReplyBody, RequestBody, Role, Rules, Service,
+    View, ViewStart,
 };
 
 use crate::chronicle::{Did, ReplicaState};
@@ -20,16 +20,18 @@ pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
     match packet {
         Packet::Peer(message) => of_message(message),
         Packet::Request(request) => vec![("request", body(&request.body))],
-        Packet::Read(read) => {
-            let freshness = match read.freshness {
-                Freshness::Linearizable => "the latest".to_owned(),
-                Freshness::Causal(after) => format!("after op {after}"),
-            };
-            vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
-        }
+        Packet::Read(read) => of_read(read),
         Packet::Reply(_, reply) => of_reply(reply),
         Packet::Mail(mail) => of_mail(mail),
     }
+}
+
+fn of_read<O: Debug>(read: &Read<O>) -> Fields {
+    let freshness = match read.freshness {
+        Freshness::Linearizable => "the latest".to_owned(),
+        Freshness::Causal(after) => format!("after op {after}"),
+    };
+    vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
 }
 
 fn of_message<S: Service>(message: &Message<S>) -> Fields {
@@ -53,10 +55,8 @@ fn of_mail<S: Service>(mail: &Mail<S>) -> Fields {
         Mail::Reply(_, _, reply) => of_reply(reply),
         Mail::Gone(group, _) => vec![("reply", format!("{group} was stopped"))],
         Mail::Order(order) => vec![("request", body(&order.body))],
-        Mail::Question(question) => {
-            let asked = format!("{:?} (read {})", question.operation, question.number);
-            vec![("read", asked), ("wanted", "the latest".to_owned())]
-        }
+        Mail::Read(_, read) => of_read(read),
+        Mail::Question(question) => of_read(question),
         Mail::Answer(_, reply) => of_reply(reply),
     }
 }

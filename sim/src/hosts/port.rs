@@ -343,20 +343,6 @@ impl<W: Workload> Outbox<Directory> for SupervisorWatch<'_, W> {
     }
 }
 
-/// The way out of a client of a group.
-pub(super) struct ClientPort<'a, W: Workload> {
-    pub(super) slot: u16,
-    pub(super) group: GroupId,
-    pub(super) environment: &'a mut Environment<W>,
-}
-
-impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
-    fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
-        let mail = Box::new(Mail::Request(self.group, request));
-        self.environment.transmit(Node::Client(self.slot), Node::Replica(to), Packet::Mail(mail));
-    }
-}
-
 /// The user's way out.
 pub(super) struct UserPort<'a, W: Workload> {
     pub(super) slot: u16,

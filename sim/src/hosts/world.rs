@@ -228,6 +228,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
             Mail::Request(group, request) => {
                 self.host_acts(to, |host, now, port| host.on_request(now, group, request, port));
             }
+            Mail::Read(group, read) => {
+                self.host_acts(to, |host, now, port| host.on_read(now, group, read, port));
+            }
             Mail::Order(order) => {
                 self.host_acts(to, |host, now, port| host.on_supervisor_request(now, order, port));
             }

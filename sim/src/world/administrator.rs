@@ -75,7 +75,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.environment.tell(|| Effect::Registers { client: Node::Client(slot), group: 0 });
             self.environment.checks.first_mut().registers(slot, address);
         }
-        let port = &mut ClientPort { slot, environment: &mut self.environment };
+        let port = &mut ClientPort { slot, group: None, environment: &mut self.environment };
         let asked = match client.errand {
             _ if client.client.id().is_none() => {
                 client.client.register(now, port);

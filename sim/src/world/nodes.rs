@@ -250,13 +250,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 replica.on_timeout(now, port);
             }),
             Node::Client(slot) => {
-                let client = &mut self.clients[slot as usize];
-                let now = client.clock.read(self.environment.now);
-                if client.client.is_waiting() && now >= client.client.next_deadline() {
-                    self.environment.marks.moment(Moment::RequestRetried);
-                }
-                client.client.on_timeout(now, &mut ClientPort { slot, environment: &mut self.environment });
-                self.turn_to_log(slot);
+                let port = &mut ClientPort { slot, group: None, environment: &mut self.environment };
+                self.clients[slot as usize].is_impatient(port);
             }
         }
         self.schedule_timer(node);
