@@ -240,7 +240,8 @@ pub struct Bar {
     pub end: Option<u64>,
     /// The answer.
     pub response: Option<usize>,
-    /// Its point of linearization: the step, the replica and the op-number of its first execution.
+    /// Its point of linearization: the step, the replica and the op-number of its first execution, or of the answer
+    /// to it if it is a read without the log.
     pub point: Option<(u64, usize, u64)>,
     /// When its client gave it up, or crashed.
     pub given_up: Option<u64>,
@@ -651,10 +652,13 @@ impl Builder<'_> {
                     let point = (step.step, who.replica.index(), *op_number);
                     bars[*call].point.get_or_insert(point);
                 }
-                Effect::Answered { call: Some(call), response, .. } => {
+                Effect::Answered { call: Some(call), op_number, response, .. } => {
                     let response = self.strings.number(response);
-                    bars[*call].end = Some(step.step);
-                    bars[*call].response = Some(response);
+                    let bar = &mut bars[*call];
+                    (bar.end, bar.response) = (Some(step.step), Some(response));
+                    if bar.point.is_none() && !bar.is_refused {
+                        bar.point = read(chronicle, step, *op_number);
+                    }
                 }
                 Effect::StartsOver { client } => {
                     let node = self.source.index(*client);
@@ -679,6 +683,21 @@ impl Builder<'_> {
 const fn is_about_everybody(property: Property) -> bool {
     use Property::{L1, L2, L3, L4, L5, L6, L9, L10, Stuck};
     matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | L9 | L10 | Stuck)
+}
+
+/// Where a read was answered as of this op-number: the step in which the answer that arrives was given, if it was one.
+fn read(chronicle: &Chronicle, step: &Step, op_number: u64) -> Option<(u64, usize, u64)> {
+    let Cause::Arrival(message) = step.cause else { return None };
+    let answer = &chronicle.messages[message as usize];
+    let place = chronicle.steps.binary_search_by_key(&answer.step, |step| step.step).ok()?;
+    chronicle.steps[place].effects.iter().find_map(|effect| match effect {
+        Effect::Did(who, Did::AnswersRead { op_number: of, .. })
+            if Node::Replica(who.replica) == answer.identity.from && *of == op_number =>
+        {
+            Some((answer.step, who.replica.index(), op_number))
+        }
+        _ => None,
+    })
 }
 
 /// The index of the last step of each node.
