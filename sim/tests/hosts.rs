@@ -57,17 +57,17 @@ fn groups_start_move_and_stop_while_hosts_crash() {
     ] {
         assert!(marks.count(moment) > 0, "{moment:?}");
     }
-    let paths = marks.all();
-    for path in [
-        "read-by-lease",
-        "read-without-lease",
-        "read-by-confirmation",
-        "causal-read",
-        "causal-read-waited",
-        "vote-held-back",
-        "read-turned-to-log",
+    let all = marks.all();
+    for mark in [
+        "path:read-by-lease",
+        "path:read-without-lease",
+        "path:read-by-confirmation",
+        "path:causal-read",
+        "path:causal-read-waited",
+        "path:vote-held-back",
+        "moment:read-turned-to-log",
     ] {
-        assert!(paths.iter().any(|(name, count)| name == path && *count > 0), "{path}");
+        assert!(all.iter().any(|(name, count)| name == mark && *count > 0), "{mark}");
     }
 }
 
