@@ -50,7 +50,7 @@ pub struct Step {
     /// What followed, in order.
     pub effects: Vec<Effect>,
     /// The replicas that acted or were acted upon, as they were afterwards. `None`: it is down.
-    pub after: Vec<(ReplicaId, Option<ReplicaState>)>,
+    pub after: Vec<(Who, Option<ReplicaState>)>,
 }
 
 /// What a step began with.
@@ -99,6 +99,22 @@ pub struct Sent {
     pub arrived: Vec<u64>,
 }
 
+/// A replica: on which node, and of which group. Hosts have replicas of several groups, and the supervisor's is number
+/// zero. Without hosts each replica is a node of its own, and zero stands for whatever its group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The node.
+    pub replica: ReplicaId,
+    /// The group.
+    pub group: u64,
+}
+
+impl From<ReplicaId> for Who {
+    fn from(replica: ReplicaId) -> Self {
+        Self { replica, group: 0 }
+    }
+}
+
 /// What a replica is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaState {
@@ -131,10 +147,55 @@ pub enum Effect {
     Healed(Vec<ReplicaId>),
     /// In spite of that these links, each with its direction, carry nothing from now on.
     StaysCut(Vec<(Node, Node)>),
-    /// A replica appended an entry.
+    /// A replica did something.
+    Did(Who, Did),
+    /// A client asks for a session.
+    Registers {
+        /// The client.
+        client: Node,
+        /// Of a client of hosts: for which group it works. Else zero.
+        group: u64,
+    },
+    /// A client makes a request.
+    Requests {
+        /// The client.
+        client: Node,
+        /// Of a client of hosts: for which group it works. Else zero.
+        group: u64,
+        /// The number of the request.
+        number: u64,
+        /// What it asks for.
+        operation: String,
+        /// The call's place in the clients' history; none for what administrators and users of a supervisor ask for.
+        call: Option<usize>,
+    },
+    /// A client takes a reply for the answer to its request.
+    Answered {
+        /// The client.
+        client: Node,
+        /// Of a client of hosts: for which group it works. Else zero.
+        group: u64,
+        /// The number of the request.
+        number: u64,
+        /// Where it was executed.
+        op_number: u64,
+        /// The answer.
+        response: String,
+        /// The call's place in the clients' history; none for what administrators and users of a supervisor ask for.
+        call: Option<usize>,
+    },
+    /// A new client process takes the slot over.
+    StartsOver {
+        /// The slot.
+        client: Node,
+    },
+}
+
+/// What a replica did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Did {
+    /// Appended an entry.
     Appended {
-        /// The replica.
-        replica: ReplicaId,
         /// Where.
         op_number: u64,
         /// The view in which the entry was first given its op-number.
@@ -142,38 +203,28 @@ pub enum Effect {
         /// What was asked for.
         request: String,
     },
-    /// A replica dropped the entries after this one.
+    /// Dropped the entries after this one.
     Truncated {
-        /// The replica.
-        replica: ReplicaId,
         /// The last op-number that it kept.
         last_kept: u64,
     },
-    /// A replica dropped the entries up to this one: they are in a checkpoint.
+    /// Dropped the entries up to this one: they are in a checkpoint.
     Compacted {
-        /// The replica.
-        replica: ReplicaId,
         /// The last op-number that it dropped.
         through: u64,
     },
-    /// A replica's log is empty, and begins after this op-number.
+    /// Has an empty log now, which begins after this op-number.
     LogBegins {
-        /// The replica.
-        replica: ReplicaId,
         /// The op-number.
         after: u64,
     },
-    /// A checkpoint has taken the place of a replica's state and log.
+    /// Put a checkpoint in the place of its state and log.
     CheckpointInstalled {
-        /// The replica.
-        replica: ReplicaId,
         /// The op-number after which it was taken.
         op_number: u64,
     },
-    /// A replica executed an entry.
+    /// Executed an entry.
     Executed {
-        /// The replica.
-        replica: ReplicaId,
         /// Which.
         op_number: u64,
         /// What was asked for.
@@ -186,10 +237,8 @@ pub enum Effect {
         /// that is gone.
         takes_effect: bool,
     },
-    /// A replica answered a read without the log.
+    /// Answered a read without the log.
     AnswersRead {
-        /// The replica.
-        replica: ReplicaId,
         /// Which read of its client it is.
         number: u64,
         /// After which op-number it looked at the state.
@@ -197,10 +246,8 @@ pub enum Effect {
         /// By what right.
         basis: String,
     },
-    /// A replica starts a view from these votes.
+    /// Starts a view from these votes.
     ViewStarts {
-        /// The replica.
-        replica: ReplicaId,
         /// The view.
         view: u64,
         /// Whose votes were counted.
@@ -210,72 +257,39 @@ pub enum Effect {
         /// What is known to be committed.
         commit_number: u64,
     },
-    /// A replica has come to an epoch.
+    /// Has come to an epoch.
     EpochBegins {
-        /// The replica.
-        replica: ReplicaId,
         /// The epoch.
         epoch: u64,
         /// Its members.
         members: String,
     },
-    /// A replica's role or view is another one.
+    /// Has another role or view.
     RoleChanged {
-        /// The replica.
-        replica: ReplicaId,
         /// Its role now.
         role: Role,
         /// Its view now.
         view: u64,
     },
-    /// A replica ignored what arrived.
+    /// Ignored what arrived.
     Ignored {
-        /// The replica.
-        replica: ReplicaId,
         /// Why.
         reason: String,
     },
-    /// A replica took a path that is rare and matters.
+    /// Took a path that is rare and matters.
     Took {
-        /// The replica.
-        replica: ReplicaId,
         /// Which.
         path: String,
     },
-    /// A client asks for a session.
-    Registers {
-        /// The client.
-        client: Node,
+    /// Was started by its host, as a supervisor said.
+    Begins {
+        /// The number of its ticket.
+        ticket: u64,
+        /// Whether it begins anew; else it has to recover.
+        is_clean: bool,
     },
-    /// A client makes a request: it is the call with this place in the history.
-    Requests {
-        /// The client.
-        client: Node,
-        /// The number of the request.
-        number: u64,
-        /// What it asks for.
-        operation: String,
-        /// The call's place in the clients' history.
-        call: usize,
-    },
-    /// A client takes a reply for the answer to its request.
-    Answered {
-        /// The client.
-        client: Node,
-        /// The number of the request.
-        number: u64,
-        /// Where it was executed.
-        op_number: u64,
-        /// The answer.
-        response: String,
-        /// The call's place in the clients' history.
-        call: usize,
-    },
-    /// A new client process takes the slot over.
-    StartsOver {
-        /// The slot.
-        client: Node,
-    },
+    /// Was dropped by its host: its group was stopped, or runs elsewhere.
+    Dropped,
 }
 
 impl Step {
@@ -293,6 +307,31 @@ impl Step {
             Cause::Beginning | Cause::Fault | Cause::Mend => None,
         }
     }
+
+    /// The group of the message that arrived, or else of what happened first. Zero where no hosts are: see [`Who`].
+    #[must_use]
+    pub fn group(&self, messages: &[Sent]) -> u64 {
+        if let Cause::Arrival(message) | Cause::ArrivalAtNobody(message, _) = self.cause {
+            return messages[message as usize].identity.group();
+        }
+        let done = self.effects.iter().find_map(|effect| match effect {
+            Effect::Did(who, _) => Some(who.group),
+            _ => None,
+        });
+        let said = || self.sent.clone().next().map(|message| messages[message as usize].identity.group());
+        done.or_else(said).unwrap_or_default()
+    }
+
+    /// What is said of a replica after this step, if anything is.
+    fn state_of(&self, who: Who) -> Option<Option<&ReplicaState>> {
+        self.after.iter().find(|(other, _)| *other == who).map(|(_, state)| state.as_ref())
+    }
+}
+
+/// ` in g2`, of a group that a supervisor has started; nothing for group zero.
+#[must_use]
+pub fn in_group(group: u64) -> String {
+    if group > 0 { format!(" in g{group}") } else { String::new() }
 }
 
 // Mostly none is kept: `#[cold]` keeps what is written into one from lying between what every step runs through.
@@ -338,10 +377,26 @@ impl Chronicle {
 
     /// What a replica is now; the last that is said of it in a step counts.
     #[cold]
-    pub fn after(&mut self, replica: ReplicaId, state: Option<ReplicaState>) {
-        let after = &mut self.current().after;
-        after.retain(|(other, _)| *other != replica);
-        after.push((replica, state));
+    pub fn after(&mut self, who: impl Into<Who>, state: Option<ReplicaState>) {
+        let (who, after) = (who.into(), &mut self.current().after);
+        after.retain(|(other, _)| *other != who);
+        after.push((who, state));
+    }
+
+    /// The last that was said of a replica before the step at this place in the list. `None`: it is down, or nothing was.
+    #[must_use]
+    pub fn state_before(&self, index: usize, who: Who) -> Option<&ReplicaState> {
+        self.steps[..index].iter().rev().find_map(|step| step.state_of(who)).flatten()
+    }
+
+    /// The group of a node's replica or client, of which it was said that its group is this one: see [`Who`].
+    #[must_use]
+    pub fn group_of(&self, node: Node, group: u64) -> usize {
+        match node {
+            _ if group > 0 => group as usize,
+            Node::Replica(replica) => self.placement.group_of(replica),
+            Node::Client(slot) => self.placement.group_of_client(slot),
+        }
     }
 
     /// A client process makes a request: it is the call with this place in the history.

@@ -1,5 +1,7 @@
 //! A place for a client process: who is in it, what it waits for, what it does next.
 
+mod calls;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use vr::{
-    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, Ignored, Message, Observation,
-    OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request, RequestBody,
-    Role, ViewStart,
+    Checkpoint, ClientAddress, ClientOutbox, Entry, EpochStart, Execution, GroupId, Ignored, Message,
+    Observation, OpNumber, Outbox, Outcome, RarePath, Read, Refusal, ReplicaId, Reply, ReplyBody, Request,
+    RequestBody, Role, Service, ViewStart,
 };
 
 use crate::bugs::Sabotage;
+use crate::check::Checks;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
-use crate::chronicle::{Cause, Chronicle, Effect, Sent, describe};
+use crate::chronicle::{Cause, Chronicle, Did, Effect, Sent, Who, describe};
 use crate::decisions::{Decisions, Done, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
 use crate::groups::{GroupChecks, Placement};
 use crate::guided::coverage::Coverage;
+use crate::hosts::mail::Mail;
 use crate::marks::{Fault, Marks, Moment};
 use crate::network::{Dropped, Fate, Network, Route, Routed, ScriptedFates};
 use crate::node::Node;
@@ -301,6 +303,20 @@ impl<W: Workload> Environment<W> {
     pub fn tell(&mut self, effect: impl FnOnce() -> Effect) {
         if let Some(chronicle) = &mut self.chronicle {
             tell_cold(chronicle, effect);
+        }
+    }
+
+    /// The same, of a replica.
+    #[inline(always)]
+    pub fn tell_of(&mut self, who: impl Into<Who>, did: impl FnOnce() -> Did) {
+        self.tell(|| Effect::Did(who.into(), did()));
+    }
+
+    /// The same, of an entry that it has executed: with the call that this answers.
+    #[inline(always)]
+    pub fn tell_executed<S: Service>(&mut self, who: impl Into<Who>, execution: &Execution<'_, S>) {
+        if let Some(chronicle) = &mut self.chronicle {
+            tell_execution(chronicle, who.into(), execution);
         }
     }
 
@@ -596,21 +612,11 @@ fn tell_cold(chronicle: &mut Chronicle, effect: impl FnOnce() -> Effect) {
 }
 
 #[cold]
-fn tell_execution<S: vr::Service>(
-    chronicle: &mut Chronicle,
-    replica: ReplicaId,
-    execution: &Execution<'_, S>,
-) {
+fn tell_execution<S: Service>(chronicle: &mut Chronicle, who: Who, execution: &Execution<'_, S>) {
     let request = &execution.entry.request;
     let number = describe::number(&request.body);
-    chronicle.effect(Effect::Executed {
-        replica,
-        op_number: execution.op_number.0,
-        request: describe::body(&request.body),
-        outcome: describe::outcome(&execution.outcome),
-        call: number.and_then(|number| chronicle.call_of(request.address, number)),
-        takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
-    });
+    let call = number.and_then(|number| chronicle.call_of(request.address, number));
+    chronicle.effect(Effect::Did(who, describe::executed(execution, call)));
 }
 
 /// A replica's way out: what it sends goes to the network, what it tells goes to the checks.
@@ -642,19 +648,12 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[inline]
     fn appended(&mut self, op_number: OpNumber, entry: &Entry<W::Operation>) {
         self.environment.checks[self.replica].appended(self.replica, op_number, entry);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Appended {
-            replica,
-            op_number: op_number.0,
-            view: entry.view.0,
-            request: describe::body(&entry.request.body),
-        });
+        self.environment.tell_of(self.replica, || describe::appended(op_number, entry));
     }
 
     fn truncated(&mut self, last_kept: OpNumber) {
         self.environment.checks[self.replica].truncated(self.replica, last_kept);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Truncated { replica, last_kept: last_kept.0 });
+        self.environment.tell_of(self.replica, || Did::Truncated { last_kept: last_kept.0 });
     }
 
     fn checkpoint_taken(&mut self, checkpoint: &Checkpoint<W::Service>) {
@@ -665,22 +664,20 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     fn compacted(&mut self, through: OpNumber) {
         self.environment.checks[self.replica].compacted(self.replica, through);
         self.environment.marks.moment(Moment::LogCompacted);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Compacted { replica, through: through.0 });
+        self.environment.tell_of(self.replica, || Did::Compacted { through: through.0 });
     }
 
     fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
         self.environment.checks[self.replica].log_begins(self.replica, after, is_witness);
         self.environment.digest = digest::mix(self.environment.digest, after.0 << 1 | u64::from(is_witness));
-        let replica = self.replica;
-        self.environment.tell(|| Effect::LogBegins { replica, after: after.0 });
+        self.environment.tell_of(self.replica, || Did::LogBegins { after: after.0 });
     }
 
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<W::Service>, service: &W::Service) {
         self.environment.checks[self.replica].checkpoint_installed::<W>(self.replica, checkpoint, service);
-        let (replica, op_number) = (self.replica, checkpoint.op_number().0);
+        let op_number = checkpoint.op_number().0;
         self.environment.digest = digest::mix(self.environment.digest, op_number);
-        self.environment.tell(|| Effect::CheckpointInstalled { replica, op_number });
+        self.environment.tell_of(self.replica, || Did::CheckpointInstalled { op_number });
     }
 
     #[inline]
@@ -690,36 +687,19 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
         }
         let digest = self.environment.checks[self.replica].executed::<W>(self.replica, &execution);
         self.environment.digest = digest::mix(self.environment.digest, digest);
-        let replica = self.replica;
-        if let Some(chronicle) = &mut self.environment.chronicle {
-            tell_execution(chronicle, replica, &execution);
-        }
+        self.environment.tell_executed(self.replica, &execution);
     }
 
     fn observed(&mut self, observation: Observation<'_, W::Service>) {
         let state = W::digest(observation.service);
         self.environment.checks[self.replica].observed(self.replica, &observation, state);
-        let (number, op_number) = (observation.read.number.0, observation.op_number.0);
-        self.environment.digest = digest::mix(self.environment.digest, op_number ^ state);
-        let (replica, basis) = (self.replica, observation.basis);
-        self.environment.tell(|| Effect::AnswersRead {
-            replica,
-            number,
-            op_number,
-            basis: format!("{basis:?}"),
-        });
+        self.environment.digest = digest::mix(self.environment.digest, observation.op_number.0 ^ state);
+        self.environment.tell_of(self.replica, || describe::observed(&observation));
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {
         self.environment.checks[self.replica].view_starts(self.replica, start);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::ViewStarts {
-            replica,
-            view: start.view.0,
-            votes: start.votes.iter().map(|&(voter, _)| voter).collect(),
-            op_number: start.op_number.0,
-            commit_number: start.commit_number.0,
-        });
+        self.environment.tell_of(self.replica, || describe::view_starts(start));
     }
 
     fn epoch_begins(&mut self, start: &EpochStart) {
@@ -730,8 +710,7 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
             self.environment.marks.moment(Moment::EpochDuringViewChange);
         }
         self.environment.digest = digest::mix(self.environment.digest, digest::of(start));
-        let (replica, epoch, members) = (self.replica, start.epoch.0, start.members.to_string());
-        self.environment.tell(|| Effect::EpochBegins { replica, epoch, members });
+        self.environment.tell_of(self.replica, || describe::epoch_begins(start));
     }
 
     fn refused(&mut self, reason: Refusal) {
@@ -741,15 +720,13 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
     #[cold]
     fn ignored(&mut self, reason: Ignored) {
         self.environment.marks.ignored(reason);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Ignored { replica, reason: format!("{reason:?}") });
+        self.environment.tell_of(self.replica, || Did::Ignored { reason: format!("{reason:?}") });
     }
 
     #[cold]
     fn took(&mut self, path: RarePath) {
         self.environment.marks.rare(path);
-        let replica = self.replica;
-        self.environment.tell(|| Effect::Took { replica, path: format!("{path:?}") });
+        self.environment.tell_of(self.replica, || Did::Took { path: format!("{path:?}") });
     }
 }
 
@@ -757,20 +734,46 @@ impl<W: Workload> Outbox<W::Service> for ReplicaPort<'_, W> {
 pub struct ClientPort<'a, W: Workload> {
     /// The client's slot.
     pub slot: u16,
+    /// For which of a supervisor's groups it works, if there is a supervisor.
+    pub group: Option<GroupId>,
     /// Everything around it.
     pub environment: &'a mut Environment<W>,
+}
+
+impl<W: Workload> ClientPort<'_, W> {
+    /// The checks of its group.
+    pub fn checks(&mut self) -> &mut Checks {
+        match self.group {
+            None => self.environment.checks.of_client(self.slot),
+            Some(group) => self.environment.checks.of_mut(group.0 as usize),
+        }
+    }
+
+    /// How the chronicle names its group.
+    #[must_use]
+    pub fn group_told(&self) -> u64 {
+        self.group.map_or(0, |group| group.0)
+    }
 }
 
 impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
     #[inline]
     fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
         let (from, to) = (Node::Client(self.slot), Node::Replica(to));
-        self.environment.transmit(from, to, Packet::Request(request));
+        let packet = match self.group {
+            None => Packet::Request(request),
+            Some(group) => Packet::Mail(Box::new(Mail::Request(group, request))),
+        };
+        self.environment.transmit(from, to, packet);
     }
 
     fn send_read(&mut self, to: ReplicaId, read: Arc<Read<W::Operation>>) {
         let (from, to) = (Node::Client(self.slot), Node::Replica(to));
-        self.environment.transmit(from, to, Packet::Read(read));
+        let packet = match self.group {
+            None => Packet::Read(read),
+            Some(group) => Packet::Mail(Box::new(Mail::Read(group, read))),
+        };
+        self.environment.transmit(from, to, packet);
     }
 }
 

@@ -5,8 +5,9 @@
 mod phrases;
 
 use crate::check::{Property, Violation};
-use crate::chronicle::{Cause, Chronicle, Effect, Step};
+use crate::chronicle::{Cause, Chronicle, Did, Effect, Step};
 use crate::node::Node;
+use crate::packet::Kind;
 
 /// A story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,7 @@ fn relevant(chronicle: &Chronicle, violation: &Violation) -> Vec<bool> {
             | Property::L4
             | Property::L5
             | Property::L6
+            | Property::L10
             | Property::Stuck
             | Property::S14
     );
@@ -123,9 +125,9 @@ fn is_done_from_outside(step: &Step) -> bool {
 fn is_idle(chronicle: &Chronicle, step: &Step) -> bool {
     let is_heartbeat = |message: u32| {
         let message = &chronicle.messages[message as usize];
-        message.identity.kind == crate::packet::Kind::Commit && message.fate.is_none()
+        matches!(message.identity.kind, Kind::Commit | Kind::Alive) && message.fate.is_none()
     };
-    let is_news = |effect: &Effect| !matches!(effect, Effect::Took { .. } | Effect::Ignored { .. });
+    let is_news = |effect: &Effect| !matches!(effect, Effect::Did(_, Did::Took { .. } | Did::Ignored { .. }));
     let quiet = !step.effects.iter().any(is_news) && step.sent.clone().all(is_heartbeat);
     quiet
         && match step.cause {

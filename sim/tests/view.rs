@@ -4,8 +4,13 @@ mod common;
 
 use std::fs;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use common::{folder, kept};
+use sim::registry::record;
+use sim::replay::replay;
+use sim::scenario::{Overrides, Scenario};
+use sim::view::model::Source;
 
 fn sim(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().unwrap()
@@ -98,4 +103,21 @@ fn bad_input_is_refused_in_one_line() {
     let said = refused(&["view", &kept("published-recovery"), "-o", nowhere.to_str().unwrap()], 2);
     assert!(said.contains("curve.json"), "{said}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "only the curve");
+}
+
+/// What was answered took effect at one moment, whether it went through the log or was read without it.
+#[test]
+fn every_answered_call_has_its_point() {
+    for (scenario, seed) in [("lease-reads", 1), ("supervised-groups", 1), ("supervised-groups", 6)] {
+        let setup = Scenario::find(scenario).expect("built in").resolve(seed, &Overrides::default());
+        let (report, trace) = record(&Arc::new(setup), None).expect("a known workload");
+        let chronicle = replay(&trace, true).expect("replayable").chronicle.expect("it was asked for");
+        let model = Source::new(&trace.head, &report, &chronicle).model(&vec![true; chronicle.steps.len()]);
+        let answered: Vec<_> = model.calls.iter().filter(|call| call.end.is_some()).collect();
+        assert!(answered.len() > 20, "{}", answered.len());
+        for call in answered {
+            let (step, ..) = call.point.unwrap_or_else(|| panic!("call {} has none", call.call));
+            assert!((call.step..=call.end.unwrap_or_default()).contains(&step), "call {}", call.call);
+        }
+    }
 }

@@ -9,7 +9,7 @@ impl Step {
     #[must_use]
     pub fn touches(&self, chronicle: &Chronicle) -> Vec<Node> {
         let mut nodes: Vec<Node> = self.node(&chronicle.messages).into_iter().collect();
-        nodes.extend(self.after.iter().map(|&(replica, _)| Node::Replica(replica)));
+        nodes.extend(self.after.iter().map(|(who, _)| Node::Replica(who.replica)));
         nodes.extend(self.effects.iter().flat_map(struck));
         nodes.sort_unstable();
         nodes.dedup();

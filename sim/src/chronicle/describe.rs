@@ -4,11 +4,12 @@ use std::fmt::Debug;
 
 use vr::host::{Contents, Letter};
 use vr::{
-    EpochStart, Freshness, Incarnation, Log, Message, Nonce, Outcome, Payload, Reconfiguration, Replica,
-    Reply, ReplyBody, RequestBody, Rules, Service,
+    Entry, EpochStart, Execution, Freshness, Incarnation, Log, Message, Nonce, Observation, OpNumber,
+    Outcome, Payload, Read, Reconfiguration, Replica, Reply, ReplyBody, RequestBody, Role, Rules, Service,
+    View, ViewStart,
 };
 
-use crate::chronicle::ReplicaState;
+use crate::chronicle::{Did, ReplicaState};
 use crate::hosts::mail::Mail;
 use crate::packet::Packet;
 
@@ -20,16 +21,18 @@ pub(crate) fn fields<S: Service>(packet: &Packet<S>) -> Fields {
     match packet {
         Packet::Peer(message) => of_message(message),
         Packet::Request(request) => vec![("request", body(&request.body))],
-        Packet::Read(read) => {
-            let freshness = match read.freshness {
-                Freshness::Linearizable => "the latest".to_owned(),
-                Freshness::Causal(after) => format!("after op {after}"),
-            };
-            vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
-        }
+        Packet::Read(read) => of_read(read),
         Packet::Reply(_, reply) => of_reply(reply),
         Packet::Mail(mail) => of_mail(mail),
     }
+}
+
+fn of_read<O: Debug>(read: &Read<O>) -> Fields {
+    let freshness = match read.freshness {
+        Freshness::Linearizable => "the latest".to_owned(),
+        Freshness::Causal(after) => format!("after op {after}"),
+    };
+    vec![("read", format!("{:?} (read {})", read.operation, read.number)), ("wanted", freshness)]
 }
 
 fn of_message<S: Service>(message: &Message<S>) -> Fields {
@@ -53,10 +56,8 @@ fn of_mail<S: Service>(mail: &Mail<S>) -> Fields {
         Mail::Reply(_, _, reply) => of_reply(reply),
         Mail::Gone(group, _) => vec![("reply", format!("{group} was stopped"))],
         Mail::Order(order) => vec![("request", body(&order.body))],
-        Mail::Question(question) => {
-            let asked = format!("{:?} (read {})", question.operation, question.number);
-            vec![("read", asked), ("wanted", "the latest".to_owned())]
-        }
+        Mail::Read(_, read) => of_read(read),
+        Mail::Question(question) => of_read(question),
         Mail::Answer(_, reply) => of_reply(reply),
     }
 }
@@ -226,4 +227,48 @@ pub(crate) fn state<S: Service, R: Rules>(replica: &Replica<S, R>) -> ReplicaSta
         incarnation: replica.incarnation().0,
         is_fetching: replica.is_fetching(),
     }
+}
+
+// ---- What replicas tell of themselves --------------------------------------------------------------
+
+/// An entry was appended.
+pub(crate) fn appended<O: Debug>(op_number: OpNumber, entry: &Entry<O>) -> Did {
+    Did::Appended { op_number: op_number.0, view: entry.view.0, request: body(&entry.request.body) }
+}
+
+/// An entry was executed, which answers this call.
+pub(crate) fn executed<S: Service>(execution: &Execution<'_, S>, call: Option<usize>) -> Did {
+    Did::Executed {
+        op_number: execution.op_number.0,
+        request: body(&execution.entry.request.body),
+        outcome: outcome(&execution.outcome),
+        call,
+        takes_effect: matches!(execution.outcome, Outcome::Executed(_)),
+    }
+}
+
+/// A read was answered.
+pub(crate) fn observed<S: Service>(observation: &Observation<'_, S>) -> Did {
+    let Observation { read, op_number, basis, .. } = observation;
+    Did::AnswersRead { number: read.number.0, op_number: op_number.0, basis: format!("{basis:?}") }
+}
+
+/// A view starts.
+pub(crate) fn view_starts(start: &ViewStart<'_>) -> Did {
+    Did::ViewStarts {
+        view: start.view.0,
+        votes: start.votes.iter().map(|&(voter, _)| voter).collect(),
+        op_number: start.op_number.0,
+        commit_number: start.commit_number.0,
+    }
+}
+
+/// An epoch begins.
+pub(crate) fn epoch_begins(start: &EpochStart) -> Did {
+    Did::EpochBegins { epoch: start.epoch.0, members: start.members.to_string() }
+}
+
+/// The role or the view is another one.
+pub(crate) const fn role_changed(role: Role, view: View) -> Did {
+    Did::RoleChanged { role, view: view.0 }
 }

@@ -1,11 +1,11 @@
 //! Where in a chronicle the facts are that contradict each other.
 
-use vr::{ReplicaId, Role};
+use vr::Role;
 
-use super::{Cause, Chronicle, Effect, ReplicaState, Step};
+use super::{Cause, Chronicle, Did, Effect, ReplicaState, Sent, Step, Who};
 use crate::check::{Fact, Violation};
 use crate::node::Node;
-use crate::packet::Kind;
+use crate::packet::{Identity, Kind};
 
 /// A fact with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,7 @@ pub fn of(chronicle: &Chronicle, violation: &Violation) -> Vec<Found> {
     for (position, fact) in violation.facts.iter().enumerate() {
         // The same fact twice: once the first time, once the last.
         let first = matches!(fact, Fact::Committed { .. }) || violation.facts[position + 1..].contains(fact);
-        let is_of_group = |node: &Node| is_of_group(chronicle, violation, *node);
-        let place = |index: &usize| holder(chronicle, *index, fact, is_of_group);
+        let place = |index: &usize| holder(chronicle, *index, fact, violation.group.unwrap_or_default());
         let index = if first {
             (0..end).find(|index| place(index).is_some())
         } else {
@@ -45,35 +44,23 @@ pub fn of(chronicle: &Chronicle, violation: &Violation) -> Vec<Found> {
     found
 }
 
-/// Op-numbers and views are those of one group.
-fn is_of_group(chronicle: &Chronicle, violation: &Violation, node: Node) -> bool {
-    let placement = &chronicle.placement;
-    violation.group.is_none_or(|group| match node {
-        Node::Replica(replica) => placement.group_of(replica) == group,
-        Node::Client(slot) => placement.group_of_client(slot) == group,
-    })
-}
-
 /// Whose fact it is, if it is one of this step.
-fn holder(
-    chronicle: &Chronicle,
-    index: usize,
-    fact: &Fact,
-    is_of_group: impl Fn(&Node) -> bool,
-) -> Option<Node> {
+fn holder(chronicle: &Chronicle, index: usize, fact: &Fact, group: usize) -> Option<Node> {
     let step = &chronicle.steps[index];
     match *fact {
-        Fact::Entered { node, view } => becomes(chronicle, index, node, |state| state.view == view),
-        Fact::Normal { node, view } => becomes(chronicle, index, node, |state| {
+        Fact::Entered { node, view } => becomes(chronicle, index, node, group, |state| state.view == view),
+        Fact::Normal { node, view } => becomes(chronicle, index, node, group, |state| {
             state.view == view && matches!(state.role, Role::Primary | Role::Backup)
         }),
-        Fact::Voted { node, view } => sends(chronicle, step, node, Kind::DoViewChange, |_, of| of == view),
+        Fact::Voted { node, view } => sends(chronicle, step, node, group, |it| {
+            it.kind == Kind::DoViewChange && it.sender_view().0 == view
+        }),
         Fact::Acknowledged { node, op_number } => {
-            sends(chronicle, step, node, Kind::PrepareOk, |number, _| number == op_number)
+            sends(chronicle, step, node, group, |it| it.kind == Kind::PrepareOk && it.number == op_number)
         }
         Fact::Called { call } => step.effects.iter().find_map(|effect| match effect {
             Effect::Requests { client, call: made, .. } | Effect::Answered { client, call: made, .. }
-                if *made == call =>
+                if *made == Some(call) =>
             {
                 Some(*client)
             }
@@ -84,67 +71,70 @@ fn holder(
         | Fact::Appended { .. }
         | Fact::Cut { .. }
         | Fact::Started { .. }
-        | Fact::Answered { .. } => {
-            step.effects.iter().filter_map(|effect| told(effect, fact)).find(is_of_group)
-        }
+        | Fact::Answered { .. } => step
+            .effects
+            .iter()
+            .find_map(|effect| told(effect, fact).filter(|_| is_of(chronicle, effect, group))),
     }
+}
+
+/// Whether an effect is one of a group: op-numbers and views are those of one.
+fn is_of(chronicle: &Chronicle, effect: &Effect, group: usize) -> bool {
+    let of = match effect {
+        Effect::Did(who, _) => chronicle.group_of(Node::Replica(who.replica), who.group),
+        Effect::Answered { client, group, .. } => chronicle.group_of(*client, *group),
+        _ => return false,
+    };
+    of == group
 }
 
 /// Whose fact it is, if an effect tells of it.
 fn told(effect: &Effect, fact: &Fact) -> Option<Node> {
-    let is = |replica: &ReplicaId, node: &Node| Node::Replica(*replica) == *node;
-    match (effect, fact) {
-        (Effect::Executed { replica, op_number, .. }, Fact::Committed { op_number: of })
-            if op_number == of =>
-        {
-            Some(Node::Replica(*replica))
+    let (node, did) = match effect {
+        Effect::Did(who, did) => (Node::Replica(who.replica), did),
+        Effect::Answered { client, op_number, .. } => {
+            return (*fact == Fact::Answered { op_number: *op_number }).then_some(*client);
         }
-        (Effect::Executed { replica, op_number, .. }, Fact::Executed { node, op_number: of })
-        | (Effect::Appended { replica, op_number, .. }, Fact::Appended { node, op_number: of })
-            if is(replica, node) && op_number == of =>
-        {
-            Some(*node)
+        _ => return None,
+    };
+    let is_it = match (did, *fact) {
+        (Did::Executed { op_number, .. }, Fact::Committed { op_number: of }) => *op_number == of,
+        (Did::Executed { op_number, .. }, Fact::Executed { node: who, op_number: of })
+        | (Did::Appended { op_number, .. }, Fact::Appended { node: who, op_number: of }) => {
+            (who, of) == (node, *op_number)
         }
-        (Effect::Truncated { replica, .. }, Fact::Cut { node }) if is(replica, node) => Some(*node),
-        (Effect::ViewStarts { replica, view, .. }, Fact::Started { view: of }) if view == of => {
-            Some(Node::Replica(*replica))
-        }
-        (Effect::Answered { client, op_number, .. }, Fact::Answered { op_number: of }) if op_number == of => {
-            Some(*client)
-        }
-        _ => None,
-    }
+        (Did::Truncated { .. }, Fact::Cut { node: who }) => who == node,
+        (Did::ViewStarts { view, .. }, Fact::Started { view: of }) => *view == of,
+        _ => false,
+    };
+    is_it.then_some(node)
 }
 
-/// The node, if it is so after this step and was not before.
+/// The node, if its replica of the group is so after this step and was not before.
 fn becomes(
     chronicle: &Chronicle,
     index: usize,
     node: Node,
+    group: usize,
     is_so: impl Fn(&ReplicaState) -> bool,
 ) -> Option<Node> {
     let Node::Replica(replica) = node else { return None };
-    let state =
-        |step: &Step| step.after.iter().find(|(other, _)| *other == replica).map(|(_, state)| state.clone());
-    let holds = |state: Option<Option<ReplicaState>>| state.flatten().is_some_and(|state| is_so(&state));
-    if !holds(state(&chronicle.steps[index])) {
-        return None;
-    }
-    let before = chronicle.steps[..index].iter().rev().find_map(&state);
-    (!holds(before)).then_some(node)
+    let is_it = |who: &Who| who.replica == replica && chronicle.group_of(node, who.group) == group;
+    let (who, after) = chronicle.steps[index].after.iter().find(|(who, _)| is_it(who))?;
+    let is_new = || !chronicle.state_before(index, *who).is_some_and(&is_so);
+    (after.as_ref().is_some_and(&is_so) && is_new()).then_some(node)
 }
 
 fn sends(
     chronicle: &Chronicle,
     step: &Step,
     node: Node,
-    kind: Kind,
-    is_it: impl Fn(u64, u64) -> bool,
+    group: usize,
+    is_it: impl Fn(&Identity) -> bool,
 ) -> Option<Node> {
     let sent = &chronicle.messages[step.sent.start as usize..step.sent.end as usize];
-    let is_sent = sent.iter().any(|message| {
-        let identity = message.identity;
-        identity.from == node && identity.kind == kind && is_it(identity.number, identity.sender_view().0)
+    let is_sent = sent.iter().any(|Sent { identity, .. }| {
+        identity.from == node && chronicle.group_of(node, identity.group()) == group && is_it(identity)
     });
     (is_sent && step.cause != Cause::Beginning).then_some(node)
 }

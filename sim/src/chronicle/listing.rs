@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Cause, Chronicle, Effect, Sent, Step};
+use super::{Cause, Chronicle, Did, Effect, Sent, Step, in_group};
 use crate::faults::{Action, Deed};
 use crate::node::Node;
 use crate::packet::Kind;
@@ -77,26 +77,36 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         Effect::Mended(links) => (None, format!("mended: {} links", links.len())),
         Effect::Healed(core) => (None, format!("the faults stop; the core is {core:?}")),
         Effect::StaysCut(links) => (None, format!("but {} links stay cut", links.len())),
-        Effect::EpochBegins { replica, epoch, members } => {
-            (Some(Node::Replica(*replica)), format!("  comes to epoch {epoch} with the members {members}"))
+        Effect::Did(who, did) => {
+            (Some(Node::Replica(who.replica)), format!("  {}{}", became(did)?, in_group(who.group)))
         }
-        Effect::RoleChanged { replica, role, view } => {
-            (Some(Node::Replica(*replica)), format!("  is now {role:?} of view {}", vr::View(*view)))
+        Effect::Registers { client, group } => (Some(*client), format!("registers{}", in_group(*group))),
+        Effect::Requests { client, group, operation, .. } => {
+            (Some(*client), format!("requests {operation}{}", in_group(*group)))
         }
-        Effect::Registers { client } => (Some(*client), "registers".to_owned()),
-        Effect::Requests { client, operation, .. } => (Some(*client), format!("requests {operation}")),
         Effect::Answered { client, response, .. } => (Some(*client), format!("  is answered {response}")),
         Effect::StartsOver { client } => (Some(*client), "starts over as a new client".to_owned()),
-        Effect::Appended { .. }
-        | Effect::Truncated { .. }
-        | Effect::Compacted { .. }
-        | Effect::CheckpointInstalled { .. }
-        | Effect::LogBegins { .. }
-        | Effect::Executed { .. }
-        | Effect::AnswersRead { .. }
-        | Effect::ViewStarts { .. }
-        | Effect::Ignored { .. }
-        | Effect::Took { .. } => return None,
+    })
+}
+
+/// What a replica has become. What else it does is seen by what it sends.
+fn became(did: &Did) -> Option<String> {
+    Some(match did {
+        Did::EpochBegins { epoch, members } => format!("comes to epoch {epoch} with the members {members}"),
+        Did::RoleChanged { role, view } => format!("is now {role:?} of view {}", vr::View(*view)),
+        Did::Begins { ticket, is_clean: true } => format!("begins anew on ticket {ticket}"),
+        Did::Begins { ticket, is_clean: false } => format!("is to recover on ticket {ticket}"),
+        Did::Dropped => "is dropped".to_owned(),
+        Did::Appended { .. }
+        | Did::Truncated { .. }
+        | Did::Compacted { .. }
+        | Did::CheckpointInstalled { .. }
+        | Did::LogBegins { .. }
+        | Did::Executed { .. }
+        | Did::AnswersRead { .. }
+        | Did::ViewStarts { .. }
+        | Did::Ignored { .. }
+        | Did::Took { .. } => return None,
     })
 }
 

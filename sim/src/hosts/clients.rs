@@ -3,14 +3,11 @@
 use vr::{ClientEvent, EpochStart, GroupId, Instant, Reply};
 
 use super::AllRules;
-use super::port::ClientPort;
 use super::world::World;
-use crate::check::linearizability::Call;
 use crate::chronicle::{Cause, Effect};
 use crate::client_slot::ClientSlot;
 use crate::clock::Clock;
-use crate::digest;
-use crate::environment::{Environment, Event};
+use crate::environment::{ClientPort, Environment, Event};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::setup::Setup;
@@ -108,75 +105,37 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let Customer { slot: client, group: Some(group) } = &mut self.clients[usize::from(slot)] else {
             return;
         };
-        let group = *group;
-        let now = client.clock.read(self.environment.now);
-        let address = client.client.address();
-        if client.client.id().is_none() {
-            self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
-            self.environment.checks.of_mut(group.0 as usize).registers(slot, address);
-            client.client.register(now, &mut ClientPort { slot, group, environment: &mut self.environment });
-            return self.schedule_timer(Node::Client(slot));
-        }
-        let Some(operation) = client.next.take() else { return };
-        client.requested += 1;
-        let (number, asked) = (client.requested, client.decided);
-        let call = self.environment.history.len();
-        self.environment.tell(|| Effect::Requests {
-            client: Node::Client(slot),
-            number: asked,
-            operation: format!("{operation:?}"),
-            call,
-        });
-        self.environment.checks.of_mut(group.0 as usize).requested(slot, address, number, &operation);
-        let called = self.environment.tick();
-        client.calling = Some(call);
-        let made = Call { client: slot.into(), operation: operation.clone(), called, returned: None };
-        self.environment.history.push(made);
-        self.environment.callers.push((address, number));
-        self.groups_of_calls.push(group);
-        let port = &mut ClientPort { slot, group, environment: &mut self.environment };
-        let request = client.client.request(now, operation, port);
-        assert_eq!(request.map(|request| request.0), Ok(number), "the proxy counts as the slot does");
-        if self.setup.traffic.patience_us > 0 {
-            let at = self.environment.now + self.setup.traffic.patience_us * 1_000;
-            let life = self.environment.life(Node::Client(slot)) as u32;
-            self.environment.queue.push(at, Event::Patience { slot, life, request: asked });
+        // It reads from whom it knows to be members.
+        let members = client.client.group();
+        let port = &mut ClientPort { slot, group: Some(*group), environment: &mut self.environment };
+        if client.goes_on(&self.setup, members, port) {
+            self.groups_of_calls.push(*group);
         }
         self.schedule_timer(Node::Client(slot));
     }
 
     pub(super) fn client_hears(&mut self, slot: u16, group: GroupId, reply: Reply<W::Response>) {
         let client = &mut self.clients[usize::from(slot)].slot;
-        let now = client.clock.read(self.environment.now);
+        let port = &mut ClientPort { slot, group: Some(group), environment: &mut self.environment };
         self.acting = Some(Node::Client(slot));
-        let port = &mut ClientPort { slot, group, environment: &mut self.environment };
-        let event = client.client.on_reply(now, reply, port);
+        let event = client.hears(reply, port);
         self.acting = None;
         match event {
             None => self.schedule_timer(Node::Client(slot)),
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
-                let call = client.calling.take().expect("an answer to a request that was made");
-                let asked = client.decided;
-                self.environment.tell(|| Effect::Answered {
-                    client: Node::Client(slot),
-                    number: asked,
-                    op_number: op_number.0,
-                    response: format!("{response:?}"),
-                    call,
-                });
-                self.environment.digest = digest::mix(self.environment.digest, digest::of(&response));
-                let checks = self.environment.checks.of_mut(group.0 as usize);
-                checks.answered(slot, number.0, op_number, &response);
-                let returned = self.environment.tick();
-                self.environment.history[call].returned = Some((returned, response));
-                self.call_is_over(slot);
+                client.is_answered(number, op_number, response, port);
+                self.client_decides(slot);
+            }
+            Some(ClientEvent::Observed { op_number, response }) => {
+                client.read_is_answered(op_number, response, port);
+                self.client_decides(slot);
             }
             Some(ClientEvent::Evicted) => {
                 self.environment.marks.moment(Moment::ClientEvicted);
                 self.start_client_over(slot);
             }
-            Some(ClientEvent::Observed { .. } | ClientEvent::Epoch { .. } | ClientEvent::Refused { .. }) => {
+            Some(ClientEvent::Epoch { .. } | ClientEvent::Refused { .. }) => {
                 unreachable!("it has asked for no such thing")
             }
         }
@@ -194,41 +153,22 @@ impl<W: Workload, R: AllRules> World<W, R> {
         let Customer { slot: client, group: Some(group) } = &mut self.clients[usize::from(slot)] else {
             return;
         };
-        let now = client.clock.read(self.environment.now);
-        if client.client.is_waiting() && now >= client.client.next_deadline() {
-            self.environment.marks.moment(Moment::RequestRetried);
-        }
-        let port = &mut ClientPort { slot, group: *group, environment: &mut self.environment };
-        client.client.on_timeout(now, port);
-    }
-
-    fn call_is_over(&mut self, slot: u16) {
-        self.environment.marks.answered += 1;
-        if let Some(probes) = &mut self.clients[usize::from(slot)].slot.probes {
-            *probes = probes.saturating_sub(1);
-        }
-        self.client_decides(slot);
+        let port = &mut ClientPort { slot, group: Some(*group), environment: &mut self.environment };
+        client.is_impatient(port);
     }
 
     /// The client decides what to ask for next, and asks at once or later.
     pub(super) fn client_decides(&mut self, slot: u16) {
         let client = &mut self.clients[usize::from(slot)].slot;
-        if client.is_done() {
-            return;
+        if client.decides(&self.setup, &mut self.environment) {
+            self.client_goes_on(slot);
         }
-        let Some(pause) = client.decide(&self.setup, &mut self.environment) else { return };
-        if pause == 0 && client.paused_until <= self.environment.now {
-            return self.client_goes_on(slot);
-        }
-        let life = self.environment.life(Node::Client(slot)) as u32;
-        self.environment.queue.push(self.environment.now + pause, Event::Wake { slot, life });
     }
 
     pub(super) fn lose_patience(&mut self, slot: u16, life: u32, request: u64) {
         let client = &self.clients[usize::from(slot)].slot;
         let node = Node::Client(slot);
-        let is_current = self.environment.life(node) as u32 == life && client.decided == request;
-        if !is_current || client.calling.is_none() || client.probes.is_some() {
+        if !client.loses_patience(life, request, &self.environment) {
             return;
         }
         self.environment.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));

@@ -55,6 +55,7 @@ impl<W: Workload, R: AllRules> Simulated for World<W, R> {
     fn keep_chronicle(&mut self) {
         let placement = Arc::clone(&self.environment.placement);
         self.environment.chronicle = Some(Box::new(Chronicle::new(placement)));
+        (0..self.setup.replicas).for_each(|host| self.tell_states(ReplicaId(host)));
     }
 
     fn take_record(&mut self) -> Option<Box<Decisions<W::Operation>>> {

@@ -3,6 +3,7 @@
 use vr::{Configuration, GroupId, Incarnation, ReplicaId, Role, View};
 
 use super::AllRules;
+use super::port::who;
 use super::world::{Phase, World};
 use crate::chronicle::{Cause, Effect};
 use crate::environment::{Environment, Event};
@@ -225,6 +226,10 @@ impl<W: Workload, R: AllRules> World<W, R> {
         self.environment.marks.moment(Moment::Crash);
         if host.groups().next().is_some() {
             self.environment.marks.moment(Moment::CrashOfSeveralGroups);
+        }
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            let groups = [GroupId::SUPERVISOR].into_iter().chain(host.groups().map(|(group, _)| group));
+            groups.for_each(|group| chronicle.after(who(group, id), None));
         }
         // Who may have drawn a ticket, and not begun, is treated as if it had.
         let is_concerned = |group: &GroupId| {

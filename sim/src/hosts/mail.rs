@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use vr::host::{Contents, Envelope, Letter};
-use vr::{ClientAddress, GroupId, Reply, Request, Service};
+use vr::{ClientAddress, GroupId, Read, Reply, Request, Service};
 
 use super::{Answer, Order, Running};
-use crate::packet::{GROUP_AT, Kind, Name, of_message, of_reply, of_request};
+use crate::packet::{GROUP_AT, Kind, Name, of_message, of_read, of_reply, of_request};
 
 /// A message from or to a host.
 pub enum Mail<S: Service> {
@@ -14,6 +14,8 @@ pub enum Mail<S: Service> {
     Envelope(Envelope<Running<S>>),
     /// From a client of a group.
     Request(GroupId, Arc<Request<S::Operation>>),
+    /// The same, of what needs no place in the log.
+    Read(GroupId, Arc<Read<S::Operation>>),
     /// To a client of a group.
     Reply(GroupId, ClientAddress, Reply<S::Response>),
     /// To a client of a group that was stopped.
@@ -21,7 +23,7 @@ pub enum Mail<S: Service> {
     /// From the supervisor's user.
     Order(Arc<Request<Order>>),
     /// The same, of what only looks.
-    Question(Arc<vr::Read<Order>>),
+    Question(Arc<Read<Order>>),
     /// To the supervisor's user.
     Answer(ClientAddress, Reply<Answer>),
 }
@@ -32,7 +34,9 @@ impl<S: Service> Mail<S> {
     pub const fn client(&self) -> Option<ClientAddress> {
         match self {
             Self::Reply(_, address, _) | Self::Gone(_, address) | Self::Answer(address, _) => Some(*address),
-            Self::Envelope(_) | Self::Request(..) | Self::Order(_) | Self::Question(_) => None,
+            Self::Envelope(_) | Self::Request(..) | Self::Read(..) | Self::Order(_) | Self::Question(_) => {
+                None
+            }
         }
     }
 
@@ -49,6 +53,7 @@ impl<S: Service> Mail<S> {
                 (group, name)
             }
             Self::Request(group, request) => (*group, of_request(request)),
+            Self::Read(group, read) => (*group, of_read(read)),
             Self::Reply(group, _, reply) => (*group, of_reply(reply)),
             Self::Gone(group, address) => (*group, (Kind::Reply, 0, address.0)),
             Self::Order(order) => (GroupId::SUPERVISOR, of_request(order)),
@@ -73,6 +78,7 @@ impl<S: Service> Clone for Mail<S> {
         match self {
             Self::Envelope(envelope) => Self::Envelope(envelope.clone()),
             Self::Request(group, request) => Self::Request(*group, Arc::clone(request)),
+            Self::Read(group, read) => Self::Read(*group, Arc::clone(read)),
             Self::Reply(group, address, reply) => Self::Reply(*group, *address, reply.clone()),
             Self::Gone(group, address) => Self::Gone(*group, *address),
             Self::Order(order) => Self::Order(Arc::clone(order)),

@@ -16,6 +16,7 @@ use super::mail::Mail;
 use super::{Answer, Directory, Machine, Order, Running, Supervising};
 use crate::check::directory::Ledger;
 use crate::check::{Checked, Checks};
+use crate::chronicle::{Did, Who, describe};
 use crate::digest;
 use crate::environment::{Environment, slot_of};
 use crate::marks::Moment;
@@ -48,6 +49,11 @@ impl<W: Workload> Environment<W> {
     }
 }
 
+/// The replica of a group on a host.
+pub(super) const fn who(group: GroupId, host: ReplicaId) -> Who {
+    Who { replica: host, group: group.0 }
+}
+
 /// A host's way out.
 pub(super) struct HostPort<'a, W: Workload> {
     pub(super) host: ReplicaId,
@@ -59,6 +65,10 @@ pub(super) struct HostPort<'a, W: Workload> {
 impl<W: Workload> HostPort<'_, W> {
     fn checks(&mut self, group: GroupId) -> &mut Checks {
         self.environment.checks.of_mut(group.0 as usize)
+    }
+
+    fn tell(&mut self, group: GroupId, did: impl FnOnce() -> Did) {
+        self.environment.tell_of(who(group, self.host), did);
     }
 
     fn post(&mut self, to: ClientAddress, mail: Mail<W::Service>) {
@@ -99,6 +109,7 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
 
     fn group_started(&mut self, group: GroupId, ticket: &Ticket<Machine>) {
         let host = self.host;
+        self.tell(group, || Did::Begins { ticket: ticket.number.0, is_clean: ticket.is_clean });
         self.ledger.starts(group, host, ticket.is_clean);
         if ticket.is_clean {
             self.environment.marks.moment(Moment::BegunByTicket);
@@ -112,6 +123,10 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
     fn group_stopped(&mut self, group: GroupId) {
         let host = self.host;
         self.environment.marks.moment(Moment::ReplicaDropped);
+        self.tell(group, || Did::Dropped);
+        if let Some(chronicle) = &mut self.environment.chronicle {
+            chronicle.after(who(group, host), None);
+        }
         if self.ledger.groups().contains_key(&group) {
             self.checks(group).left(host);
         } else {
@@ -122,6 +137,7 @@ impl<W: Workload> HostOutbox<Running<W::Service>> for HostPort<'_, W> {
 
     fn role_changed(&mut self, group: GroupId, role: Role, view: View) {
         let host = self.host;
+        self.tell(group, || describe::role_changed(role, view));
         self.ledger.took_part(group, host, role, view.epoch());
         self.environment.role_changes(group, host, role);
         let findings = &mut self.environment.checks.of_mut(group.0 as usize).findings;
@@ -168,6 +184,10 @@ impl<W: Workload, C: Checked> Watch<'_, W, C> {
         self.environment.checks.of_mut(self.group.0 as usize)
     }
 
+    fn tell(&mut self, did: impl FnOnce() -> Did) {
+        self.environment.tell_of(who(self.group, self.host), did);
+    }
+
     fn mix(&mut self, what: u64) {
         self.environment.digest = digest::mix(self.environment.digest, what ^ self.group.0 << 56);
     }
@@ -185,11 +205,13 @@ impl<W: Workload, C: Checked> Outbox<C::Service> for Watch<'_, W, C> {
     fn appended(&mut self, op_number: OpNumber, entry: &Entry<<C::Service as vr::Service>::Operation>) {
         let host = self.host;
         self.checks().appended(host, op_number, entry);
+        self.tell(|| describe::appended(op_number, entry));
     }
 
     fn truncated(&mut self, last_kept: OpNumber) {
         let host = self.host;
         self.checks().truncated(host, last_kept);
+        self.tell(|| Did::Truncated { last_kept: last_kept.0 });
     }
 
     fn checkpoint_taken(&mut self, checkpoint: &Checkpoint<C::Service>) {
@@ -202,35 +224,42 @@ impl<W: Workload, C: Checked> Outbox<C::Service> for Watch<'_, W, C> {
         let host = self.host;
         self.checks().compacted(host, through);
         self.environment.marks.moment(Moment::LogCompacted);
+        self.tell(|| Did::Compacted { through: through.0 });
     }
 
     fn log_begins(&mut self, after: OpNumber, is_witness: bool) {
         let host = self.host;
         self.checks().log_begins(host, after, is_witness);
         self.mix(after.0);
+        self.tell(|| Did::LogBegins { after: after.0 });
     }
 
     fn checkpoint_installed(&mut self, checkpoint: &Checkpoint<C::Service>, service: &C::Service) {
         let host = self.host;
         self.checks().checkpoint_installed::<C>(host, checkpoint, service);
-        self.mix(checkpoint.op_number().0);
+        let op_number = checkpoint.op_number().0;
+        self.mix(op_number);
+        self.tell(|| Did::CheckpointInstalled { op_number });
     }
 
     fn executed(&mut self, execution: Execution<'_, C::Service>) {
         let host = self.host;
         let digest = self.checks().executed::<C>(host, &execution);
         self.mix(digest);
+        self.environment.tell_executed(who(self.group, host), &execution);
     }
 
     fn observed(&mut self, observation: Observation<'_, C::Service>) {
         let (host, state) = (self.host, C::digest(observation.service));
         self.checks().observed(host, &observation, state);
         self.mix(observation.op_number.0 ^ state);
+        self.tell(|| describe::observed(&observation));
     }
 
     fn view_starts(&mut self, start: &ViewStart<'_>) {
         let host = self.host;
         self.checks().view_starts(host, start);
+        self.tell(|| describe::view_starts(start));
     }
 
     fn epoch_begins(&mut self, start: &EpochStart) {
@@ -241,6 +270,7 @@ impl<W: Workload, C: Checked> Outbox<C::Service> for Watch<'_, W, C> {
         let findings = &mut self.environment.checks.of_mut(group.0 as usize).findings;
         self.ledger.epoch_begins(group, start, findings);
         self.mix(digest::of(start));
+        self.tell(|| describe::epoch_begins(start));
     }
 
     fn refused(&mut self, reason: Refusal) {
@@ -249,10 +279,12 @@ impl<W: Workload, C: Checked> Outbox<C::Service> for Watch<'_, W, C> {
 
     fn ignored(&mut self, reason: Ignored) {
         self.environment.marks.ignored(reason);
+        self.tell(|| Did::Ignored { reason: format!("{reason:?}") });
     }
 
     fn took(&mut self, path: RarePath) {
         self.environment.marks.rare(path);
+        self.tell(|| Did::Took { path: format!("{path:?}") });
     }
 }
 
@@ -312,20 +344,6 @@ impl<W: Workload> Outbox<Directory> for SupervisorWatch<'_, W> {
         fn refused(reason: Refusal);
         fn ignored(reason: Ignored);
         fn took(path: RarePath);
-    }
-}
-
-/// The way out of a client of a group.
-pub(super) struct ClientPort<'a, W: Workload> {
-    pub(super) slot: u16,
-    pub(super) group: GroupId,
-    pub(super) environment: &'a mut Environment<W>,
-}
-
-impl<W: Workload> ClientOutbox<W::Operation> for ClientPort<'_, W> {
-    fn send(&mut self, to: ReplicaId, request: Arc<Request<W::Operation>>) {
-        let mail = Box::new(Mail::Request(self.group, request));
-        self.environment.transmit(Node::Client(self.slot), Node::Replica(to), Packet::Mail(mail));
     }
 }
 

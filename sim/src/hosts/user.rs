@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vr::{Client, ClientEvent, Configuration, Consistency, EpochStart, GroupId, ReplicaId, Reply};
+use vr::{Client, ClientEvent, Configuration, Consistency, EpochStart, GroupId, OpNumber, ReplicaId, Reply};
 
 use super::port::UserPort;
 use super::world::World;
@@ -140,16 +140,17 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
         let now = user.clock.read(environment.now);
         if user.client.id().is_none() {
-            environment.tell(|| Effect::Registers { client: Node::Client(slot) });
+            environment.tell(|| Effect::Registers { client: Node::Client(slot), group: 0 });
             environment.checks.first_mut().registers(slot, address);
             user.client.register(now, &mut UserPort { slot, environment });
         } else if let Some(order) = user.todo.front().cloned() {
             user.is_asking = true;
             environment.tell(|| Effect::Requests {
                 client: Node::Client(slot),
+                group: 0,
                 number: user.requested + 1,
                 operation: format!("{order:?}"),
-                call: usize::MAX,
+                call: None,
             });
             if matches!(order, Order::Where { .. }) {
                 environment.checks.first_mut().reads(slot, address);
@@ -181,11 +182,12 @@ impl<W: Workload, R: AllRules> World<W, R> {
             Some(ClientEvent::Registered(_)) => self.user_goes_on(),
             Some(ClientEvent::Executed { number, op_number, response }) => {
                 environment.checks.first_mut().answered(slot, number.0, op_number, &response);
-                self.order_is_done(response);
+                self.order_is_done(number.0, op_number, response);
             }
             Some(ClientEvent::Observed { op_number, response }) => {
                 environment.checks.first_mut().read(slot, op_number, false);
-                self.order_is_done(response);
+                let number = user.requested + 1;
+                self.order_is_done(number, op_number, response);
             }
             Some(ClientEvent::Evicted) => self.start_user_over(),
             Some(ClientEvent::Epoch { .. } | ClientEvent::Refused { .. }) => {
@@ -194,8 +196,16 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
     }
 
-    fn order_is_done(&mut self, answer: Answer) {
+    fn order_is_done(&mut self, number: u64, op_number: OpNumber, answer: Answer) {
         let Self { user, environment, .. } = self;
+        environment.tell(|| Effect::Answered {
+            client: Node::Client(user.slot),
+            group: 0,
+            number,
+            op_number: op_number.0,
+            response: format!("{answer:?}"),
+            call: None,
+        });
         let order = user.todo.pop_front();
         user.is_asking = false;
         environment.digest = digest::mix(environment.digest, digest::of(&answer));
@@ -253,6 +263,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         environment.marks.moment(Moment::ClientEvicted);
         user.client = process(&self.setup, user.slot, self.rules.clone(), &mut user.jitter, environment);
         (user.requested, user.is_asking) = (0, false);
+        environment.tell(|| Effect::StartsOver { client: Node::Client(user.slot) });
         self.user_goes_on();
     }
 }

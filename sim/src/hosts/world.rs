@@ -9,11 +9,11 @@ use vr::{Configuration, Duration, GroupId, Host, HostOptions, Incarnation, Insta
 use super::clients::Customer;
 use super::ending::Ending;
 use super::mail::Mail;
-use super::port::HostPort;
+use super::port::{HostPort, who};
 use super::user::User;
 use super::{AllRules, GROUPS_MAX, Running, Supervising};
 use crate::check::directory::Ledger;
-use crate::chronicle::Cause;
+use crate::chronicle::{Cause, describe};
 use crate::client_slot;
 use crate::clock::Clock;
 use crate::decisions::Script;
@@ -228,6 +228,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
             Mail::Request(group, request) => {
                 self.host_acts(to, |host, now, port| host.on_request(now, group, request, port));
             }
+            Mail::Read(group, read) => {
+                self.host_acts(to, |host, now, port| host.on_read(now, group, read, port));
+            }
             Mail::Order(order) => {
                 self.host_acts(to, |host, now, port| host.on_supervisor_request(now, order, port));
             }
@@ -273,7 +276,18 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 (replica.role(), replica.view(), replica.commit_number())
             });
         }
+        self.tell_states(id);
         self.schedule_host_timer(id);
+    }
+
+    /// Tells the chronicle what the replicas on a host are, if one is kept.
+    pub(super) fn tell_states(&mut self, id: ReplicaId) {
+        let Some(chronicle) = &mut self.environment.chronicle else { return };
+        let Some(host) = &self.hosts[id.index()].host else { return };
+        chronicle.after(who(GroupId::SUPERVISOR, id), Some(describe::state(host.supervisor())));
+        for (group, replica) in host.groups() {
+            chronicle.after(who(group, id), Some(describe::state(replica)));
+        }
     }
 
     pub(super) fn schedule_host_timer(&mut self, id: ReplicaId) {

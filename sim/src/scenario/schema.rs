@@ -513,12 +513,6 @@ impl Schema {
                 "groups of a supervisor have three members at least, and so are there hosts",
             );
         }
-        if most(&self.traffic.fast_read_percent) + most(&self.traffic.causal_read_percent) > 0 {
-            return refuse(
-                "supervision",
-                "clients of its groups ask through the log: 0 is needed of all reads",
-            );
-        }
         if self.network.outlast.is_some() || self.faults.lingering.is_some() {
             return refuse("supervision", "network.outlast and faults.lingering must be null");
         }

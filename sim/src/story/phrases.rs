@@ -3,7 +3,7 @@
 use vr::{Role, View};
 
 use crate::chronicle::listing::{action_in_words, nothing_gets};
-use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step};
+use crate::chronicle::{Cause, Chronicle, Did, Effect, ReplicaState, Sent, Step, Who, in_group};
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
 use crate::packet::Kind;
@@ -11,7 +11,7 @@ use crate::packet::Kind;
 /// What happened in a step. `numbers` says under which number each step was told, 0 if it was not.
 pub(super) fn sentence(chronicle: &Chronicle, step: &Step, numbers: &[usize]) -> String {
     let beginning = beginning(chronicle, step, numbers);
-    joined(step, beginning, sent(chronicle, step))
+    joined(chronicle, step, beginning, sent(chronicle, step))
 }
 
 /// The same, with what became of each message.
@@ -20,7 +20,7 @@ pub(super) fn sentence_with_fates(chronicle: &Chronicle, step: &Step) -> String 
         Cause::Arrival(message) => Some(arrival_with_fate(&chronicle.messages[message as usize], step)),
         _ => beginning(chronicle, step, &vec![0; chronicle.steps.len()]),
     };
-    let sentence = joined(step, beginning, sent_with_fates(chronicle, step));
+    let sentence = joined(chronicle, step, beginning, sent_with_fates(chronicle, step));
     format!("{sentence}{}{}", struck(chronicle, step), decides(chronicle, step))
 }
 
@@ -48,12 +48,15 @@ fn decides(chronicle: &Chronicle, step: &Step) -> String {
 }
 
 /// A sentence of its parts.
-fn joined(step: &Step, beginning: Option<String>, sent: Vec<String>) -> String {
+fn joined(chronicle: &Chronicle, step: &Step, beginning: Option<String>, sent: Vec<String>) -> String {
+    let beginning_is_told = beginning.is_some();
     let mut parts: Vec<String> = beginning.into_iter().collect();
     // A crash at a moment of the protocol comes after the message that was the moment.
     let (faults, others): (Vec<_>, Vec<_>) =
         step.effects.iter().partition(|effect| matches!(effect, Effect::Fault(_)));
-    parts.extend(consequences(&others));
+    // The beginning says of which group it is.
+    let group = if beginning_is_told { step.group(&chronicle.messages) } else { 0 };
+    parts.extend(consequences(&others, group));
     parts.extend(sent);
     parts.extend(faults.into_iter().filter_map(followed));
     if parts.is_empty() {
@@ -88,29 +91,32 @@ fn beginning(chronicle: &Chronicle, step: &Step, numbers: &[usize]) -> Option<St
 }
 
 fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
-    let Some(before) = state_before(chronicle, step, node) else {
-        return format!("{node} has waited long enough");
+    let group = step.group(&chronicle.messages);
+    let Some(before) = state_before(chronicle, step, node, group) else {
+        return format!("{node} has waited long enough{}", in_group(group));
     };
-    let view = View(before.view);
+    let (view, of) = (View(before.view), in_group(group));
     match before.role {
-        Role::Primary => format!("{node}, primary of view {view}, is at its timer"),
-        Role::Backup | Role::Witness => format!("{node} times out in view {view}"),
-        Role::ViewChange => format!("{node} still waits for view {view} to start"),
-        Role::Recovering => format!("{node} still waits for answers to its recovery"),
-        Role::Transitioning => format!("{node} still waits for the log up to the start of its epoch"),
-        Role::Leaving => format!("{node} still waits for the new group to have the state"),
-        Role::Stopped | Role::Standby => format!("{node} is at its timer"),
+        Role::Primary => format!("{node}, primary of view {view}{of}, is at its timer"),
+        Role::Backup | Role::Witness => format!("{node} times out in view {view}{of}"),
+        Role::ViewChange => format!("{node} still waits for view {view}{of} to start"),
+        Role::Recovering => format!("{node} still waits for answers to its recovery{of}"),
+        Role::Transitioning => format!("{node} still waits for the log up to the start of its epoch{of}"),
+        Role::Leaving => format!("{node} still waits for the new group to have the state{of}"),
+        Role::Stopped | Role::Standby => format!("{node} is at its timer{of}"),
     }
 }
 
-/// What the node was before this step.
-fn state_before(chronicle: &Chronicle, step: &Step, node: Node) -> Option<ReplicaState> {
+/// What the node's replica of a group was before this step.
+fn state_before<'a>(
+    chronicle: &'a Chronicle,
+    step: &Step,
+    node: Node,
+    group: u64,
+) -> Option<&'a ReplicaState> {
     let Node::Replica(replica) = node else { return None };
     let index = chronicle.steps.binary_search_by_key(&step.step, |step| step.step).ok()?;
-    let last_said = chronicle.steps[..index].iter().rev().find_map(|earlier| {
-        earlier.after.iter().find(|(other, _)| *other == replica).map(|(_, state)| state.clone())
-    });
-    last_said.flatten()
+    chronicle.state_before(index, Who { replica, group })
 }
 
 /// Where an unusual message comes from.
@@ -132,26 +138,44 @@ fn history(chronicle: &Chronicle, message: &Sent, step: &Step, numbers: &[usize]
 
 // ---- What follows ------------------------------------------------------------------------------------
 
+/// What follows, where `group` is what is spoken of: when it is another one, that is said.
+fn consequences(effects: &[&Effect], mut group: u64) -> Vec<String> {
+    let mut phrases = Vec::new();
+    for run in effects.chunk_by(|one, next| is_more_of(one, next)) {
+        let Some(phrase) = together(run) else { continue };
+        match run[0] {
+            Effect::Did(who, _) if who.group != group => {
+                group = who.group;
+                phrases.push(format!("in g{group} {phrase}"));
+            }
+            _ => phrases.push(phrase),
+        }
+    }
+    phrases
+}
+
 /// Entries that are appended or executed one after the other are told together.
-fn consequences(effects: &[&Effect]) -> Vec<String> {
-    let runs = effects.chunk_by(|one, next| {
-        std::mem::discriminant(*one) == std::mem::discriminant(*next)
-            && matches!(one, Effect::Appended { .. } | Effect::Executed { .. })
-    });
-    runs.filter_map(|run| match (run.first()?, run.last()?) {
-        (Effect::Appended { op_number: first, .. }, Effect::Appended { op_number: last, .. })
-            if first < last =>
-        {
-            Some(format!("puts ops {first} to {last} into its log"))
-        }
-        (Effect::Executed { op_number: first, .. }, Effect::Executed { op_number: last, .. })
-            if first < last =>
-        {
-            Some(format!("executes ops {first} to {last}"))
-        }
+fn is_more_of(one: &Effect, next: &Effect) -> bool {
+    let (Effect::Did(who, one), Effect::Did(other, next)) = (one, next) else { return false };
+    let is_same = matches!(
+        (one, next),
+        (Did::Appended { .. }, Did::Appended { .. }) | (Did::Executed { .. }, Did::Executed { .. })
+    );
+    who == other && is_same
+}
+
+fn together(run: &[&Effect]) -> Option<String> {
+    match (run.first()?, run.last()?) {
+        (
+            Effect::Did(_, Did::Appended { op_number: first, .. }),
+            Effect::Did(_, Did::Appended { op_number: last, .. }),
+        ) if first < last => Some(format!("puts ops {first} to {last} into its log")),
+        (
+            Effect::Did(_, Did::Executed { op_number: first, .. }),
+            Effect::Did(_, Did::Executed { op_number: last, .. }),
+        ) if first < last => Some(format!("executes ops {first} to {last}")),
         (only, _) => followed(only),
-    })
-    .collect()
+    }
 }
 
 fn followed(effect: &Effect) -> Option<String> {
@@ -165,24 +189,39 @@ fn followed(effect: &Effect) -> Option<String> {
         Effect::StaysCut(links) => {
             format!("in spite of that {}, from now on", nothing_gets(links))
         }
-        Effect::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
-        Effect::Truncated { last_kept, .. } => format!("drops what its log holds after op {last_kept}"),
-        Effect::Compacted { through, .. } => {
+        Effect::Did(_, did) => return done(did),
+        Effect::Registers { client, group } => format!("{client} asks for a session{}", in_group(*group)),
+        Effect::Requests { client, group, operation, .. } => {
+            format!("{client} requests {operation}{}", in_group(*group))
+        }
+        Effect::Answered { op_number, response, .. } => {
+            format!("has its answer from op {op_number}: {response}")
+        }
+        Effect::StartsOver { client } => format!("{client} starts over as a new client"),
+        Effect::Mended(_) => return None,
+    })
+}
+
+fn done(did: &Did) -> Option<String> {
+    Some(match did {
+        Did::Appended { op_number, request, .. } => format!("puts op {op_number} into its log: {request}"),
+        Did::Truncated { last_kept } => format!("drops what its log holds after op {last_kept}"),
+        Did::Compacted { through } => {
             format!("drops its log up to op {through}, for which there are checkpoints")
         }
-        Effect::LogBegins { after, .. } => {
+        Did::LogBegins { after } => {
             format!("forgets its log, which begins after op {after} now")
         }
-        Effect::CheckpointInstalled { op_number, .. } => {
+        Did::CheckpointInstalled { op_number } => {
             format!("puts the checkpoint after op {op_number} in the place of its state and log")
         }
-        Effect::Executed { op_number, outcome, .. } => {
+        Did::Executed { op_number, outcome, .. } => {
             format!("executes op {op_number} (result: {outcome})")
         }
-        Effect::AnswersRead { op_number, basis, .. } => {
+        Did::AnswersRead { op_number, basis, .. } => {
             format!("answers a read as of op {op_number}, by {}", in_words(basis))
         }
-        Effect::ViewStarts { view, votes, op_number, commit_number, .. } => {
+        Did::ViewStarts { view, votes, op_number, commit_number } => {
             let (view, votes): (View, Vec<String>) =
                 (View(*view), votes.iter().map(ToString::to_string).collect());
             format!(
@@ -190,16 +229,15 @@ fn followed(effect: &Effect) -> Option<String> {
                 and(&votes)
             )
         }
-        Effect::EpochBegins { epoch, members, .. } => format!("comes to epoch {epoch}, with {members}"),
-        Effect::RoleChanged { role, view, .. } => becomes(*role, *view),
-        Effect::Ignored { reason, .. } => format!("ignores it: {}", in_words(reason)),
-        Effect::Registers { client } => format!("{client} asks for a session"),
-        Effect::Requests { client, operation, .. } => format!("{client} requests {operation}"),
-        Effect::Answered { op_number, response, .. } => {
-            format!("has its answer from op {op_number}: {response}")
+        Did::EpochBegins { epoch, members } => format!("comes to epoch {epoch}, with {members}"),
+        Did::RoleChanged { role, view } => becomes(*role, *view),
+        Did::Ignored { reason } => format!("ignores it: {}", in_words(reason)),
+        Did::Begins { ticket, is_clean: true } => format!("starts a replica anew, on ticket {ticket}"),
+        Did::Begins { ticket, is_clean: false } => {
+            format!("starts a replica that has to recover, on ticket {ticket}")
         }
-        Effect::StartsOver { client } => format!("{client} starts over as a new client"),
-        Effect::Mended(_) | Effect::Took { .. } => return None,
+        Did::Dropped => "drops its replica".to_owned(),
+        Did::Took { .. } => return None,
     })
 }
 
@@ -330,22 +368,26 @@ fn struck(chronicle: &Chronicle, step: &Step) -> String {
     if !step.effects.iter().any(|effect| matches!(effect, Effect::Fault(_))) {
         return String::new();
     }
-    let state = |node: Node| {
-        let ReplicaState { role, view, .. } = state_before(chronicle, step, node)?;
-        let view = View(view);
+    let state = |(node, group): (Node, u64)| {
+        let ReplicaState { role, view, .. } = *state_before(chronicle, step, node, group)?;
+        let (view, of) = (View(view), in_group(group));
         Some(match role {
-            Role::Primary => format!("{node} was primary of view {view}"),
-            Role::Backup => format!("{node} was backup in view {view}"),
-            Role::ViewChange => format!("{node} was changing to view {view}"),
-            Role::Recovering => format!("{node} was recovering"),
-            Role::Transitioning => format!("{node} was waiting for the log of epoch {}", view.epoch()),
-            Role::Leaving => format!("{node} was replaced"),
-            Role::Stopped => format!("{node} had stopped"),
-            Role::Standby => format!("{node} was no member"),
-            Role::Witness => format!("{node} was witness in view {view}"),
+            Role::Primary => format!("{node} was primary of view {view}{of}"),
+            Role::Backup => format!("{node} was backup in view {view}{of}"),
+            Role::ViewChange => format!("{node} was changing to view {view}{of}"),
+            Role::Recovering => format!("{node} was recovering{of}"),
+            Role::Transitioning => format!("{node} was waiting for the log of epoch {}{of}", view.epoch()),
+            Role::Leaving => format!("{node} was replaced{of}"),
+            Role::Stopped => format!("{node} had stopped{of}"),
+            Role::Standby => format!("{node} was no member{of}"),
+            Role::Witness => format!("{node} was witness in view {view}{of}"),
         })
     };
-    let states: Vec<String> = step.touches(chronicle).into_iter().filter_map(state).collect();
+    // Of a host that crashed all its replicas are down.
+    let others = step.after.iter().filter(|(who, _)| who.group > 0);
+    let others = others.map(|(who, _)| (Node::Replica(who.replica), who.group));
+    let touched = step.touches(chronicle).into_iter().map(|node| (node, 0));
+    let states: Vec<String> = touched.chain(others).filter_map(state).collect();
     if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) }
 }
 

@@ -12,7 +12,7 @@ use vr::{Epoch, ReplicaId, Role, View};
 use super::past;
 use super::words;
 use crate::check::Property;
-use crate::chronicle::{Cause, Chronicle, Effect, ReplicaState, Sent, Step, facts};
+use crate::chronicle::{Cause, Chronicle, Did, Effect, ReplicaState, Sent, Step, facts};
 use crate::faults::Action;
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
@@ -33,6 +33,9 @@ pub struct Model {
     pub replicas: usize,
     /// The names of the nodes.
     pub nodes: Vec<String>,
+    /// What the lanes of hosts show: each the replica of one group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<String>,
     /// The kinds of messages, by number.
     pub kinds: Vec<String>,
     /// All that is said more than once.
@@ -237,7 +240,8 @@ pub struct Bar {
     pub end: Option<u64>,
     /// The answer.
     pub response: Option<usize>,
-    /// Its point of linearization: the step, the replica and the op-number of its first execution.
+    /// Its point of linearization: the step, the replica and the op-number of its first execution, or of the answer
+    /// to it if it is a read without the log.
     pub point: Option<(u64, usize, u64)>,
     /// When its client gave it up, or crashed.
     pub given_up: Option<u64>,
@@ -251,6 +255,8 @@ pub struct Source<'a> {
     chronicle: &'a Chronicle,
     report: &'a Report,
     replicas: usize,
+    /// The group whose replicas the lanes of hosts show: the one that the violation is about, or else the supervisor's.
+    group: u64,
     facts: Vec<facts::Found>,
     /// Which steps are in the causal past of the facts.
     pub past: Vec<bool>,
@@ -267,7 +273,10 @@ impl<'a> Source<'a> {
             targets.extend(last_steps(chronicle, replicas));
         }
         let past = past::of(chronicle, &targets, replicas);
-        Self { chronicle, report, replicas, facts, past }
+        let is_of_hosts = head.setup.supervision.is_some();
+        let group = report.violation().and_then(|violation| violation.group).filter(|_| is_of_hosts);
+        let group = group.unwrap_or_default() as u64;
+        Self { chronicle, report, replicas, group, facts, past }
     }
 
     /// The indices of the steps with the facts.
@@ -287,6 +296,32 @@ impl<'a> Source<'a> {
 
     fn index(&self, node: Node) -> usize {
         node.index(self.replicas)
+    }
+
+    fn lanes(&self) -> Option<String> {
+        let of_whom =
+            if self.group > 0 { format!("g{}", self.group) } else { "the supervisor's group".to_owned() };
+        self.report
+            .setup
+            .supervision
+            .is_some()
+            .then(|| format!("lanes show {of_whom} (dotted: no replica there)"))
+    }
+
+    /// What replicas did in a step, as far as the lanes show them.
+    fn done(&self, step: &'a Step) -> impl Iterator<Item = (ReplicaId, &'a Did)> + use<'a> {
+        let shown = self.group;
+        step.effects.iter().filter_map(move |effect| match effect {
+            Effect::Did(who, did) if who.group == shown => Some((who.replica, did)),
+            _ => None,
+        })
+    }
+
+    /// What these were after it.
+    fn after(&self, step: &'a Step) -> impl Iterator<Item = (ReplicaId, Option<&'a ReplicaState>)> + use<'a> {
+        let shown = self.group;
+        let after = step.after.iter().filter(move |(who, _)| who.group == shown);
+        after.map(|(who, state)| (who.replica, state.as_ref()))
     }
 }
 
@@ -330,7 +365,7 @@ impl Builder<'_> {
         let mut is_committed: Vec<bool> = Vec::new();
         let mut steps = Vec::new();
         for (index, step) in chronicle.steps.iter().enumerate() {
-            let first = first_executions(step, &mut is_committed);
+            let first = first_executions(source.done(step), &mut is_committed);
             if self.wanted[index] {
                 steps.push(self.row(index, step, &numbers, &first));
             }
@@ -338,6 +373,7 @@ impl Builder<'_> {
         Model {
             replicas: source.replicas,
             nodes: nodes.collect(),
+            lanes: source.lanes(),
             kinds: Kind::ALL.iter().map(|kind| format!("{kind:?}")).collect(),
             verdict: verdict(&source.report.verdict),
             violation: self.violation(),
@@ -391,7 +427,7 @@ impl Builder<'_> {
             what: words::cause(chronicle, step),
             turn: words::turns(step),
             then: words::effects(chronicle, step),
-            after: step.after.iter().map(|(id, after)| (id.index(), after.as_ref().map(state))).collect(),
+            after: source.after(step).map(|(id, after)| (id.index(), after.map(state))).collect(),
             appended: Vec::new(),
             cut: Vec::new(),
             executed: Vec::new(),
@@ -400,9 +436,9 @@ impl Builder<'_> {
             past: source.past[index],
         };
         let mut first = first.iter();
-        for effect in &step.effects {
-            match effect {
-                Effect::Appended { replica, op_number, view, request } => {
+        for (replica, did) in source.done(step) {
+            match did {
+                Did::Appended { op_number, view, request } => {
                     let request = self.strings.number(request);
                     let entry = self.entries.number(&(*op_number, page_view(*view), request));
                     match row.appended.last_mut() {
@@ -412,16 +448,15 @@ impl Builder<'_> {
                         _ => row.appended.push((replica.index(), entry, 1)),
                     }
                 }
-                Effect::Truncated { replica, last_kept } => row.cut.push((replica.index(), *last_kept)),
-                Effect::LogBegins { replica, after: 0 } => row.cut.push((replica.index(), 0)),
-                Effect::CheckpointInstalled { replica, op_number }
-                | Effect::LogBegins { replica, after: op_number } => {
+                Did::Truncated { last_kept } => row.cut.push((replica.index(), *last_kept)),
+                Did::LogBegins { after: 0 } => row.cut.push((replica.index(), 0)),
+                Did::CheckpointInstalled { op_number } | Did::LogBegins { after: op_number } => {
                     let request = self.strings.number(IN_CHECKPOINT);
                     let entry = self.entries.number(&(*op_number, 0, request));
                     row.cut.push((replica.index(), 0));
                     row.appended.push((replica.index(), entry, 1));
                 }
-                Effect::Executed { replica, op_number, .. } => {
+                Did::Executed { op_number, .. } => {
                     let (replica, is_first) = (replica.index(), u8::from(first.next() == Some(&true)));
                     match row.executed.last_mut() {
                         Some((who, _, last, known))
@@ -447,26 +482,22 @@ impl Builder<'_> {
         let mut logs: Vec<Vec<(u64, &str)>> = vec![Vec::new(); self.source.replicas];
         let mut states: Vec<Option<&ReplicaState>> = vec![None; self.source.replicas];
         for step in &steps[..end] {
-            for effect in &step.effects {
-                match effect {
-                    Effect::Appended { replica, view, request, .. } => {
-                        logs[replica.index()].push((page_view(*view), request));
-                    }
-                    Effect::Truncated { replica, last_kept } => {
-                        logs[replica.index()].truncate(*last_kept as usize);
-                    }
-                    Effect::CheckpointInstalled { replica, op_number }
-                    | Effect::LogBegins { replica, after: op_number } => {
-                        logs[replica.index()] = vec![(0, IN_CHECKPOINT); *op_number as usize];
-                    }
-                    Effect::Fault(Action::Crash { replica, .. } | Action::Kill { replica }) => {
-                        logs[usize::from(*replica)].clear();
+            for (replica, did) in self.source.done(step) {
+                let log = &mut logs[replica.index()];
+                match did {
+                    Did::Appended { view, request, .. } => log.push((page_view(*view), request)),
+                    Did::Truncated { last_kept } => log.truncate(*last_kept as usize),
+                    Did::CheckpointInstalled { op_number } | Did::LogBegins { after: op_number } => {
+                        *log = vec![(0, IN_CHECKPOINT); *op_number as usize];
                     }
                     _ => {}
                 }
             }
-            for (replica, after) in &step.after {
-                states[replica.index()] = after.as_ref();
+            for (replica, after) in self.source.after(step) {
+                states[replica.index()] = after;
+                if after.is_none() {
+                    logs[replica.index()].clear();
+                }
             }
         }
         let mut befores = Vec::new();
@@ -606,7 +637,7 @@ impl Builder<'_> {
             chronicle.steps.iter().flat_map(|step| step.effects.iter().map(move |e| (step, e)))
         {
             match effect {
-                Effect::Requests { client, operation, call, .. } => bars.push(Bar {
+                Effect::Requests { client, operation, call: Some(call), .. } => bars.push(Bar {
                     node: self.source.index(*client),
                     call: *call,
                     operation: self.strings.number(operation),
@@ -617,14 +648,17 @@ impl Builder<'_> {
                     given_up: None,
                     is_refused: refused == Some(*call),
                 }),
-                Effect::Executed { replica, op_number, call: Some(call), takes_effect: true, .. } => {
-                    let point = (step.step, replica.index(), *op_number);
+                Effect::Did(who, Did::Executed { op_number, call: Some(call), takes_effect: true, .. }) => {
+                    let point = (step.step, who.replica.index(), *op_number);
                     bars[*call].point.get_or_insert(point);
                 }
-                Effect::Answered { call, response, .. } => {
+                Effect::Answered { call: Some(call), op_number, response, .. } => {
                     let response = self.strings.number(response);
-                    bars[*call].end = Some(step.step);
-                    bars[*call].response = Some(response);
+                    let bar = &mut bars[*call];
+                    (bar.end, bar.response) = (Some(step.step), Some(response));
+                    if bar.point.is_none() && !bar.is_refused {
+                        bar.point = read(chronicle, step, *op_number);
+                    }
                 }
                 Effect::StartsOver { client } => {
                     let node = self.source.index(*client);
@@ -647,8 +681,23 @@ impl Builder<'_> {
 
 /// Whether a violation is that something does not happen: then what everybody did has led to it.
 const fn is_about_everybody(property: Property) -> bool {
-    use Property::{L1, L2, L3, L4, L5, L6, L9, Stuck};
-    matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | L9 | Stuck)
+    use Property::{L1, L2, L3, L4, L5, L6, L9, L10, Stuck};
+    matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | L9 | L10 | Stuck)
+}
+
+/// Where a read was answered as of this op-number: the step in which the answer that arrives was given, if it was one.
+fn read(chronicle: &Chronicle, step: &Step, op_number: u64) -> Option<(u64, usize, u64)> {
+    let Cause::Arrival(message) = step.cause else { return None };
+    let answer = &chronicle.messages[message as usize];
+    let place = chronicle.steps.binary_search_by_key(&answer.step, |step| step.step).ok()?;
+    chronicle.steps[place].effects.iter().find_map(|effect| match effect {
+        Effect::Did(who, Did::AnswersRead { op_number: of, .. })
+            if Node::Replica(who.replica) == answer.identity.from && *of == op_number =>
+        {
+            Some((answer.step, who.replica.index(), op_number))
+        }
+        _ => None,
+    })
 }
 
 /// The index of the last step of each node.
@@ -660,10 +709,13 @@ fn last_steps(chronicle: &Chronicle, replicas: usize) -> Vec<usize> {
     last.into_values().collect()
 }
 
-/// For each execution of the step, whether nobody had executed the op-number before.
-fn first_executions(step: &Step, is_committed: &mut Vec<bool>) -> Vec<bool> {
-    let executed = step.effects.iter().filter_map(|effect| match effect {
-        Effect::Executed { op_number, .. } => Some(*op_number as usize),
+/// For each execution among what replicas did, whether nobody had executed the op-number before.
+fn first_executions<'a>(
+    done: impl Iterator<Item = (ReplicaId, &'a Did)>,
+    is_committed: &mut Vec<bool>,
+) -> Vec<bool> {
+    let executed = done.filter_map(|(_, did)| match did {
+        Did::Executed { op_number, .. } => Some(*op_number as usize),
         _ => None,
     });
     executed

@@ -269,7 +269,7 @@ function fillHead() {
   const clients = run.nodes.length - run.replicas;
   $("about").textContent = [
     bug ? `planted bug ${bug}` : "", `${run.replicas} replicas`, `${clients} ${clients === 1 ? "client" : "clients"} (${workload})`,
-    `${run.run_steps.toLocaleString("en")} steps`, run.violation ? "" : `verdict: ${run.verdict}`,
+    `${run.run_steps.toLocaleString("en")} steps`, run.lanes, run.violation ? "" : `verdict: ${run.verdict}`,
   ].filter(Boolean).join(" · ");
   $("note").textContent = note ?? "";
   $("note").hidden = !note;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use vr::{ReplicaId, Role, View};
 
-use crate::chronicle::{Cause, Chronicle, Effect, Sent, Step, listing};
+use crate::chronicle::{Cause, Chronicle, Did, Effect, Sent, Step, in_group, listing};
 use crate::faults::Action;
 use crate::network::{Dropped, Fate};
 use crate::node::Node;
@@ -17,12 +17,13 @@ pub fn cause(chronicle: &Chronicle, step: &Step) -> String {
     let message = |index: u32| &chronicle.messages[index as usize];
     match step.cause {
         Cause::Beginning => "The run begins: all replicas are in view 0, whose primary is r0".to_owned(),
-        Cause::Arrival(index) => arrival(message(index)),
+        Cause::Arrival(index) => of_group(message(index).identity.group(), arrival(message(index))),
         Cause::ArrivalAtNobody(index, why) => {
             let identity = message(index).identity;
-            format!("A {:?} from {} reaches nobody: {why}", identity.kind, identity.from)
+            let of = in_group(identity.group());
+            format!("A {:?} from {}{of} reaches nobody: {why}", identity.kind, identity.from)
         }
-        Cause::Timer(node) => timer(chronicle, step, node),
+        Cause::Timer(node) => of_group(step.group(&chronicle.messages), timer(chronicle, step, node)),
         Cause::ClientActs(node) => format!("{node} goes on"),
         Cause::PatienceLost(node) => format!("{node} has waited too long and gives its request up"),
         Cause::Fault if step.effects.is_empty() => "A fault was due, and nothing to strike at".to_owned(),
@@ -30,6 +31,11 @@ pub fn cause(chronicle: &Chronicle, step: &Step) -> String {
         Cause::Mend => "A partition ends".to_owned(),
         Cause::Restart(node) => format!("{node} starts again without its memory"),
     }
+}
+
+/// What is said of a group that a supervisor has started.
+fn of_group(group: u64, said: String) -> String {
+    if group > 0 { format!("in g{group} {said}") } else { said }
 }
 
 /// What a message tells its receiver.
@@ -118,20 +124,34 @@ fn timer(chronicle: &Chronicle, step: &Step, node: Node) -> String {
 #[must_use]
 pub fn turns(step: &Step) -> Vec<String> {
     let turn = |effect: &Effect| match effect {
-        Effect::EpochBegins { replica, epoch, members } => {
-            Some(format!("{replica} comes to epoch {epoch} with the members {members}"))
-        }
-        Effect::RoleChanged { replica, role, view } => Some(role_changed(*replica, *role, *view)),
+        Effect::Did(who, did) => Some(of_group(who.group, became(who.replica, did)?)),
         _ => None,
     };
     step.effects.iter().filter_map(turn).collect()
+}
+
+fn became(replica: ReplicaId, did: &Did) -> Option<String> {
+    Some(match did {
+        Did::EpochBegins { epoch, members } => {
+            format!("{replica} comes to epoch {epoch} with the members {members}")
+        }
+        Did::RoleChanged { role, view } => role_changed(replica, *role, *view),
+        Did::Begins { ticket, is_clean: true } => {
+            format!("{replica} starts a replica anew, on ticket {ticket}")
+        }
+        Did::Begins { ticket, is_clean: false } => {
+            format!("{replica} starts a replica that has to recover, on ticket {ticket}")
+        }
+        Did::Dropped => format!("{replica} drops its replica"),
+        _ => return None,
+    })
 }
 
 /// Whether what arrived was ignored, and nothing else came of it: a message can be of no use as such, and
 /// still move its receiver to a later view.
 #[must_use]
 pub fn is_ignored(step: &Step) -> bool {
-    let is_ignored = step.effects.iter().any(|effect| matches!(effect, Effect::Ignored { .. }));
+    let is_ignored = step.effects.iter().any(|effect| matches!(effect, Effect::Did(_, Did::Ignored { .. })));
     is_ignored && turns(step).is_empty()
 }
 
@@ -140,7 +160,8 @@ pub fn is_ignored(step: &Step) -> bool {
 pub fn is_routine(chronicle: &Chronicle, step: &Step) -> bool {
     let is_plain = |index: u32| {
         let message = &chronicle.messages[index as usize];
-        message.identity.kind == Kind::Commit && message.fate.is_none() && message.dropped.is_none()
+        let is_heartbeat = matches!(message.identity.kind, Kind::Commit | Kind::Alive);
+        is_heartbeat && message.fate.is_none() && message.dropped.is_none()
     };
     let is_heartbeat = match step.cause {
         Cause::Arrival(index) => step.sent.is_empty() && is_plain(index),
@@ -153,60 +174,53 @@ pub fn is_routine(chronicle: &Chronicle, step: &Step) -> bool {
 /// What else followed in a step, in order; repeated things are told once.
 #[must_use]
 pub fn effects(chronicle: &Chronicle, step: &Step) -> Vec<String> {
-    let mut told: Vec<String> = Vec::new();
+    let mut told: Vec<Phrase> = Vec::new();
     let mut rest = step.effects.as_slice();
     while let Some((first, after)) = rest.split_first() {
         let run = 1 + after.iter().zip(rest).take_while(|(next, before)| goes_on(before, next)).count();
-        let is_told = !matches!(first, Effect::Ignored { .. }) || is_ignored(step);
-        told.extend(effect(first, &rest[run - 1]).filter(|_| is_told));
+        let is_told = !matches!(first, Effect::Did(_, Did::Ignored { .. })) || is_ignored(step);
+        told.extend(effect(first, &rest[run - 1]).filter(|_| is_told).map(|said| (group_of(first), said)));
         rest = &rest[run..];
     }
     told.extend(sends(chronicle, step));
-    told
+    // What a step began with says of which group it is.
+    let is_said = matches!(step.cause, Cause::Arrival(_) | Cause::Timer(_));
+    let mut spoken_of = if is_said { step.group(&chronicle.messages) } else { 0 };
+    let say = |(group, said): Phrase| match group.filter(|group| *group != spoken_of) {
+        Some(other) => {
+            spoken_of = other;
+            format!("in g{other} {said}")
+        }
+        None => said,
+    };
+    told.into_iter().map(say).collect()
+}
+
+/// What is said, and of which group, if it is of one: see [`Who`](crate::chronicle::Who).
+type Phrase = (Option<u64>, String);
+
+const fn group_of(effect: &Effect) -> Option<u64> {
+    match effect {
+        Effect::Did(who, _) => Some(who.group),
+        _ => None,
+    }
 }
 
 /// Whether the second effect is the first one again, one op-number later.
 fn goes_on(first: &Effect, second: &Effect) -> bool {
-    match (first, second) {
-        (Effect::Appended { op_number, .. }, Effect::Appended { op_number: next, .. })
-        | (Effect::Executed { op_number, .. }, Effect::Executed { op_number: next, .. }) => {
-            *next == op_number + 1
-        }
+    let (Effect::Did(who, first), Effect::Did(other, second)) = (first, second) else { return false };
+    let is_next = match (first, second) {
+        (Did::Appended { op_number, .. }, Did::Appended { op_number: next, .. })
+        | (Did::Executed { op_number, .. }, Did::Executed { op_number: next, .. }) => *next == op_number + 1,
         _ => false,
-    }
+    };
+    who == other && is_next
 }
 
 /// An effect, or several of a kind from `first` to `last`.
 fn effect(first: &Effect, last: &Effect) -> Option<String> {
     Some(match (first, last) {
-        (Effect::Appended { op_number: from, .. }, Effect::Appended { op_number: to, .. }) => {
-            format!("logs {}", ops(*from, *to))
-        }
-        (Effect::Executed { op_number: from, .. }, Effect::Executed { op_number: to, .. }) => {
-            format!("executes {}, which {} committed", ops(*from, *to), if from == to { "is" } else { "are" })
-        }
-        (Effect::Truncated { replica, last_kept }, _) => {
-            format!("{} drops its log after op {last_kept}", Node::Replica(*replica))
-        }
-        (Effect::Compacted { through, .. }, _) => {
-            format!("drops its log up to op {through}: it is in checkpoints")
-        }
-        (Effect::LogBegins { after, .. }, _) => {
-            format!("forgets its log, which begins after op {after} now")
-        }
-        (Effect::CheckpointInstalled { op_number, .. }, _) => {
-            format!("puts the checkpoint after op {op_number} in the place of its state")
-        }
-        (Effect::ViewStarts { view, votes, op_number, .. }, _) => {
-            let (view, votes) = (View(*view), names(votes));
-            format!("has the votes of {votes}: starts view {view} with a log to op {op_number}")
-        }
-        (Effect::Ignored { reason, .. }, _) => format!("ignores it ({})", plain(reason)),
-        // A wrong rule can make it an earlier view.
-        (Effect::Took { path, .. }, _) if path == "CaughtUpWithLaterView" => {
-            "(takes over another view's log)".to_owned()
-        }
-        (Effect::Took { path, .. }, _) => format!("({})", plain(path)),
+        (Effect::Did(who, first), Effect::Did(_, last)) => return done(who.replica, first, last),
         (Effect::Fault(action), _) => fault(action),
         (Effect::Told(sentence), _) => format!("the story goes on: {sentence}"),
         (Effect::Mended(links), _) => {
@@ -217,10 +231,48 @@ fn effect(first: &Effect, last: &Effect) -> Option<String> {
             format!("the faults stop; {} have to make progress", names(core))
         }
         (Effect::StaysCut(links), _) => stays_cut(links),
-        (Effect::Registers { client }, _) => format!("{client} asks for a session"),
-        (Effect::Requests { client, operation, .. }, _) => format!("{client} asks for {operation}"),
+        (Effect::Registers { client, group }, _) => {
+            format!("{client} asks for a session{}", in_group(*group))
+        }
+        (Effect::Requests { client, group, operation, .. }, _) => {
+            format!("{client} asks for {operation}{}", in_group(*group))
+        }
         (Effect::Answered { client, response, .. }, _) => format!("{client} has its answer: {response}"),
         (Effect::StartsOver { client }, _) => format!("{client} starts over as a new client"),
+        _ => return None,
+    })
+}
+
+fn done(replica: ReplicaId, first: &Did, last: &Did) -> Option<String> {
+    Some(match (first, last) {
+        (Did::Appended { op_number: from, .. }, Did::Appended { op_number: to, .. }) => {
+            format!("logs {}", ops(*from, *to))
+        }
+        (Did::Executed { op_number: from, .. }, Did::Executed { op_number: to, .. }) => {
+            format!("executes {}, which {} committed", ops(*from, *to), if from == to { "is" } else { "are" })
+        }
+        (Did::Truncated { last_kept }, _) => {
+            format!("{} drops its log after op {last_kept}", replica)
+        }
+        (Did::Compacted { through }, _) => {
+            format!("drops its log up to op {through}: it is in checkpoints")
+        }
+        (Did::LogBegins { after }, _) => {
+            format!("forgets its log, which begins after op {after} now")
+        }
+        (Did::CheckpointInstalled { op_number }, _) => {
+            format!("puts the checkpoint after op {op_number} in the place of its state")
+        }
+        (Did::ViewStarts { view, votes, op_number, .. }, _) => {
+            let (view, votes) = (View(*view), names(votes));
+            format!("has the votes of {votes}: starts view {view} with a log to op {op_number}")
+        }
+        (Did::Ignored { reason }, _) => format!("ignores it ({})", plain(reason)),
+        // A wrong rule can make it an earlier view.
+        (Did::Took { path }, _) if path == "CaughtUpWithLaterView" => {
+            "(takes over another view's log)".to_owned()
+        }
+        (Did::Took { path }, _) => format!("({})", plain(path)),
         _ => return None,
     })
 }
@@ -315,17 +367,20 @@ fn named(links: &[(Node, Node)], both: char, one: char) -> String {
 }
 
 /// What is sent in a step: one phrase for each thing that is said, whoever it is said to.
-fn sends(chronicle: &Chronicle, step: &Step) -> Vec<String> {
+fn sends(chronicle: &Chronicle, step: &Step) -> Vec<Phrase> {
     let sent = &chronicle.messages[step.sent.start as usize..step.sent.end as usize];
-    let mut phrases: Vec<(String, Vec<String>)> = Vec::new();
+    let mut phrases: Vec<(Phrase, Vec<String>)> = Vec::new();
     for message in sent {
-        let (said, to) = (saying(message), receiver(message));
+        let (said, to) = ((Some(message.identity.group()), saying(message)), receiver(message));
         match phrases.iter_mut().find(|(other, _)| *other == said) {
             Some((_, receivers)) => receivers.push(to),
             None => phrases.push((said, vec![to])),
         }
     }
-    phrases.into_iter().map(|(said, receivers)| format!("{said} to {}", receivers.join(", "))).collect()
+    let to = |((group, said), receivers): (Phrase, Vec<String>)| {
+        (group, format!("{said} to {}", receivers.join(", ")))
+    };
+    phrases.into_iter().map(to).collect()
 }
 
 /// What a message says, from the sender's side.

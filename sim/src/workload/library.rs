@@ -179,6 +179,12 @@ macro_rules! joined {
                 }
             }
 
+            fn observe(&self, operation: &Operation) -> Option<Response> {
+                match operation {
+                    $(Operation::$Part(operation) => self.$field.observe(operation).map(Response::$Part),)*
+                }
+            }
+
             fn snapshot(&self) -> Vec<SnapshotPart> {
                 let mut parts = Vec::new();
                 $(parts.extend(self.$field.snapshot().into_iter().map(SnapshotPart::$Part));)*

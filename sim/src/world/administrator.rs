@@ -72,10 +72,10 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             return;
         }
         if client.client.id().is_none() {
-            self.environment.tell(|| Effect::Registers { client: Node::Client(slot) });
+            self.environment.tell(|| Effect::Registers { client: Node::Client(slot), group: 0 });
             self.environment.checks.first_mut().registers(slot, address);
         }
-        let port = &mut ClientPort { slot, environment: &mut self.environment };
+        let port = &mut ClientPort { slot, group: None, environment: &mut self.environment };
         let asked = match client.errand {
             _ if client.client.id().is_none() => {
                 client.client.register(now, port);
@@ -95,13 +95,14 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.environment.checks.first_mut().requested_by_administrator(slot, address, number);
             self.environment.tell(|| Effect::Requests {
                 client: Node::Client(slot),
+                group: 0,
                 number: number.0,
                 operation: match errand {
                     Some(Errand::Reconfigure(members)) => format!("the group {members}"),
                     Some(Errand::Check(epoch)) => format!("to know whether epoch {epoch} has started"),
                     None => unreachable!("it has asked"),
                 },
-                call: usize::MAX,
+                call: None,
             });
         }
         self.schedule_client_timer(usize::from(slot));

@@ -5,7 +5,7 @@ use vr::{Instant, Replica, ReplicaId, Role, Rules, View};
 use super::{Phase, UNTIL_RESUMED, World};
 use crate::bugs::Sabotage;
 use crate::check::liveness;
-use crate::chronicle::{Cause, Effect, describe};
+use crate::chronicle::{Cause, describe};
 use crate::digest;
 use crate::environment::{ClientPort, Event, Postponed, ReplicaPort, slot_of};
 use crate::marks::Moment;
@@ -132,7 +132,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     pub(super) fn role_changed(&mut self, id: ReplicaId, before: Option<Role>, role: Role, view: View) {
-        self.environment.tell(|| Effect::RoleChanged { replica: id, role, view: view.0 });
+        self.environment.tell_of(id, || describe::role_changed(role, view));
         if before == Some(Role::Recovering) && role != Role::Recovering {
             self.environment.marks.moment(Moment::Recovery);
         }
@@ -250,13 +250,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 replica.on_timeout(now, port);
             }),
             Node::Client(slot) => {
-                let client = &mut self.clients[slot as usize];
-                let now = client.clock.read(self.environment.now);
-                if client.client.is_waiting() && now >= client.client.next_deadline() {
-                    self.environment.marks.moment(Moment::RequestRetried);
-                }
-                client.client.on_timeout(now, &mut ClientPort { slot, environment: &mut self.environment });
-                self.turn_to_log(slot);
+                let port = &mut ClientPort { slot, group: None, environment: &mut self.environment };
+                self.clients[slot as usize].is_impatient(port);
             }
         }
         self.schedule_timer(node);

@@ -45,6 +45,10 @@ impl<S: Service + Hash, A: Ask<S>> Service for Asked<S, A> {
         response
     }
 
+    fn observe(&self, operation: &A) -> Option<S::Response> {
+        self.service.observe(&operation.ask(&self.service))
+    }
+
     fn snapshot(&self) -> Vec<S::SnapshotPart> {
         self.service.snapshot()
     }

@@ -30,14 +30,22 @@ fn everything_occurs_and_agrees<W: Workload>(kinds: usize, changing: usize) {
 fn service_and_model_agree<W: Workload>(expected: usize) {
     let (mut service, mut model) = (W::service(), W::model());
     let mut kinds = BTreeMap::<_, u32>::new();
+    let (mut observers, mut observed) = (0, 0);
     for operation in operations::<W>(8) {
+        let seen = service.observe(&operation);
         let response = service.execute(&operation);
+        assert!(seen.as_ref().is_none_or(|seen| *seen == response), "{operation:?}");
+        assert!(seen.is_none() || W::Model::observes_only(&operation), "{operation:?}");
+        observers += u32::from(W::Model::observes_only(&operation));
+        observed += u32::from(seen.is_some());
         assert_eq!(response, model.apply(&operation), "{operation:?}");
         for kind in [kind(&operation), kind(&response)] {
             *kinds.entry(kind).or_default() += 1;
         }
     }
     assert_eq!(kinds.len(), expected, "{kinds:?}");
+    // Clients can read without the log what is not an event of a state machine.
+    assert!(observed == observers || observed > 100 || W::NAME == Job::NAME, "{observed} of {observers}");
     assert!(kinds.values().all(|&count| count > 20), "{kinds:?}");
 }
 
