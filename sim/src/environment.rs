@@ -35,6 +35,9 @@ pub const NOT_IN_THE_LOG: u64 = u64::MAX;
 /// One of so many messages goes to another group, where groups are mixed up.
 const MIXED_UP: u64 = 64;
 
+/// For how many calls there is room from the beginning: most runs make fewer.
+const ROOM: usize = 512;
+
 /// Something that will happen.
 #[derive(Clone)]
 pub enum Event<W: Workload> {
@@ -194,8 +197,8 @@ impl<W: Workload> Environment<W> {
             marks: Marks::default(),
             digest: digest::mix(0, setup.seed),
             lives: vec![0; usize::from(setup.nodes()) + usize::from(setup.client_slots())],
-            history: Vec::new(),
-            callers: Vec::new(),
+            history: Vec::with_capacity(ROOM),
+            callers: Vec::with_capacity(ROOM),
             versions: Vec::new(),
             history_clock: 0,
             record: record.then(Box::default),

@@ -9,13 +9,13 @@
 //!
 //! Groups have the numbers that the supervisor gives them; its own group is the first, number zero.
 
+mod budget;
 mod clients;
 mod conduct;
 mod ending;
 mod faults;
 pub mod mail;
 mod port;
-mod survivors;
 mod user;
 mod world;
 

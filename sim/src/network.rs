@@ -381,31 +381,72 @@ impl Network {
 
 /// Counts how often each message was sent, so that a message sent again has a fate of its own. Forgets
 /// what was not sent again for a long time, to stay small.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Repeats {
-    young: Counts,
-    old: Counts,
+    /// By the messages' digests, which do as hashes.
+    counts: HashTable<Repeat>,
+    generation: u32,
+    /// How many messages were sent in this generation.
+    sent: usize,
 }
 
-/// Messages by their digests, which do as hashes, and how often each was sent before.
-type Counts = HashTable<(u64, u32)>;
+/// A message, by its digest.
+#[derive(Clone, Copy, Debug)]
+struct Repeat {
+    message: u64,
+    /// How often it was sent before.
+    count: u32,
+    /// In which generation it was sent last.
+    generation: u32,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self { counts: HashTable::with_capacity(Self::ROOM), generation: 0, sent: 0 }
+    }
+}
 
 impl Repeats {
+    /// For how many messages there is room from the beginning: short runs send fewer.
+    const ROOM: usize = 1_700;
+    /// How many messages are remembered at least. After as many, those are forgotten that were not sent among them.
     const GENERATION: usize = 4_096;
 
     #[inline]
     fn count(&mut self, message: u64) -> u32 {
-        let is_it = |&(known, _): &(u64, u32)| known == message;
-        if let Some((_, count)) = self.young.find_mut(message, is_it) {
-            *count += 1;
-            return *count;
+        let found = self.counts.find_mut(message, |known| known.message == message);
+        if let Some(known) = found {
+            known.count += 1;
+            let count = known.count;
+            if known.generation != self.generation {
+                known.generation = self.generation;
+                self.is_sent(message);
+            }
+            return count;
         }
-        let count = self.old.find(message, is_it).map_or(0, |(_, count)| count + 1);
-        if self.young.len() >= Self::GENERATION {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
+        let generation = self.generation;
+        self.counts.insert_unique(message, Repeat { message, count: 0, generation }, |known| known.message);
+        self.is_sent(message);
+        0
+    }
+
+    /// The message is sent for the first time in this generation, or else in the next one.
+    #[inline]
+    fn is_sent(&mut self, message: u64) {
+        if self.sent >= Self::GENERATION {
+            self.begin_generation(message);
         }
-        self.young.insert_unique(message, (message, count), |&(known, _)| known);
-        count
+        self.sent += 1;
+    }
+
+    #[cold]
+    fn begin_generation(&mut self, message: u64) {
+        self.generation += 1;
+        self.sent = 0;
+        let (last, generation) = (self.generation - 1, self.generation);
+        self.counts.retain(|known| known.generation == last);
+        if let Some(known) = self.counts.find_mut(message, |known| known.message == message) {
+            known.generation = generation;
+        }
     }
 }

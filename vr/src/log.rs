@@ -185,12 +185,20 @@ impl<O> Log<O> {
     /// The entries after `after`, in order.
     ///
     /// # Panics
-    /// While iterating, if the log begins after `after`.
+    /// If the log has such entries, and begins after `after`.
     pub fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = (OpNumber, &Entry<O>)> {
-        (after.0 + 1..=self.last().0).map(|number| {
-            let op_number = OpNumber(number);
-            (op_number, self.get(op_number).expect("within the log"))
-        })
+        let is_over = after >= self.last;
+        assert!(
+            is_over || after >= self.start,
+            "entries after {after}, but the log begins after {}",
+            self.start
+        );
+        let skipped = if is_over { 0 } else { (after.0 - self.base.0) as usize };
+        let numbers = (after.0 + 1..=self.last.0).map(OpNumber);
+        // Chunk by chunk, which costs less than to look each entry up.
+        let sealed = self.sealed.get(skipped / CHUNK..).unwrap_or_default();
+        let entries = sealed.iter().flat_map(|chunk| chunk.iter()).chain(&self.open);
+        numbers.zip(entries.skip(skipped % CHUNK))
     }
 
     /// So many entries after `after`, to be sent.

@@ -442,9 +442,9 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// What the replica is to its group.
     #[must_use]
     pub fn role(&self) -> Role {
-        match self.phase {
+        // Each phase has one role but for this one: so it is looked up in a table.
+        let role = match self.phase {
             Phase::Primary(_) => Role::Primary,
-            Phase::Backup(_) if self.is_witness() => Role::Witness,
             Phase::Backup(_) => Role::Backup,
             Phase::ViewChange(_) => Role::ViewChange,
             Phase::Recovering(_) => Role::Recovering,
@@ -452,7 +452,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Phase::Leaving(_) => Role::Leaving,
             Phase::Stopped => Role::Stopped,
             Phase::Standby => Role::Standby,
-        }
+        };
+        if role == Role::Backup && self.is_witness() { Role::Witness } else { role }
     }
 
     /// Which start of the replica this is.
@@ -604,6 +605,16 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// Makes the log the one that ends with `log`, which holds the same committed operations. Where `log` begins
     /// after them, this replica's own log comes before it: the caller has made sure that it is the same.
     pub(crate) fn adopt_log(&mut self, log: Log<S::Operation>, outbox: &mut impl Outbox<S>) {
+        self.adopt_log_to_execute(log, self.commit_number, outbox);
+    }
+
+    /// The same, where the caller goes on to execute everything up to `executed_next`: that is in flight no more.
+    pub(crate) fn adopt_log_to_execute(
+        &mut self,
+        log: Log<S::Operation>,
+        executed_next: CommitNumber,
+        outbox: &mut impl Outbox<S>,
+    ) {
         let committed = self.commit_number.op_number();
         let known = committed.max(log.start()).min(log.last());
         assert!(known <= self.log.last(), "a log from {} on, after one that ends earlier", log.start());
@@ -622,10 +633,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             self.log.truncate(common);
             log.entries_after(common).for_each(|(_, entry)| _ = self.log.append(entry.clone()));
         }
-        for (op_number, entry) in self.log.entries_after(common) {
-            outbox.appended(op_number, entry);
-        }
-        self.log_end_replaced();
+        self.log.entries_after(common).for_each(|(op_number, entry)| outbox.appended(op_number, entry));
+        self.rebuild_in_flight(executed_next);
     }
 
     pub(crate) fn truncate_log(&mut self, last_kept: OpNumber, outbox: &mut impl Outbox<S>) {
@@ -636,8 +645,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
     }
 
     pub(crate) fn log_end_replaced(&mut self) {
+        self.rebuild_in_flight(self.commit_number);
+    }
+
+    /// What comes after `committed` is in flight.
+    fn rebuild_in_flight(&mut self, committed: CommitNumber) {
         if self.rules.rebuilds_in_flight() && !self.is_witness() {
-            self.client_table.rebuild_in_flight(&self.log, self.commit_number);
+            self.client_table.rebuild_in_flight(&self.log, committed);
         }
     }
 

@@ -150,8 +150,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 Deed::Find { .. } => true,
                 Deed::Move { group: id, hosts } => {
                     group(*id).zip(group_of(hosts, &[])).is_some_and(|(_, next)| {
-                        let members = &self.environment.checks.of(*id as usize).members;
-                        members.amnesiacs_in(next) <= next.failures_tolerated()
+                        self.without_memory(GroupId(*id), next, &[]) <= next.failures_tolerated()
                     })
                 }
             }
@@ -185,26 +184,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     // ---- Crashes -----------------------------------------------------------------------------------
 
-    /// The groups on whose state others rest, of one of the groups; and those that may come to be.
-    pub(super) fn needed(&self, group: GroupId) -> impl Iterator<Item = Configuration> {
-        let known = self.ledger.groups().get(&group);
-        let listed = known.map(|known| known.epoch.members).into_iter().chain(known.and_then(|it| it.next));
-        let living = self.environment.checks.of(group.0 as usize).members.living_groups();
-        living.chain(listed).chain(self.user.moves(group))
-    }
-
-    /// Whether the groups on a host can stand that it loses its memory.
+    /// Whether it is up, and the groups on it can stand that it loses its memory.
     fn may_crash(&mut self, id: ReplicaId) -> bool {
-        if self.hosts[id.index()].host.is_none() {
-            return false;
-        }
-        let can_spare = |group: GroupId| {
-            let members = &self.environment.checks.of(group.0 as usize).members;
-            let mut concerned = self.needed(group).filter(|needed| needed.contains(id));
-            concerned.all(|needed| members.can_spare(needed, id))
-        };
-        let may_crash = self.groups().all(can_spare);
-        if !may_crash {
+        let is_up = self.hosts[id.index()].host.is_some();
+        let may_crash = is_up && self.can_spare(id);
+        if is_up && !may_crash {
             self.environment.marks.moment(Moment::CrashRefused);
         }
         may_crash

@@ -317,7 +317,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         self.view = view;
         self.last_normal_view = self.rules.last_normal_view_after_recovery(view);
-        self.adopt_log(state.log, outbox);
+        self.adopt_log_to_execute(state.log, state.commit_number, outbox);
         self.enter_normal(now);
         self.advance_commit(state.commit_number, outbox);
         let op_number = self.log.last();
