@@ -323,8 +323,9 @@ impl<M> Supervisor<M> {
         if was_there { Refusal::Stopped(group) } else { Refusal::UnknownGroup(group) }
     }
 
-    /// Who would be members of which groups, were these nodes replaced now: a failed member by the node among those
-    /// that are heard that has the fewest groups, of several the one with the lowest number.
+    /// Who would be members of which groups, were these nodes replaced now: a failed member by one of those that are
+    /// heard, if possible one that holds no ticket of the group; of several by the one that has the fewest groups, and of
+    /// several by the one with the lowest number.
     #[must_use]
     pub fn replacements(&self, failed: Configuration, heard: Configuration) -> Vec<(GroupId, Configuration)> {
         let mut load: BTreeMap<ReplicaId, usize> = BTreeMap::new();
@@ -335,7 +336,9 @@ impl<M> Supervisor<M> {
         for (&id, group) in &self.groups {
             let is_free = |node: &ReplicaId| heard.contains(*node) && !failed.contains(*node);
             let spare = |members: Configuration| {
-                self.nodes.without(members).filter(is_free).min_by_key(|node| (load[node], *node))
+                // One that has yet to give back a ticket would have to recover, which costs as much as a crash.
+                let cost = |node: &ReplicaId| (group.tickets.contains_key(node), load[node], *node);
+                self.nodes.without(members).filter(is_free).min_by_key(cost)
             };
             let Some(next) = group.replacing(failed, heard, spare) else { continue };
             for new in next.without(group.epoch.members) {
@@ -618,6 +621,16 @@ mod tests {
                 .execute(&Operation::Replace { failed: nodes(&[6]), heard: nodes(&[0, 1, 2, 3, 4, 5]) }),
             Response::Decided(vec![])
         );
+    }
+
+    #[test]
+    fn who_holds_a_ticket_of_the_group_is_taken_last() {
+        let mut supervisor = supervisor(&[&[0, 1, 2], &[0, 1, 4], &[5, 6, 4]]);
+        supervisor.execute(&Operation::Move { group: GroupId(1), nodes: nodes(&[0, 1, 3]) });
+        supervisor.execute(&Operation::Join { group: GroupId(1), node: ReplicaId(3) });
+        supervisor.execute(&moved(1, 1, &[0, 1, 2], &[0, 1, 3]));
+        supervisor.execute(&Operation::Replace { failed: nodes(&[2]), heard: nodes(&[0, 1, 3, 4, 5]) });
+        assert_eq!(members_of(&supervisor, 1).1.as_deref(), Some("{r0, r1, r5}"));
     }
 
     #[test]

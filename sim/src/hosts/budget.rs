@@ -43,8 +43,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
         // Who was heard a moment ago may yet be given the place of one who was not.
         let may_come = |group: Configuration| usize::from(lost.iter().any(|id| !group.contains(*id)));
         let is_able = |group: GroupId| {
-            self.needed(group).all(|needed| {
-                self.without_memory(group, needed, lost) + may_come(needed) <= needed.failures_tolerated()
+            self.needed(group, None).iter().all(|needed| {
+                let gone = self.without_memory(group, needed, lost) + may_come(needed.members);
+                gone <= needed.members.failures_tolerated()
             })
         };
         let can_start = |nodes: Configuration| {
@@ -54,40 +55,60 @@ impl<W: Workload, R: AllRules> World<W, R> {
         self.groups().all(is_able) && self.user.starts().all(can_start)
     }
 
-    /// How many of these nodes would have to recover a group, were some more to lose their memory of it.
-    pub(super) fn without_memory(&self, group: GroupId, of: Configuration, more: &[ReplicaId]) -> usize {
-        let members = &self.environment.checks.of(group.0 as usize).members;
-        let is_without = |id: &ReplicaId| {
-            more.contains(id) || members[*id].is_amnesiac() || self.comes_back_unclean(group, *id)
-        };
-        of.members().filter(is_without).count()
-    }
-
-    /// Whether a node that has left a group would have to recover if the group came back to it: it has not given its
-    /// ticket back, and its replica is dropped, or will be.
-    fn comes_back_unclean(&self, group: GroupId, id: ReplicaId) -> bool {
-        let Some(known) = self.ledger.groups().get(&group) else { return false };
-        let members = &self.environment.checks.of(group.0 as usize).members;
-        let has_left = members[id].reached.is_some() && !known.epoch.members.contains(id);
-        let host = self.hosts[id.index()].host.as_ref();
-        let stays = known.concerns(id) && host.is_some_and(|host| host.group(group).is_some());
-        has_left && known.tickets.contains_key(&id) && !stays
-    }
-
     /// Whether the groups on a host can stand that it loses its memory.
     pub(super) fn can_spare(&self, id: ReplicaId) -> bool {
         let is_able = |group: GroupId| {
-            let mut concerned = self.needed(group).filter(|needed| needed.contains(id));
-            concerned.all(|needed| self.without_memory(group, needed, &[id]) <= needed.failures_tolerated())
+            let mut concerned =
+                self.needed(group, None).into_iter().filter(|needed| needed.members.contains(id));
+            concerned.all(|needed| self.can_recover(group, &needed, &[id]))
         };
         self.groups().all(is_able)
     }
 
-    /// The groups on whose state others rest, of one of the groups; and those that may come to be.
-    fn needed(&self, group: GroupId) -> impl Iterator<Item = Configuration> {
-        let known = self.ledger.groups().get(&group);
-        let listed = known.map(|known| known.epoch.members).into_iter().chain(known.and_then(|it| it.next));
-        let living = self.environment.checks.of(group.0 as usize).members.living_groups();
-        living.chain(listed).chain(self.user.moves(group))
+    /// Whether a group can begin to work on these hosts, after all moves that are asked for already.
+    pub(super) fn can_move(&self, group: GroupId, to: Configuration) -> bool {
+        self.needed(group, Some(to)).last().is_some_and(|needed| self.can_recover(group, needed, &[]))
     }
+
+    fn can_recover(&self, group: GroupId, needed: &Needed, more: &[ReplicaId]) -> bool {
+        self.without_memory(group, needed, more) <= needed.members.failures_tolerated()
+    }
+
+    /// How many would have to recover, were some more to lose their memory.
+    fn without_memory(&self, group: GroupId, needed: &Needed, more: &[ReplicaId]) -> usize {
+        let members = &self.environment.checks.of(group.0 as usize).members;
+        let is_without =
+            |id: &ReplicaId| more.contains(id) || needed.unclean.contains(id) || members[*id].is_amnesiac();
+        needed.members.members().filter(is_without).count()
+    }
+
+    /// The memberships on whose state others rest, of one of the groups; and those that may come to be, in order.
+    fn needed(&self, group: GroupId, asked: Option<Configuration>) -> Vec<Needed> {
+        let members = &self.environment.checks.of(group.0 as usize).members;
+        let clean = |members| Needed { members, unclean: Vec::new() };
+        let mut needed: Vec<Needed> = members.living_groups().map(clean).collect();
+        let Some(known) = self.ledger.groups().get(&group) else { return needed };
+        needed.push(clean(known.epoch.members));
+        // A node that leaves a group and comes back before it has given back its ticket has to recover.
+        let has_ticket = |id: &ReplicaId| known.tickets.contains_key(id);
+        let runs = |id: &ReplicaId| {
+            let host = self.hosts[id.index()].host.as_ref();
+            known.concerns(*id) && host.is_some_and(|host| host.group(group).is_some())
+        };
+        let has_left = |id: &ReplicaId| has_ticket(id) && members[*id].reached.is_some() && !runs(id);
+        let mut unclean: Vec<ReplicaId> =
+            self.nodes().without(known.epoch.members).filter(has_left).collect();
+        for members in known.next.into_iter().chain(self.user.moves(group)).chain(asked) {
+            needed.push(Needed { members, unclean: unclean.clone() });
+            unclean.extend(self.nodes().without(members).filter(has_ticket));
+        }
+        needed
+    }
+}
+
+/// A membership of a group that somebody may need.
+struct Needed {
+    members: Configuration,
+    /// Who would come to it without a memory of the group.
+    unclean: Vec<ReplicaId>,
 }

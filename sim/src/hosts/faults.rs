@@ -149,9 +149,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
                 Deed::Stop { .. } => self.ledger.groups().len() > 1 + self.user.stops(),
                 Deed::Find { .. } => true,
                 Deed::Move { group: id, hosts } => {
-                    group(*id).zip(group_of(hosts, &[])).is_some_and(|(_, next)| {
-                        self.without_memory(GroupId(*id), next, &[]) <= next.failures_tolerated()
-                    })
+                    let next = group(*id).and(group_of(hosts, &[]));
+                    next.is_some_and(|next| self.can_move(GroupId(*id), next))
                 }
             }
     }
