@@ -81,7 +81,7 @@ pub const BUGS: &[Bug] = &[
     ),
     Bug::silent("M-T4f", "no Request is sent again", Sabotage::Resends(Kind::Request), 400, &[L1, L6, L9]),
     Bug::silent("M-T6", "no Commit is ever sent", Sabotage::All(Kind::Commit), 200, &[L1, L2, L5, L6, L9]),
-    Bug::new("M-T8", "a recovery with enough answers asks no more", &NoNewAttempt, 1_000, &[L3, L9]),
+    Bug::new("M-T8", "a recovery with enough answers asks no more", &NoNewAttempt, 1_000, &[L3, L7, L9]),
     Bug::new(
         "M-T9a",
         "the same replica is asked for state again and again",

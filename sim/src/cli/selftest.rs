@@ -32,7 +32,7 @@ starts: seeds and steps until found. The output is the same on every machine and
 Examples:
   sim selftest                              every bug and control, five starts each
   sim selftest --only M-V3 M-R12 --times    two of them, with the CPU time it took
-  sim selftest --markdown --times           the table of the README
+  sim selftest --markdown --times           the table of sim/README.md
   sim selftest --patches                    the bugs that are patches of the sources, built one by one
   sim selftest --checks                     what would not be found, or later, without each check")]
 pub(crate) struct SelftestArgs {
