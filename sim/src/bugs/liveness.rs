@@ -3,7 +3,7 @@
 use vr::{Configuration, ReplicaId, View};
 
 use super::{Bug, Sabotage, wrong};
-use crate::check::Property::{L1, L2, L3, L4, L5, L6, L9};
+use crate::check::Property::{L1, L2, L3, L4, L5, L6, L7, L9};
 use crate::packet::Kind;
 
 wrong! {
