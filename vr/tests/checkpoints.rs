@@ -151,6 +151,15 @@ impl Group {
         panic!("{} operations behind after {most} steps and {} pieces", behind(self), self.parts);
     }
 
+    /// A busy group of which the last replica was cut off for a while.
+    fn with_laggard(size: usize) -> Self {
+        let mut group = Self::new(size);
+        group.cut = vec![size as u8 - 1];
+        group.run_busy(100);
+        group.cut.clear();
+        group
+    }
+
     /// How much of the log is kept, by whoever keeps most.
     fn kept(&self) -> u64 {
         self.replicas.iter().map(|replica| replica.log().length()).max().expect("a replica")
@@ -182,10 +191,7 @@ const USUAL: u64 = 5 * INTERVAL;
 
 #[test]
 fn a_large_checkpoint_arrives_though_new_ones_are_taken_all_the_time() {
-    let mut group = Group::new(3);
-    group.cut = vec![2];
-    group.run_busy(100);
-    group.cut.clear();
+    let mut group = Group::with_laggard(3);
     let steps = group.run_until_together(1_000);
     assert!(group.network.took(RarePath::CheckpointInView));
     assert!(group.parts <= ENOUGH && steps < 300, "{} pieces in {steps} steps", group.parts);
@@ -207,10 +213,7 @@ fn so_it_does_at_recovery() {
 /// It is asked for what is missing again, and of the one that sends it: another one would begin with another.
 #[test]
 fn lost_pieces_do_not_make_it_begin_anew() {
-    let mut group = Group::new(5);
-    group.cut = vec![4];
-    group.run_busy(100);
-    group.cut.clear();
+    let mut group = Group::with_laggard(5);
     group.is_lost = |sent, (_, message)| {
         use Payload::{CheckpointPart, GetCheckpoint, GetState, NewState};
         let is_of_transfer =
@@ -231,10 +234,7 @@ fn lost_pieces_do_not_make_it_begin_anew() {
 /// Its first question was answered late, when it had asked somebody else as well; and that one's answer comes later.
 #[test]
 fn the_beginning_of_another_one_does_not_make_it_begin_anew() {
-    let mut group = Group::new(3);
-    group.cut = vec![2];
-    group.run_busy(100);
-    group.cut.clear();
+    let mut group = Group::with_laggard(3);
     group.run_busy(70);
     assert!(group.replica(2).is_fetching() && group.parts > 0);
     group.ask_for_state(2, 1);
@@ -258,10 +258,7 @@ fn who_comes_later_is_sent_the_one_that_others_fetch() {
 
 #[test]
 fn another_one_goes_on_when_the_one_that_sends_it_dies() {
-    let mut group = Group::new(5);
-    group.cut = vec![4];
-    group.run_busy(100);
-    group.cut.clear();
+    let mut group = Group::with_laggard(5);
     group.run_busy(70);
     assert!(group.replica(4).is_fetching() && group.parts > 0);
     group.cut = vec![0];
@@ -274,10 +271,7 @@ fn another_one_goes_on_when_the_one_that_sends_it_dies() {
 /// What is kept for others is let go when they ask no more.
 #[test]
 fn a_checkpoint_that_nobody_fetches_any_more_is_let_go() {
-    let mut group = Group::new(3);
-    group.cut = vec![2];
-    group.run_busy(100);
-    group.cut.clear();
+    let mut group = Group::with_laggard(3);
     group.run_busy(70);
     assert!(group.replica(2).is_fetching() && group.kept() > USUAL);
     group.cut = vec![2];
