@@ -409,7 +409,7 @@ impl Default for Repeats {
 impl Repeats {
     /// For how many messages there is room from the beginning: short runs send fewer.
     const ROOM: usize = 1_700;
-    /// How many messages are remembered at least. After as many, those are forgotten that were not sent among them.
+    /// How many distinct messages are remembered at least. After as many, those are forgotten that were not among them.
     const GENERATION: usize = 4_096;
 
     #[inline]
@@ -420,19 +420,19 @@ impl Repeats {
             let count = known.count;
             if known.generation != self.generation {
                 known.generation = self.generation;
-                self.is_sent(message);
+                self.note_sent(message);
             }
             return count;
         }
         let generation = self.generation;
         self.counts.insert_unique(message, Repeat { message, count: 0, generation }, |known| known.message);
-        self.is_sent(message);
+        self.note_sent(message);
         0
     }
 
     /// The message is sent for the first time in this generation, or else in the next one.
     #[inline]
-    fn is_sent(&mut self, message: u64) {
+    fn note_sent(&mut self, message: u64) {
         if self.sent >= Self::GENERATION {
             self.begin_generation(message);
         }
@@ -448,5 +448,29 @@ impl Repeats {
         if let Some(known) = self.counts.find_mut(message, |known| known.message == message) {
             known.generation = generation;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_lately_is_remembered_and_what_was_not_is_forgotten() {
+        let mut repeats = Repeats::default();
+        let mut others = 0..;
+        let mut send_others = |repeats: &mut Repeats, count: usize| {
+            others.by_ref().take(count).for_each(|other| assert_eq!(repeats.count(digest::mix(1, other)), 0));
+        };
+        let message = digest::mix(3, 4);
+        assert_eq!([0; 3].map(|_| repeats.count(message)), [0, 1, 2]);
+        // Into the next generation, and to the end of it.
+        send_others(&mut repeats, 2 * Repeats::GENERATION - 2);
+        assert_eq!(repeats.count(message), 3, "it was sent in the generation before");
+        send_others(&mut repeats, Repeats::GENERATION);
+        assert_eq!(repeats.count(message), 4);
+        send_others(&mut repeats, 3 * Repeats::GENERATION);
+        assert_eq!(repeats.count(message), 0, "it was sent long ago");
+        assert!(repeats.counts.len() <= 2 * Repeats::GENERATION + 1, "{}", repeats.counts.len());
     }
 }

@@ -59,7 +59,11 @@ fn every_kept_trace_shows_what_it_says() {
     for path in kept() {
         let trace = Trace::read(&path).unwrap_or_else(|error| panic!("{error}"));
         assert!(trace.head.note.is_some(), "{}: says why it is kept", path.display());
-        match replay(&trace, false).unwrap_or_else(|error| panic!("{error}")).outcome {
+        let replayed = replay(&trace, false).unwrap_or_else(|error| panic!("{error}"));
+        let [core, told] = [&replayed.decisions, &trace.decisions]
+            .map(|decisions| decisions.healed.as_ref().map(|healed| healed.core.clone()));
+        assert!(core == told || core.is_none(), "{}: after the faults, {core:?} go on", path.display());
+        match replayed.outcome {
             Outcome::Violated => violated += 1,
             Outcome::Clean => clean += 1,
             Outcome::NotReproduced => panic!("{}: no longer shows what it says", path.display()),

@@ -369,8 +369,8 @@ pub struct Options {
     pub sessions_max: usize,
     /// After how many operations a checkpoint is taken and the log in front of the one before dropped; zero:
     /// never, and the log is kept whole. While others are fetching a checkpoint from here, the log after it is kept, for
-    /// as long as they get further with every 32 checkpoints taken: so 32 should take longer than an answer does. May
-    /// differ between replicas.
+    /// as long as they get further with every 32 checkpoints taken: so 32 should take longer than an answer does, and
+    /// 32 for each piece and each who fetches is the most that it can come to. May differ between replicas.
     pub checkpoint_interval: u64,
     /// How many operations before the latest checkpoint the log keeps at least, so that who is a little behind
     /// needs no checkpoint.

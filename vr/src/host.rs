@@ -173,8 +173,8 @@
 //! The host of the supervisor's primary does more: it looks for nodes that have been silent for longer than
 //! [`HostOptions::failure_timeout`], by its own clock, and asks the supervisor to replace them. What is decided is in
 //! the supervisor's log, and carried out by an administrator in that host, with a [`Client`](crate::Client) of the
-//! group. Should the primary change, the next one's host goes on; should both be at it, they want the same. Whether
-//! somebody is dead nobody can know, and safety does not rest on it.
+//! group. Should the primary change, the next one's host goes on; should both carry out what is decided, they want the
+//! same. Whether somebody is dead nobody can know, and safety does not rest on it.
 //!
 //! # What you must keep to
 //!

@@ -279,6 +279,36 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_after_any_position_is_walked_and_sent_as_it_is_held() {
+        for (length, through) in [(300, 0), (300, 5), (300, 128), (300, 200), (256, 129), (127, 3)] {
+            let mut log = filled(length);
+            log.compact(OpNumber(through));
+            for after in through..=length + 1 {
+                let held: Vec<u64> =
+                    log.entries_after(OpNumber(after)).map(|(op_number, _)| op_number.0).collect();
+                assert_eq!(held, (after + 1..=length).collect::<Vec<_>>());
+                let is_own =
+                    |(op_number, entry): (OpNumber, &Entry<u64>)| entry.request.address.0 == op_number.0;
+                assert!(log.entries_after(OpNumber(after)).all(is_own));
+                for count in [1, 2, 130].into_iter().filter(|count| after + count <= length) {
+                    let batch = log.batch_after(OpNumber(after), count as usize);
+                    let sent: Vec<u64> =
+                        batch.entries().iter().map(|entry| entry.request.address.0).collect();
+                    assert_eq!(sent, (after + 1..=after + count).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the log begins after 9")]
+    fn what_was_dropped_is_not_walked() {
+        let mut log = filled(20);
+        log.compact(OpNumber(9));
+        _ = log.entries_after(OpNumber(8));
+    }
+
+    #[test]
     fn what_was_dropped_in_front_changes_no_position() {
         for length in [1, 127, 128, 129, 300] {
             for through in [0, 1, 126, 127, 128, 129, 255, 256, 299].into_iter().filter(|&at| at <= length) {

@@ -608,11 +608,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.adopt_log_to_execute(log, self.commit_number, outbox);
     }
 
-    /// The same, where the caller goes on to execute everything up to `executed_next`: that is in flight no more.
+    /// The same, where the caller goes on to execute everything up to `committed_in_log`: that is in flight no more.
     pub(crate) fn adopt_log_to_execute(
         &mut self,
         log: Log<S::Operation>,
-        executed_next: CommitNumber,
+        committed_in_log: CommitNumber,
         outbox: &mut impl Outbox<S>,
     ) {
         let committed = self.commit_number.op_number();
@@ -634,7 +634,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             log.entries_after(common).for_each(|(_, entry)| _ = self.log.append(entry.clone()));
         }
         self.log.entries_after(common).for_each(|(op_number, entry)| outbox.appended(op_number, entry));
-        self.rebuild_in_flight(executed_next);
+        self.rebuild_in_flight(committed_in_log);
     }
 
     pub(crate) fn truncate_log(&mut self, last_kept: OpNumber, outbox: &mut impl Outbox<S>) {

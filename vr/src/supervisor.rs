@@ -146,7 +146,8 @@ pub enum Operation<M> {
     },
     /// Asked by the host of the supervisor's primary: these nodes seem to be dead, and are to be replaced wherever they
     /// can be. Answered by [`Response::Decided`]. A group of which too few members are heard to reconfigure it is left
-    /// as it is, and of those that one group has lost, one is replaced at a time.
+    /// as it is, and of those that one group has lost, one is replaced at a time. Hosts take this from themselves, and
+    /// not from each other, who may have asked long ago: what a user asks must come to the primary's host.
     Replace {
         /// Who seems to be dead.
         failed: Configuration,

@@ -75,7 +75,10 @@ fn followed(effect: &Effect) -> Option<(Option<Node>, String)> {
         Effect::Fault(action) => (None, format!("fault: {}", action_in_words(action))),
         Effect::Told(sentence) => (None, format!("story: {sentence}")),
         Effect::Mended(links) => (None, format!("mended: {} links", links.len())),
-        Effect::Healed(core) => (None, format!("the faults stop; the core is {core:?}")),
+        Effect::Healed(core) => {
+            let names: Vec<String> = core.iter().map(ToString::to_string).collect();
+            (None, format!("the faults stop; {} have to make progress", names.join(", ")))
+        }
         Effect::StaysCut(links) => (None, format!("but {} links stay cut", links.len())),
         Effect::Did(who, did) => {
             (Some(Node::Replica(who.replica)), format!("  {}{}", became(did)?, in_group(who.group)))

@@ -5,20 +5,19 @@ use vr::{Configuration, GroupId, ReplicaId};
 
 use super::AllRules;
 use super::world::World;
-use crate::marks::Moment;
 use crate::random::{self, Draw, Purpose};
 use crate::workload::Workload;
 
 impl<W: Workload, R: AllRules> World<W, R> {
     /// All hosts, or those that are left when some are lost for good; in order.
-    pub(super) fn choose_survivors(&mut self) -> Vec<ReplicaId> {
+    pub(super) fn choose_survivors(&self) -> Vec<ReplicaId> {
         let everybody: Vec<ReplicaId> = self.nodes().members().collect();
         if let Some(healed) = self.environment.script.as_ref().and_then(|script| script.healed.as_ref()) {
             let survivors: Vec<_> =
                 everybody.iter().copied().filter(|id| healed.core.contains(&id.0)).collect();
             let lost: Vec<_> = everybody.iter().copied().filter(|id| !survivors.contains(id)).collect();
             // Where the run has become another one, groups may need whom they did without before.
-            return if self.can_do_without(&lost) { survivors } else { everybody };
+            return if self.can_do_without(&lost, false) { survivors } else { everybody };
         }
         let random = &mut random::stream(self.setup.seed, Purpose::Heal);
         let mut lost = Vec::new();
@@ -27,21 +26,19 @@ impl<W: Workload, R: AllRules> World<W, R> {
             while !candidates.is_empty() {
                 let candidate = candidates.remove(random.below(candidates.len() as u64) as usize);
                 lost.push(candidate);
-                if !self.can_do_without(&lost) || (lost.len() > 1 && random.chance(500_000)) {
+                if !self.can_do_without(&lost, true) || (lost.len() > 1 && random.chance(500_000)) {
                     lost.pop();
                 }
             }
         }
-        if !lost.is_empty() {
-            self.environment.marks.moment(Moment::HostLost);
-        }
         everybody.into_iter().filter(|id| !lost.contains(id)).collect()
     }
 
-    /// Whether every group can stand that these hosts are gone, on top of those that have lost their memory.
-    fn can_do_without(&self, lost: &[ReplicaId]) -> bool {
-        // Who was heard a moment ago may yet be given the place of one who was not.
-        let may_come = |group: Configuration| usize::from(lost.iter().any(|id| !group.contains(*id)));
+    /// Whether every group can stand that these hosts are gone, on top of those that have lost their memory. Who was
+    /// heard a moment ago may yet be given the place of one who was not: by chance that may happen, and then it counts.
+    fn can_do_without(&self, lost: &[ReplicaId], by_chance: bool) -> bool {
+        let may_come =
+            |group: Configuration| usize::from(by_chance && lost.iter().any(|id| !group.contains(*id)));
         let is_able = |group: GroupId| {
             self.needed(group, None).iter().all(|needed| {
                 let gone = self.without_memory(group, needed, lost) + may_come(needed.members);

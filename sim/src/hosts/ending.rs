@@ -60,6 +60,9 @@ impl<W: Workload, R: AllRules> World<W, R> {
         self.wake_everybody(&survivors);
         // Who is lost may be found missing twice: a group may be on its way to another one that is lost.
         let lost = u64::from(self.setup.replicas) - survivors.len() as u64;
+        if lost > 0 {
+            self.environment.marks.moment(Moment::HostLost);
+        }
         let silence = self.supervision().failure_timeout_us * 1_000 * (REPLACEMENTS + 2 * lost);
         // What runs where is decided by one group, and comes about in others.
         let bound = longest_timeout(&self.setup) * (u64::from(self.setup.replicas) + 3) * 2;

@@ -197,11 +197,12 @@ impl<A: Application, R: HostRules> Host<A, R> {
         }
         let Some(errand) = self.errand(now) else { return };
         let Self { node, clerk, own_post, .. } = self;
-        clerk.is_replacing = matches!(errand, Operation::Replace { .. });
         let channel = &mut Channel { node: node.id, line: SupervisorLine, outbox, own_post };
+        clerk.is_replacing = false;
         if clerk.client.id().is_none() {
             clerk.client.register(now, channel);
         } else {
+            clerk.is_replacing = matches!(errand, Operation::Replace { .. });
             clerk.client.request(now, errand, channel).expect("a session, and nothing outstanding");
         }
     }
@@ -247,8 +248,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
         is_needed.then_some(Operation::Replace { failed, heard })
     }
 
-    /// Who asks for nodes to be replaced, and does not supervise any more, takes it back: those that it has missed may
-    /// be there again by the time that it is heard.
+    /// Who asks for nodes to be replaced, and does not supervise any more, asks no more: those that it has missed may
+    /// be there again by the time that it is heard. What others have prepared already may still be executed.
     fn give_up_replacing(&mut self) {
         let is_asking = self.clerk.is_replacing && self.clerk.client.is_waiting();
         if is_asking && !self.is_supervising() {
