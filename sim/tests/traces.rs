@@ -62,7 +62,9 @@ fn every_kept_trace_shows_what_it_says() {
         let replayed = replay(&trace, false).unwrap_or_else(|error| panic!("{error}"));
         let [core, told] = [&replayed.decisions, &trace.decisions]
             .map(|decisions| decisions.healed.as_ref().map(|healed| healed.core.clone()));
-        assert!(core == told || core.is_none(), "{}: after the faults, {core:?} go on", path.display());
+        // A trace may say nothing of it, and a run may not come so far.
+        let is_as_told = told.is_none() || core.is_none() || core == told;
+        assert!(is_as_told, "{}: after the faults, {core:?} go on", path.display());
         match replayed.outcome {
             Outcome::Violated => violated += 1,
             Outcome::Clean => clean += 1,

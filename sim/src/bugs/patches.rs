@@ -3,7 +3,7 @@
 //! [`crate::patched`].
 
 use crate::check::Property::{
-    self, L1, L2, L3, L4, L6, L9, Panic, S2, S3, S4b, S5, S8, S9, S10, S11, S12, S19, S21, S23, S29,
+    self, L1, L2, L3, L4, L6, L9, Panic, S1, S2, S3, S5, S6, S8, S9, S10, S11, S12, S21, S23,
 };
 
 /// A bug as a change of the sources.
@@ -88,11 +88,19 @@ pub const PATCHES: &[Patch] = &[
         caught_by: &[L1, L3, L4, L6, L9],
     },
     Patch {
-        name: "M-H8",
-        what: "a ticket is taken back from a host although the group is about to come back to it",
-        diff: diff!("m-h8"),
-        scenario: "supervised-groups",
-        seeds: 2_000,
-        caught_by: &[S29, S3, S4b, S19],
+        name: "M-N15",
+        what: "the new primary predicts anew for what it has inherited",
+        diff: diff!("m-n15"),
+        scenario: "predicted-values",
+        seeds: 400,
+        caught_by: &[S10, S9, S1, S6],
+    },
+    Patch {
+        name: "M-C11",
+        what: "a request that waits for room is not known to wait, and comes into a batch twice",
+        diff: diff!("m-c11"),
+        scenario: "batches",
+        seeds: 400,
+        caught_by: &[S11],
     },
 ];
