@@ -323,28 +323,6 @@ impl<W: Workload> Environment<W> {
         }
     }
 
-    /// Tells the chronicle of a message that is sent. Returns its number, or 0 if none is kept.
-    #[cold]
-    fn tell_sent(&mut self, identity: &Identity, routed: &Routed, packet: &Packet<W::Service>) -> u32 {
-        let Some(chronicle) = &mut self.chronicle else { return 0 };
-        let dropped = match routed.route {
-            Route::Dropped(why) => Some(why),
-            _ => None,
-        };
-        chronicle.sent(Sent {
-            identity: *identity,
-            step: self.steps,
-            time: self.now,
-            fields: describe::fields(packet),
-            fate: routed.fate,
-            dropped,
-            clogged: routed.clogged,
-            waited: false,
-            arrived: Vec::new(),
-        });
-        chronicle.messages.len() as u32 - 1
-    }
-
     /// Hands a message to the network.
     #[inline]
     pub fn transmit(&mut self, from: Node, to: Node, packet: Packet<W::Service>) {
@@ -367,7 +345,11 @@ impl<W: Workload> Environment<W> {
         if (travels && !self.ambushes.is_empty()) || self.script.is_some() {
             self.spring(&identity, &packet);
         }
-        let message = if self.chronicle.is_some() { self.tell_sent(&identity, &routed, &packet) } else { 0 };
+        let (step, time) = (self.steps, self.now);
+        let message = self
+            .chronicle
+            .as_deref_mut()
+            .map_or(0, |chronicle| tell_sent(chronicle, (step, time), &identity, &routed, &packet));
         let life = self.life(from) as u32;
         match routed.route {
             Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
@@ -612,6 +594,33 @@ impl<W: Workload> Environment<W> {
 #[inline(never)]
 fn tell_cold(chronicle: &mut Chronicle, effect: impl FnOnce() -> Effect) {
     chronicle.effect(effect());
+}
+
+/// Tells of a message that is sent, in a step and at a time, and returns its number.
+#[cold]
+fn tell_sent<S: Service>(
+    chronicle: &mut Chronicle,
+    (step, time): (u64, u64),
+    identity: &Identity,
+    routed: &Routed,
+    packet: &Packet<S>,
+) -> u32 {
+    let dropped = match routed.route {
+        Route::Dropped(why) => Some(why),
+        _ => None,
+    };
+    chronicle.sent(Sent {
+        identity: *identity,
+        step,
+        time,
+        fields: describe::fields(packet),
+        fate: routed.fate,
+        dropped,
+        clogged: routed.clogged,
+        waited: false,
+        arrived: Vec::new(),
+    });
+    chronicle.messages.len() as u32 - 1
 }
 
 #[cold]

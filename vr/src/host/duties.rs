@@ -243,7 +243,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
 
     /// Nodes seem to be dead, and something can be done about it.
     fn replace(&self, now: Instant) -> Option<Operation<A::Machine>> {
-        let (failed, heard) = (self.failed(now)?, self.heard(now));
+        let (failed, heard) = self.failed_and_heard(now)?;
         let is_needed = !self.supervisor.service().replacements(failed, heard).is_empty();
         is_needed.then_some(Operation::Replace { failed, heard })
     }
@@ -311,19 +311,19 @@ impl<A: Application, R: HostRules> Host<A, R> {
         Configuration::of(self.node.nodes.members().filter(is_recent)).expect("this node at least")
     }
 
-    /// Whether enough nodes have been heard lately to say of others that they are dead.
-    fn may_suspect(&self, now: Instant) -> bool {
-        self.rules.may_suspect(self.heard(now).size(), self.node.nodes)
-    }
-
-    /// The nodes that have been silent for too long.
-    fn failed(&self, now: Instant) -> Option<Configuration> {
-        if !self.is_supervising() || !self.may_suspect(now) {
+    /// The nodes that have been silent for too long, if it is for this one to say so; and those that were heard lately.
+    fn failed_and_heard(&self, now: Instant) -> Option<(Configuration, Configuration)> {
+        if !self.is_supervising() {
+            return None;
+        }
+        let heard = self.heard(now);
+        if !self.rules.may_suspect(heard.size(), self.node.nodes) {
             return None;
         }
         let timeout = self.node.options.failure_timeout;
         let is_silent = |node: &ReplicaId| self.silence(now, *node) >= timeout;
-        Configuration::of(self.node.nodes.others(self.node.id).filter(is_silent)).ok()
+        let failed = Configuration::of(self.node.nodes.others(self.node.id).filter(is_silent)).ok()?;
+        Some((failed, heard))
     }
 
     /// Shows that this node is alive, and sees to it that it looks at others with its eyes open.
@@ -333,7 +333,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         }
         self.vigil.due_at = now + self.node.options.alive_interval;
         self.is_settled = false;
-        if !self.may_suspect(now) {
+        if !self.rules.may_suspect(self.heard(now).size(), self.node.nodes) {
             // It is cut off itself. Once it is not any more, it does not hear everybody at once.
             self.vigil.begin(now);
         }
@@ -361,7 +361,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if !self.is_supervising() {
             return;
         }
-        let own = self.failed(now).map(|failed| directory.replacements(failed, self.heard(now)));
+        let own = self.failed_and_heard(now).map(|(failed, heard)| directory.replacements(failed, heard));
         let own = own.unwrap_or_default();
         let wanted = |(&id, group): (&GroupId, &crate::supervisor::Group<A::Machine>)| {
             let own = own.iter().find(|(group, _)| *group == id).map(|(_, next)| *next);
