@@ -515,9 +515,10 @@ impl Checks {
             self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
         }
         let member = &self.members[replica];
-        let is_same = member.role == Some(role) && member.view == view;
-        if member.changed || !is_same || self.views.is_starting() {
+        if member.role != Some(role) || member.view != view || self.views.is_starting() {
             self.look_at(replica, role, view);
+        } else if member.changed {
+            self.look_at_log(replica, role, view);
         }
         votes::knows_normal_view(replica, role, (view, state.last_normal_view()), &mut self.findings);
         self.messages.after_step(replica, role, state, &mut self.findings);
@@ -530,10 +531,8 @@ impl Checks {
         let findings = &mut self.findings;
         self.views.monotonic(&self.members[replica], replica, role, view, findings);
         self.views.started(&self.members, replica, &self.ghost, findings);
-        self.views.keeps_votes(replica, role, view, findings);
         let has_stopped = role == vr::Role::Stopped && self.members[replica].role != Some(role);
-        let epoch_start = self.members.start_of(view.epoch());
-        let recovered = self.members[replica].takes_role(role, view, epoch_start);
+        let recovered = self.members[replica].takes_role(role, view);
         if recovered {
             recovery::complete(&mut self.members[replica], replica, &self.ghost, findings);
         }
@@ -541,7 +540,14 @@ impl Checks {
             epochs::may_stop(&self.members, replica, view, &self.ghost, findings);
         }
         self.views.one_primary(&self.members[replica], replica, findings);
-        self.logs.part_of_primary(&mut self.members[replica], replica, findings);
+        self.look_at_log(replica, role, view);
+    }
+
+    fn look_at_log(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
+        self.views.keeps_votes(replica, role, view, &mut self.findings);
+        let (epoch, epoch_start) = (view.epoch(), self.members.start_of(view.epoch()));
+        self.members[replica].may_have_reached(epoch, epoch_start);
+        self.logs.part_of_primary(&mut self.members[replica], replica, &mut self.findings);
     }
 
     // ---- From outside ------------------------------------------------------------------------------

@@ -38,22 +38,28 @@ const MIXED_UP: u64 = 64;
 /// For how many calls there is room from the beginning: most runs make fewer.
 const ROOM: usize = 512;
 
+/// A message on its way.
+#[derive(Clone)]
+pub struct Delivery<W: Workload> {
+    /// Who sent it.
+    pub from: Node,
+    /// To whom.
+    pub to: Node,
+    /// In which life the sender was.
+    pub life: u32,
+    /// The message's number in the chronicle, if one is kept.
+    pub message: u32,
+    /// A digest of what it is: see [`Routed`].
+    pub digest: u64,
+    /// The message.
+    pub packet: Packet<W::Service>,
+}
+
 /// Something that will happen.
 #[derive(Clone)]
 pub enum Event<W: Workload> {
     /// A message arrives.
-    Deliver {
-        /// Who sent it.
-        from: Node,
-        /// To whom.
-        to: Node,
-        /// In which life the sender was.
-        life: u32,
-        /// The message's number in the chronicle, if one is kept.
-        message: u32,
-        /// The message.
-        packet: Packet<W::Service>,
-    },
+    Deliver(Delivery<W>),
     /// A node's deadline passes.
     Timer(Node),
     /// A client makes its next request.
@@ -100,11 +106,7 @@ pub struct Sprung {
 pub struct Parked<W: Workload> {
     view: u64,
     delay: u64,
-    from: Node,
-    to: Node,
-    life: u32,
-    message: u32,
-    packet: Packet<W::Service>,
+    delivery: Delivery<W>,
 }
 
 /// Something that happens to a node once it goes on.
@@ -351,9 +353,10 @@ impl<W: Workload> Environment<W> {
             .as_deref_mut()
             .map_or(0, |chronicle| tell_sent(chronicle, (step, time), &identity, &routed, &packet));
         let life = self.life(from) as u32;
+        let delivery = Delivery { from, to, life, message, digest: routed.digest, packet };
         match routed.route {
-            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
-            route => self.transmit_unusually(route, identity, life, message, packet),
+            Route::Once(at) => self.queue.push(at, Event::Deliver(delivery)),
+            route => self.transmit_unusually(route, identity, delivery),
         }
     }
 
@@ -371,32 +374,21 @@ impl<W: Workload> Environment<W> {
 
     /// Sends a message out that does not arrive once and at its time.
     #[cold]
-    fn transmit_unusually(
-        &mut self,
-        route: Route,
-        identity: Identity,
-        life: u32,
-        message: u32,
-        packet: Packet<W::Service>,
-    ) {
-        let Identity { from, to, .. } = identity;
+    fn transmit_unusually(&mut self, route: Route, identity: Identity, delivery: Delivery<W>) {
         match route {
-            Route::Once(at) => self.queue.push(at, Event::Deliver { from, to, life, message, packet }),
+            Route::Once(at) => self.queue.push(at, Event::Deliver(delivery)),
             Route::Dropped(Dropped::Lost | Dropped::Silenced | Dropped::Kept) => {}
             Route::Dropped(Dropped::Cut) => self.marks.cut += 1,
             Route::Dropped(Dropped::Overflow) => self.marks.fault(Fault::Overflow),
-            Route::Parked(view, delay) => {
-                self.parked.push(Parked { view, delay, from, to, life, message, packet });
-            }
+            Route::Parked(view, delay) => self.parked.push(Parked { view, delay, delivery }),
             Route::Twice(first, second) => {
-                let copy = packet.clone();
-                self.queue.push(first, Event::Deliver { from, to, life, message, packet });
-                self.queue.push(second, Event::Deliver { from, to, life, message, packet: copy });
+                self.queue.push(first, Event::Deliver(delivery.clone()));
+                self.queue.push(second, Event::Deliver(delivery));
             }
-            Route::Kept => self.keep(identity, life, message, false, packet),
+            Route::Kept => self.keep(identity, false, delivery),
             Route::Copied(at) => {
-                self.keep(identity, life, message, true, packet.clone());
-                self.queue.push(at, Event::Deliver { from, to, life, message, packet });
+                self.keep(identity, true, delivery.clone());
+                self.queue.push(at, Event::Deliver(delivery));
             }
         }
     }
@@ -441,29 +433,21 @@ impl<W: Workload> Environment<W> {
 
     // ---- Messages that a story keeps -------------------------------------------------------------
 
-    fn keep(
-        &mut self,
-        identity: Identity,
-        life: u32,
-        message: u32,
-        is_copy: bool,
-        packet: Packet<W::Service>,
-    ) {
+    fn keep(&mut self, identity: Identity, is_copy: bool, delivery: Delivery<W>) {
         let sent = self.now;
         let stage = self.stage.as_mut().expect("only a story keeps messages");
-        stage.kept.push(Kept { identity, sent, life, message, is_copy, packet });
+        stage.kept.push(Kept { identity, sent, is_copy, delivery });
     }
 
     /// The messages among these that a story keeps set out. Returns how many there are.
     pub fn let_go(&mut self, which: &Which) -> usize {
         let kept = self.stage.as_mut().map_or_else(Vec::new, |stage| stage.take(which));
         let count = kept.len();
-        for Kept { identity, sent, life, message, is_copy, packet } in kept {
+        for Kept { identity, sent, is_copy, delivery } in kept {
             let at = self.now + self.network.least_delay();
             let fate = if is_copy { Fate::Twice(at - sent) } else { Fate::Held(at - sent) };
-            self.decided(identity, message, fate);
-            let Identity { from, to, .. } = identity;
-            self.queue.push(at, Event::Deliver { from, to, life, message, packet });
+            self.decided(identity, delivery.message, fate);
+            self.queue.push(at, Event::Deliver(delivery));
         }
         count
     }
@@ -471,10 +455,10 @@ impl<W: Workload> Environment<W> {
     /// The messages among these that a story keeps never arrive. Returns how many there are.
     pub fn give_up(&mut self, which: &Which) -> usize {
         let kept = self.stage.as_mut().map_or_else(Vec::new, |stage| stage.take(which));
-        for Kept { identity, message, is_copy, .. } in &kept {
+        for Kept { identity, is_copy, delivery, .. } in &kept {
             self.network.arrived(identity.from, identity.to);
             if !is_copy {
-                self.decided(*identity, *message, Fate::Lost);
+                self.decided(*identity, delivery.message, Fate::Lost);
             }
         }
         kept.len()
@@ -519,8 +503,9 @@ impl<W: Workload> Environment<W> {
     /// The messages to `to` arrive that were to outlast the views before `view`.
     #[inline]
     pub fn release(&mut self, to: Node, view: u64) {
-        if self.parked.iter().any(|parked| parked.to == to && parked.view <= view) {
-            self.send_on(|parked| parked.to == to && parked.view <= view);
+        let is_due = |parked: &Parked<W>| parked.delivery.to == to && parked.view <= view;
+        if self.parked.iter().any(is_due) {
+            self.send_on(is_due);
         }
     }
 
@@ -533,9 +518,8 @@ impl<W: Workload> Environment<W> {
     fn send_on(&mut self, is_due: impl Fn(&Parked<W>) -> bool) {
         let (due, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_due);
         self.parked = parked;
-        for Parked { delay, from, to, life, message, packet, .. } in due {
-            let at = self.now + delay;
-            self.queue.push(at, Event::Deliver { from, to, life, message, packet });
+        for Parked { delay, delivery, .. } in due {
+            self.queue.push(self.now + delay, Event::Deliver(delivery));
         }
     }
 

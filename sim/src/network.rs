@@ -95,6 +95,8 @@ pub struct Routed {
     pub fate: Option<Fate>,
     /// Whether the link keeps everything back at present.
     pub clogged: bool,
+    /// A digest of what it is, and how many like it were sent before.
+    pub digest: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -194,18 +196,18 @@ impl Network {
 
     /// Decides where a message goes that is sent at `now`, and tells the identity how many like it were sent before.
     pub fn route(&mut self, now: u64, identity: &mut Identity) -> Routed {
-        let kind = identity.digest(self.key);
-        identity.repeat = self.repeats.count(kind);
-        let bits = digest::mix(kind, identity.repeat.into());
+        let like_it = identity.digest(self.key);
+        identity.repeat = self.repeats.count(like_it);
+        let digest = digest::mix(like_it, identity.repeat.into());
         let link = self.link_index(identity.from, identity.to);
         let clogged = self.links[link].clogged_until > now;
-        let (route, fate) = self.route_on(now, link, bits, identity);
+        let (route, fate) = self.route_on(now, link, digest, identity);
         match route {
             Route::Dropped(_) => {}
             Route::Once(_) | Route::Parked(..) | Route::Kept => self.links[link].in_flight += 1,
             Route::Twice(..) | Route::Copied(_) => self.links[link].in_flight += 2,
         }
-        Routed { route, fate, clogged }
+        Routed { route, fate, clogged, digest }
     }
 
     #[inline]

@@ -110,12 +110,12 @@ impl Draw for ChaCha8Rng {
 #[must_use]
 pub const fn exponential(bits: u64, mean: u64) -> u64 {
     // ln 2 in 1/65536.
-    const LN_2: u128 = 45_426;
+    const LN_2: u64 = 45_426;
     let bits = bits | 1;
     let zeros = bits.leading_zeros();
     let mantissa = ((bits << zeros) >> 47) & 0xffff;
-    let log = ((zeros as u128 + 1) << 16) - mantissa as u128;
-    ((log * LN_2 * mean as u128) >> 32) as u64
+    let log = ((zeros as u64 + 1) << 16) - mantissa;
+    (((log * LN_2) as u128 * mean as u128) >> 32) as u64
 }
 
 /// Turns 64 random bits into a number from `low` to `high`, both included, each doubling as likely as

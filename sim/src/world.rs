@@ -14,7 +14,6 @@ mod stage;
 
 use std::sync::Arc;
 
-use nodes::Delivery;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vr::{Configuration, Duration, Epoch, EpochStart, Member, Options, Replica, ReplicaId, Rules, View};
@@ -198,9 +197,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
 
     fn dispatch(&mut self, event: Event<W>) {
         match event {
-            Event::Deliver { from, to, life, message, packet } => {
-                self.deliver(Delivery { from, to, life, message, packet });
-            }
+            Event::Deliver(delivery) => self.deliver(delivery),
             Event::Timer(node) => self.timer(node),
             Event::Wake { slot, life } => self.wake(slot, life),
             Event::Patience { slot, life, request } => self.lose_patience(slot, life, request),

@@ -139,7 +139,7 @@ impl Member {
     }
 
     /// Takes note of the replica's role; true if a recovery has just come to its end.
-    pub(super) fn takes_role(&mut self, role: Role, view: View, epoch_start: OpNumber) -> bool {
+    pub(super) fn takes_role(&mut self, role: Role, view: View) -> bool {
         let recovered = self.lost.is_some() && matches!(role, Role::Primary | Role::Backup | Role::Witness);
         if role == Role::Standby {
             // Nobody counts on a node that is no member.
@@ -150,11 +150,15 @@ impl Member {
         if self.is_normal() {
             self.normal_view = view;
         }
-        let takes_part = self.is_normal() || role == Role::ViewChange;
-        if takes_part && self.executed >= epoch_start {
-            self.reached = self.reached.max(Some(view.epoch()));
-        }
         recovered
+    }
+
+    /// Takes note of whether the replica takes part in its epoch and has executed what came before.
+    pub(super) fn may_have_reached(&mut self, epoch: Epoch, epoch_start: OpNumber) {
+        let takes_part = self.is_normal() || self.role == Some(Role::ViewChange);
+        if takes_part && self.executed >= epoch_start {
+            self.reached = self.reached.max(Some(epoch));
+        }
     }
 }
 

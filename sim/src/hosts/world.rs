@@ -17,7 +17,7 @@ use crate::chronicle::{Cause, describe};
 use crate::client_slot;
 use crate::clock::Clock;
 use crate::decisions::Script;
-use crate::environment::{Environment, Event, slot_of};
+use crate::environment::{Delivery, Environment, Event, slot_of};
 use crate::faults::Source;
 use crate::marks::Moment;
 use crate::node::Node;
@@ -160,9 +160,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     fn dispatch(&mut self, event: Event<W>) {
         match event {
-            Event::Deliver { from, to, life, message, packet } => {
-                self.deliver(from, to, life, message, packet);
-            }
+            Event::Deliver(delivery) => self.deliver(delivery),
             Event::Timer(node) => self.timer(node),
             Event::Wake { slot, life } => self.wake(slot, life),
             Event::Patience { slot, life, request } => self.lose_patience(slot, life, request),
@@ -186,15 +184,14 @@ impl<W: Workload, R: AllRules> World<W, R> {
 
     // ---- Messages and timers ---------------------------------------------------------------------
 
-    fn deliver(&mut self, from: Node, to: Node, life: u32, message: u32, packet: Packet<W::Service>) {
-        let paused_until = self.paused_until(to);
+    fn deliver(&mut self, delivery: Delivery<W>) {
+        let paused_until = self.paused_until(delivery.to);
         if paused_until > self.environment.now {
             self.environment.marks.moment(Moment::DeliveredAfterPause);
-            let event = Event::Deliver { from, to, life, message, packet };
-            return self.environment.queue.push(paused_until, event);
+            return self.environment.queue.push(paused_until, Event::Deliver(delivery));
         }
+        let Delivery { from, to, life, message, digest, packet } = delivery;
         self.environment.network.arrived(from, to);
-        let digest = packet.identity(from, to).digest(0);
         let Packet::Mail(mail) = packet else { unreachable!("hosts send and get mail") };
         if let Some(nobody) = self.receiver_is_gone(to, &mail) {
             self.environment.begin_step(digest, Cause::ArrivalAtNobody(message, nobody));

@@ -6,8 +6,9 @@ use vr::ReplicaId;
 
 use super::{Cast, Found, PATIENCE, Step, Story, Which};
 use crate::client_slot::Way;
+use crate::environment::Delivery;
 use crate::node::Node;
-use crate::packet::{Identity, Packet};
+use crate::packet::Identity;
 use crate::workload::Workload;
 
 /// A message that waits to be delivered.
@@ -17,14 +18,10 @@ pub struct Kept<W: Workload> {
     pub identity: Identity,
     /// When it was sent, in nanoseconds.
     pub sent: u64,
-    /// In which life its sender was.
-    pub life: u32,
-    /// Its number in the chronicle, if one is kept.
-    pub message: u32,
     /// Whether it has travelled already.
     pub is_copy: bool,
     /// The message.
-    pub packet: Packet<W::Service>,
+    pub delivery: Delivery<W>,
 }
 
 /// A reply as far as stories speak of it.

@@ -7,44 +7,34 @@ use crate::bugs::Sabotage;
 use crate::check::liveness;
 use crate::chronicle::{Cause, describe};
 use crate::digest;
-use crate::environment::{ClientPort, Event, Postponed, ReplicaPort, slot_of};
+use crate::environment::{ClientPort, Delivery, Event, Postponed, ReplicaPort, slot_of};
 use crate::marks::Moment;
 use crate::node::Node;
 use crate::packet::Packet;
 use crate::setup::Expectation;
 use crate::workload::Workload;
 
-/// A message that arrives. See [`Event::Deliver`].
-pub(super) struct Delivery<W: Workload> {
-    pub(super) from: Node,
-    pub(super) to: Node,
-    pub(super) life: u32,
-    pub(super) message: u32,
-    pub(super) packet: Packet<W::Service>,
-}
-
 impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn deliver(&mut self, delivery: Delivery<W>) {
-        let Delivery { from, mut to, life, message, mut packet } = delivery;
-        let paused_until = self.paused_until(to);
+        let paused_until = self.paused_until(delivery.to);
         if paused_until > self.environment.now {
             self.environment.marks.moment(Moment::DeliveredAfterPause);
             if let Some(chronicle) = &mut self.environment.chronicle {
-                chronicle.waits(message);
+                chronicle.waits(delivery.message);
             }
-            return self.postpone(to, paused_until, Event::Deliver { from, to, life, message, packet });
+            return self.postpone(delivery.to, paused_until, Event::Deliver(delivery));
         }
+        let Delivery { from, mut to, life, message, digest, mut packet } = delivery;
         self.environment.network.arrived(from, to);
         if matches!(self.environment.sabotage, Some(Sabotage::WrongGroup)) {
             to = self.environment.mixed_up(to, &mut packet).unwrap_or(to);
         }
-        let identity = packet.identity(from, to);
         if let Some(nobody) = self.receiver_is_gone(to, &packet) {
-            self.environment.begin_step(identity.digest(0), Cause::ArrivalAtNobody(message, nobody));
+            self.environment.begin_step(digest, Cause::ArrivalAtNobody(message, nobody));
             self.environment.marks.moment(Moment::DeliveredToNobody);
             return self.end_step();
         }
-        self.environment.begin_step(identity.digest(0), Cause::Arrival(message));
+        self.environment.begin_step(digest, Cause::Arrival(message));
         self.environment.marks.delivered += 1;
         if u64::from(life) < self.environment.life(from) {
             self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
