@@ -518,7 +518,7 @@ impl Checks {
         if member.role != Some(role) || member.view != view || self.views.is_starting() {
             self.look_at(replica, role, view);
         } else if member.changed {
-            self.look_at_log(replica, role, view);
+            self.look_at_log(replica, view);
         }
         votes::knows_normal_view(replica, role, (view, state.last_normal_view()), &mut self.findings);
         self.messages.after_step(replica, role, state, &mut self.findings);
@@ -531,6 +531,7 @@ impl Checks {
         let findings = &mut self.findings;
         self.views.monotonic(&self.members[replica], replica, role, view, findings);
         self.views.started(&self.members, replica, &self.ghost, findings);
+        self.views.keeps_votes(replica, role, view, findings);
         let has_stopped = role == vr::Role::Stopped && self.members[replica].role != Some(role);
         let recovered = self.members[replica].takes_role(role, view);
         if recovered {
@@ -540,11 +541,11 @@ impl Checks {
             epochs::may_stop(&self.members, replica, view, &self.ghost, findings);
         }
         self.views.one_primary(&self.members[replica], replica, findings);
-        self.look_at_log(replica, role, view);
+        self.look_at_log(replica, view);
     }
 
-    fn look_at_log(&mut self, replica: ReplicaId, role: vr::Role, view: View) {
-        self.views.keeps_votes(replica, role, view, &mut self.findings);
+    /// The replica's log has changed, or its role.
+    fn look_at_log(&mut self, replica: ReplicaId, view: View) {
         let (epoch, epoch_start) = (view.epoch(), self.members.start_of(view.epoch()));
         self.members[replica].may_have_reached(epoch, epoch_start);
         self.logs.part_of_primary(&mut self.members[replica], replica, &mut self.findings);
