@@ -140,6 +140,19 @@ fn a_long_trace_that_does_not_become_small_is_found_again_sooner() {
     assert_eq!(unlimited(&first("M-N9")).begun, None);
 }
 
+/// Where it takes a checkpoint to go wrong, and one is taken every thousand operations, none of those can be taken out
+/// until checkpoints come sooner.
+#[test]
+fn checkpoints_come_as_soon_as_may_be() {
+    let trace = first("M-K6");
+    let interval = |trace: &Trace| trace.head.setup.protocol.checkpoint_interval;
+    assert!(interval(&trace) > 100, "every {} operations", interval(&trace));
+    let limits = Limits { steps: 8_000_000, stop: &|| false };
+    let Shrunk { trace: small, after, is_minimal, steps, .. } =
+        shrink(&trace, &limits, &mut |_| {}).expect("it fails");
+    assert!(is_minimal && after.decisions <= 25 && interval(&small) < 10, "{after:?} with {steps} steps");
+}
+
 #[test]
 fn the_same_budget_gives_the_same_trace() {
     let trace = first("M-S1");

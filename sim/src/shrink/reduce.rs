@@ -1,5 +1,6 @@
 //! Taking out: what comes before, clients, replicas, then decisions by delta debugging.
 
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ impl Shrinker<'_, '_> {
         self.quiet();
         self.untriggered();
         self.steady();
+        self.more_checkpoints();
         self.late_beginning();
         self.fewer_clients();
         self.fewer_replicas();
@@ -68,6 +70,7 @@ impl Shrinker<'_, '_> {
             self.fewer_decisions();
             self.steady();
             self.spelled_out();
+            self.more_checkpoints();
             self.late_beginning();
             self.fewer_clients();
             self.fewer_replicas();
@@ -229,6 +232,22 @@ impl Shrinker<'_, '_> {
                 return;
             }
         }
+    }
+
+    /// Checkpoints as often as may be, and no log kept in front of them: fewer operations lead to one.
+    fn more_checkpoints(&mut self) {
+        let best = self.best.clone();
+        let (interval, margin) = (best.setup.protocol.checkpoint_interval, best.setup.protocol.log_margin);
+        let shorter =
+            iter::successors(Some(1), |shorter| Some(shorter * 4)).take_while(|&shorter| shorter < interval);
+        self.attempt_any(shorter.flat_map(|shorter| [0, margin].map(|margin| (shorter, margin))).map(
+            |tried| {
+                let mut case = best.clone();
+                let protocol = &mut case.setup.protocol;
+                (protocol.checkpoint_interval, protocol.log_margin) = tried;
+                case
+            },
+        ));
     }
 
     fn fewer_clients(&mut self) {
