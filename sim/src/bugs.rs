@@ -306,10 +306,10 @@ impl HostRules for Planted {
     fn replacement(
         &self,
         decided: Option<Configuration>,
-        own: Option<Configuration>,
+        own: impl FnOnce() -> Option<Configuration>,
     ) -> Option<Configuration> {
-        let alone = own.filter(|_| self.is(HostFault::Replacement));
-        alone.or_else(|| Standard.replacement(decided, own))
+        let alone = if self.is(HostFault::Replacement) { own() } else { None };
+        alone.or(decided)
     }
 
     fn may_suspect(&self, heard: usize, nodes: Configuration) -> bool {

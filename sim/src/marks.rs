@@ -303,6 +303,8 @@ impl Marks {
     /// Counts a reconfiguration that was refused.
     pub fn refused(&mut self, reason: Refusal) {
         self.moment(match reason {
+            // No run is so long, and no client of a supervisor's groups asks that of them.
+            Refusal::NoMoreEpochs | Refusal::Supervised => return,
             Refusal::OtherEpoch => Moment::RefusedOtherEpoch,
             Refusal::TooSmall => Moment::RefusedTooSmall,
             Refusal::NothingNew => Moment::RefusedNothingNew,

@@ -42,7 +42,7 @@ pub enum InvalidMembers {
     Twice(ReplicaId),
     /// There can be no node of this number.
     OutOfRange(ReplicaId),
-    /// Only a member can be a witness.
+    /// Only a member can be a witness, or be replaced.
     NotAMember(ReplicaId),
     /// There would be so many witnesses, in a group of so many members: it would not survive the loss of as many as
     /// it should, if those were the others.
@@ -65,7 +65,10 @@ impl fmt::Display for InvalidMembers {
                 write!(formatter, "a group with {node}: expected nodes from r0 to r{}", MAX_REPLICAS - 1)
             }
             Self::NotAMember(node) => {
-                write!(formatter, "a group with the witness {node}, which is no member: expected a member")
+                write!(
+                    formatter,
+                    "a group with {node} as a witness, or replaced, which is no member: expected a member"
+                )
             }
             Self::TooManyWitnesses { witnesses, size } => {
                 let most = (size - 1) / 2;
@@ -128,6 +131,18 @@ impl Configuration {
             return Err(InvalidMembers::TooManyWitnesses { witnesses, size });
         }
         Ok(group)
+    }
+
+    /// The same group with `new` in the place of `gone`: a witness if that is one.
+    ///
+    /// # Errors
+    /// [`InvalidMembers`] if `gone` is no member, `new` is one already, or its number is not below [`MAX_REPLICAS`].
+    pub fn replacing(self, gone: ReplicaId, new: ReplicaId) -> Result<Self, InvalidMembers> {
+        if !self.contains(gone) {
+            return Err(InvalidMembers::NotAMember(gone));
+        }
+        let as_it_was = |node| if node == gone { new } else { node };
+        Self::of(self.others(gone).chain([new]))?.with_witnesses(self.witnesses().map(as_it_was))
     }
 
     /// How many members the group has.
@@ -473,6 +488,17 @@ impl Default for Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_takes_a_members_place_is_what_that_was() {
+        let [r0, r1, r2, r3] = [0, 1, 2, 3].map(ReplicaId);
+        let group = Configuration::of([r0, r1, r2]).unwrap().with_witnesses([r2]).unwrap();
+        let replaced = |gone, new| group.replacing(gone, new).map(|group| group.to_string());
+        assert_eq!(replaced(r0, r3), Ok("{r1, r2 (witness), r3}".into()));
+        assert_eq!(replaced(r2, r3), Ok("{r0, r1, r3 (witness)}".into()));
+        assert_eq!(replaced(r2, r1), Err(InvalidMembers::Twice(r1)));
+        assert_eq!(replaced(r3, r1), Err(InvalidMembers::NotAMember(r3)));
+    }
 
     #[test]
     fn any_two_quorums_meet_and_a_quorum_survives_the_tolerated_failures() {

@@ -74,15 +74,22 @@ pub enum Refusal {
     /// A member would become a witness that is active, or the other way round: it has to be replaced first, and can
     /// come back.
     OtherSide,
+    /// The present epoch is the [last](Epoch::LAST) that there can be.
+    NoMoreEpochs,
+    /// The group belongs to a [`Supervisor`](crate::Supervisor), which is to be asked to
+    /// [move](crate::supervisor::Operation::Move) it.
+    Supervised,
 }
 
 impl Refusal {
     /// All reasons, in the order in which they are looked for.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
+        Self::Supervised,
         Self::OtherEpoch,
         Self::TooSmall,
         Self::NothingNew,
         Self::OtherSide,
+        Self::NoMoreEpochs,
         Self::UnderWay,
         Self::NotStarted,
     ];
@@ -99,6 +106,12 @@ impl fmt::Display for Refusal {
             Self::OtherSide => {
                 write!(formatter, "a member would change between active and witness: replace it first")
             }
+            Self::NoMoreEpochs => write!(
+                formatter,
+                "the group cannot be reconfigured any more: it was so {} times",
+                Epoch::LAST
+            ),
+            Self::Supervised => write!(formatter, "the group belongs to a supervisor: ask that to move it"),
         }
     }
 }

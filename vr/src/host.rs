@@ -183,7 +183,7 @@
 //! - The nodes stay the same, and the supervisor runs on all of them. If more than
 //!   [`Configuration::failures_tolerated`] of them are without memory at one time, the supervisor answers no more, and
 //!   nothing starts or recovers; groups that run go on.
-//! - Nobody but the supervisor reconfigures its groups: see [`supervisor`](crate::supervisor#tickets).
+//! - All nodes are active: a witness would not know the directory. Groups can have witnesses.
 //! - Clients have addresses below 2^63. Those above belong to the clients that live in hosts.
 //! - [`Application::service`] is a function of the description alone.
 //! - A group's clients know [where to look](crate::Client::search_on) for it: all members that they know of may be gone
@@ -201,8 +201,8 @@ use std::sync::Arc;
 use crate::client::ClientOptions;
 use crate::configuration::{Configuration, InvalidOptions, Options};
 use crate::entropy::Entropy;
-use crate::epoch::EpochStart;
-use crate::message::{Read, Reply, ReplyBody, Request};
+use crate::epoch::{self, EpochStart, Reconfiguration};
+use crate::message::{Read, Reply, ReplyBody, Request, RequestBody};
 use crate::outbox::{Outbox, Role};
 use crate::replica::{Member, Replica};
 use crate::rules::Standard;
@@ -283,7 +283,8 @@ pub trait HostOutbox<A: Application> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostOptions {
     /// Those of the supervisor's group. Each host has a session in it:
-    /// [`sessions_max`](Options::sessions_max) should be twice the number of nodes, and as many as there are users.
+    /// [`sessions_max`](Options::sessions_max) should be twice the number of nodes, and as many as there are users; it
+    /// must be more than the number of nodes.
     pub supervisor: Options,
     /// Those of all other groups.
     pub groups: Options,
@@ -398,8 +399,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// ran here recovers: the supervisor's replica first, which then knows what the others are.
     ///
     /// # Panics
-    /// If the node is not one of the nodes, its incarnation is 2^33 or more, or the options are out of range (see
-    /// [`HostOptions::validate`]).
+    /// If the node is not one of the nodes, one of those is a witness, its incarnation is 2^33 or more, or the options
+    /// are out of range (see [`HostOptions::validate`]).
     pub fn start(
         now: Instant,
         node: Node,
@@ -409,6 +410,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
     ) -> Self {
         let Node { id, nodes, options, incarnation, entropy } = node;
         assert!(nodes.contains(id), "{id} is not in {nodes}");
+        assert!(!nodes.has_witnesses(), "hosts on {nodes}: expected no witnesses");
         assert!(incarnation.0 < post::INCARNATIONS, "incarnation {incarnation}: expected one below 2^33");
         options.validate().unwrap_or_else(|invalid| panic!("{invalid}"));
         let mut entropy = Entropy::new(entropy);
@@ -421,6 +423,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             Incarnation::ZERO => Replica::new(now, member, rules.replica(), directory),
             _ => Replica::recover(now, member, incarnation, rules.replica(), directory, channel),
         };
+        channel.role_changed(supervisor.role(), supervisor.view());
         let first = post::address_in_host(id, incarnation, 0);
         Self {
             clerk: Clerk::new(first, &node, rules.replica(), entropy.draw()),
@@ -448,15 +451,16 @@ impl<A: Application, R: HostRules> Host<A, R> {
             return;
         }
         self.vigil.heard(from, now);
-        if contents.asks_to_replace() {
-            // Whom the sender has missed may have been heard here since.
+        if contents.asks_to_replace() && !self.rules.takes_replacements_from_others() {
             return;
         }
         self.receive(now, contents, outbox);
         self.settle(now, outbox);
     }
 
-    /// A request from a client of `group`. Clients have addresses below 2^63.
+    /// A request from a client of `group`. Clients have addresses below 2^63. A reconfiguration is
+    /// [refused](crate::Refusal::Supervised), as nobody but the supervisor may ask for it: see
+    /// [`supervisor`](crate::supervisor#tickets).
     pub fn on_request(
         &mut self,
         now: Instant,
@@ -464,10 +468,19 @@ impl<A: Application, R: HostRules> Host<A, R> {
         request: Arc<Request<OperationOf<A>>>,
         outbox: &mut impl HostOutbox<A>,
     ) {
-        if host_of(request.address).is_none() {
-            self.receive(now, Contents::Group(group, Letter::Request(request)), outbox);
-            self.settle(now, outbox);
+        if host_of(request.address).is_some() {
+            return;
         }
+        if let RequestBody::Reconfiguration(asked) = &request.body
+            && let Some(replica) = self.groups.get(group)
+        {
+            let &Reconfiguration { client, number, .. } = &**asked;
+            let body = ReplyBody::Refused { client, number, reason: epoch::Refusal::Supervised };
+            let reply = Reply { from: self.node.id, view: replica.view(), body };
+            return outbox.reply(request.address, group, reply);
+        }
+        self.receive(now, Contents::Group(group, Letter::Request(request)), outbox);
+        self.settle(now, outbox);
     }
 
     /// A read from a client of `group`, likewise.
@@ -489,14 +502,15 @@ impl<A: Application, R: HostRules> Host<A, R> {
         self.settle(now, outbox);
     }
 
-    /// A request from a client of the supervisor, likewise.
+    /// A request from a client of the supervisor, likewise. What only hosts ask for is dropped: joining, leaving, and
+    /// what has moved.
     pub fn on_supervisor_request(
         &mut self,
         now: Instant,
         request: Arc<Request<supervisor::Operation<A::Machine>>>,
         outbox: &mut impl HostOutbox<A>,
     ) {
-        if host_of(request.address).is_none() {
+        if host_of(request.address).is_none() && !is_for_hosts_to_ask(&request.body) {
             self.receive(now, Contents::Supervisor(Letter::Request(request)), outbox);
             self.settle(now, outbox);
         }
@@ -648,6 +662,13 @@ impl<A: Application, R: HostRules> Host<A, R> {
             _ => {}
         }
     }
+}
+
+/// Whether only a host can say what this says.
+fn is_for_hosts_to_ask<M>(body: &RequestBody<supervisor::Operation<M>>) -> bool {
+    use supervisor::Operation::{Join, Leave, Moved};
+    let RequestBody::Operation { operation, .. } = body else { return false };
+    matches!(operation, Join { .. } | Leave { .. } | Moved { .. })
 }
 
 // Derived, these would ask too much, or too little, of the application.

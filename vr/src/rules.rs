@@ -582,6 +582,8 @@ pub trait Rules {
             Some(Refusal::NothingNew)
         } else if asked.changes_sides {
             Some(Refusal::OtherSide)
+        } else if asked.is_last_epoch {
+            Some(Refusal::NoMoreEpochs)
         } else if asked.is_ending {
             Some(Refusal::UnderWay)
         } else if !asked.has_started {
@@ -680,6 +682,8 @@ pub struct Asked {
     pub is_same: bool,
     /// Whether one that stays a member would be a witness and is active, or the other way round.
     pub changes_sides: bool,
+    /// Whether no epoch can follow the present one.
+    pub is_last_epoch: bool,
     /// Whether the log ends with a reconfiguration that is not committed.
     pub is_ending: bool,
     /// Whether something was committed in this epoch.

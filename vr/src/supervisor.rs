@@ -39,7 +39,8 @@
 //! the drawing and the start has lost nothing, but is treated as if it had, which costs the group as much as a crash
 //! does. The tickets' numbers are the replicas' incarnations, too.
 //!
-//! This rests on the log knowing of every epoch to come: nobody else may reconfigure the groups of a supervisor.
+//! This rests on the log knowing of every epoch to come: nobody else may reconfigure the groups of a supervisor, and
+//! hosts see to it that nobody does.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
@@ -93,7 +94,7 @@ pub struct Group<M> {
 /// What is asked of a [`Supervisor`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation<M> {
-    /// Starts a state machine on these nodes. Answered by [`Response::Started`].
+    /// Starts a state machine on these nodes, some of which may be witnesses. Answered by [`Response::Started`].
     Start {
         /// Which one.
         machine: M,
@@ -106,7 +107,9 @@ pub enum Operation<M> {
         /// Which one.
         group: GroupId,
     },
-    /// Moves a group to these nodes, by a reconfiguration. Answered by [`Response::Decided`] before it is done.
+    /// Moves a group to these nodes, by a reconfiguration. Answered by [`Response::Decided`] before it is done: the group
+    /// stays where it is until a quorum of its next members is heard. What is decided is not taken back, and nothing
+    /// else is done to the group before, but that it can be [stopped](Self::Stop): others may be moving it already.
     Move {
         /// Which one.
         group: GroupId,
@@ -125,14 +128,14 @@ pub enum Operation<M> {
         /// At most so many.
         limit: u32,
     },
-    /// Asked by hosts: a ticket, to start a replica with. Answered by [`Response::Ticket`].
+    /// Asked by hosts, and taken from nobody else: a ticket, to start a replica with. Answered by [`Response::Ticket`].
     Join {
         /// Of which group.
         group: GroupId,
         /// Where.
         node: ReplicaId,
     },
-    /// Asked by hosts: nothing of the group is left at a node where it should not be. Answered by
+    /// Asked by hosts, likewise: nothing of the group is left at a node where it should not be. Answered by
     /// [`Response::Recorded`].
     Leave {
         /// Which group.
@@ -154,7 +157,7 @@ pub enum Operation<M> {
         /// Who was heard lately: a place is given to nobody else. Nodes that are neither are left alone.
         heard: Configuration,
     },
-    /// Asked by hosts: a group has come to an epoch. Answered by [`Response::Recorded`], also if that is known.
+    /// Asked by hosts, likewise: a group has come to an epoch. Answered by [`Response::Recorded`], also if that is known.
     Moved {
         /// Which one.
         group: GroupId,
@@ -219,6 +222,11 @@ pub enum Refusal {
     UnderWay,
     /// The group has these members already.
     NothingNew,
+    /// A member would become a witness that is active, or the other way round: it has to be moved away first, and can
+    /// come back.
+    OtherSide,
+    /// The group is in the [last](Epoch::LAST) epoch that there can be.
+    NoMoreEpochs,
 }
 
 impl fmt::Display for Refusal {
@@ -236,6 +244,12 @@ impl fmt::Display for Refusal {
             Self::NotAMember(node) => write!(formatter, "{node} is no member of the group"),
             Self::UnderWay => write!(formatter, "the group is being moved already"),
             Self::NothingNew => write!(formatter, "the group has these members already"),
+            Self::OtherSide => {
+                write!(formatter, "a member would change between active and witness: move it away first")
+            }
+            Self::NoMoreEpochs => {
+                write!(formatter, "the group cannot be moved any more: it was so {} times", Epoch::LAST)
+            }
         }
     }
 }
@@ -267,7 +281,7 @@ impl<M> Group<M> {
         self.concerns(node).then(|| self.epoch.epoch.next())
     }
 
-    /// The members, with a `failed` one replaced by `spare`, if that can be done and nothing else is under way. With a
+    /// The members, with a `failed` one replaced by `spare`, a witness by a witness, if that can be done and nothing else is under way. With a
     /// quorum that is `heard`, the next members have one too.
     fn replacing(
         &self,
@@ -278,11 +292,10 @@ impl<M> Group<M> {
         let members = self.epoch.members;
         let gone = members.members().find(|&member| failed.contains(member))?;
         let is_able = members.members().filter(|&member| heard.contains(member)).count() >= members.quorum();
-        if self.next.is_some() || !is_able {
+        if self.next.is_some() || !is_able || self.epoch.epoch == Epoch::LAST {
             return None;
         }
-        let spare = spare(members)?;
-        Configuration::of(members.others(gone).chain([spare])).ok()
+        members.replacing(gone, spare(members)?).ok()
     }
 }
 
@@ -390,8 +403,14 @@ impl<M: Clone> Supervisor<M> {
         if entry.next.is_some() {
             return Err(Refusal::UnderWay);
         }
+        if entry.epoch.members.changes_sides(nodes) {
+            return Err(Refusal::OtherSide);
+        }
         if entry.epoch.members == nodes {
             return Err(Refusal::NothingNew);
+        }
+        if entry.epoch.epoch == Epoch::LAST {
+            return Err(Refusal::NoMoreEpochs);
         }
         entry.next = Some(nodes);
         Ok(Response::Decided(vec![group]))
@@ -612,6 +631,33 @@ mod tests {
         assert_eq!(supervisor.execute(&replace(&[3, 4, 5])), Response::Decided([1, 3].map(GroupId).to_vec()));
         assert_eq!(members_of(&supervisor, 3).1.as_deref(), Some("{r1, r2, r6}"));
         assert_eq!(members_of(&supervisor, 4).1, None);
+    }
+
+    #[test]
+    fn a_witness_is_replaced_by_a_witness_and_nobody_changes_sides() {
+        let group = |ids: &[u8], witness| nodes(ids).with_witnesses([ReplicaId(witness)]).unwrap();
+        let mut supervisor = supervisor(&[]);
+        supervisor.execute(&Operation::Start { machine: "it", nodes: group(&[0, 1, 2], 2) });
+        let to = |nodes| Operation::Move { group: GroupId(1), nodes };
+        for nodes in [group(&[0, 1, 2], 1), nodes(&[0, 1, 2]), nodes(&[0, 2, 3])] {
+            assert_eq!(supervisor.execute(&to(nodes)), Response::Refused(Refusal::OtherSide), "{nodes}");
+        }
+        for (failed, expected) in [(0, group(&[1, 2, 3], 2)), (2, group(&[0, 1, 3], 3))] {
+            let mut supervisor = supervisor.clone();
+            let heard: Vec<u8> = (0..7).filter(|node| *node != failed).collect();
+            supervisor.execute(&Operation::Replace { failed: nodes(&[failed]), heard: nodes(&heard) });
+            assert_eq!(supervisor.group(GroupId(1)).unwrap().next, Some(expected));
+        }
+    }
+
+    #[test]
+    fn after_the_last_epoch_a_group_stays_where_it_is() {
+        let mut supervisor = supervisor(&[&[0, 1, 2]]);
+        supervisor.execute(&moved(1, Epoch::LAST.0, &[0, 1, 2], &[0, 1, 3]));
+        let to = Operation::Move { group: GroupId(1), nodes: nodes(&[0, 1, 3]) };
+        assert_eq!(supervisor.execute(&to), Response::Refused(Refusal::NoMoreEpochs));
+        let replace = Operation::Replace { failed: nodes(&[2]), heard: nodes(&[0, 1, 3, 4, 5, 6]) };
+        assert_eq!(supervisor.execute(&replace), Response::Decided(vec![]));
     }
 
     #[test]

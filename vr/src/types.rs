@@ -61,6 +61,11 @@ number! {
     Incarnation
 }
 
+impl Epoch {
+    /// The last one that a [`View`] has room for: a group can be reconfigured 65,535 times.
+    pub const LAST: Self = Self((1 << (u64::BITS - View::NUMBER_BITS)) - 1);
+}
+
 impl ClientAddress {
     pub(crate) const IN_HOST: u64 = 1 << 63;
 
@@ -83,7 +88,7 @@ impl View {
     /// View 0 of the first epoch.
     pub const ZERO: Self = Self(0);
 
-    const NUMBER_BITS: u32 = 48;
+    pub(crate) const NUMBER_BITS: u32 = 48;
 
     /// View `number` of `epoch`.
     ///

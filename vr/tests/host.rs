@@ -18,7 +18,8 @@ use vr::{
     Application, Client, ClientAddress, ClientEvent, ClientId, ClientOptions, ClientOutbox, Configuration,
     Consistency, Duration, Epoch, EpochStart, Execution, Freshness, GroupId, Host, HostOptions, HostOutbox,
     HostRules, Incarnation, Instant, Message, Node, OpNumber, Options, Outbox, Outcome, Payload, Read,
-    Replica, ReplicaId, Reply, ReplyBody, Request, RequestBody, Role, Service, Standard, Supervisor, View,
+    Reconfiguration, Replica, ReplicaId, Reply, ReplyBody, Request, RequestBody, RequestNumber, Role,
+    Service, Standard, Supervisor, View,
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -87,6 +88,8 @@ struct Seen {
     dropped: u64,
     gone: BTreeSet<GroupId>,
     roles: BTreeMap<(GroupId, ReplicaId), Role>,
+    /// The same, as those were told who watch the replicas themselves.
+    watched_roles: BTreeMap<(GroupId, ReplicaId), Role>,
     /// The last epoch in which each node has taken part, in whatever life.
     taken_part: BTreeMap<(GroupId, ReplicaId), Epoch>,
     /// How many reconfigurations were refused.
@@ -121,7 +124,7 @@ struct Network {
     node: ReplicaId,
 }
 
-struct Watch<'a>(GroupId, &'a mut Seen);
+struct Watch<'a>(GroupId, ReplicaId, &'a mut Seen);
 
 impl Outbox<Running> for Watch<'_> {
     fn send(&mut self, _: ReplicaId, _: Message<Running>) {
@@ -134,29 +137,33 @@ impl Outbox<Running> for Watch<'_> {
 
     fn executed(&mut self, execution: Execution<'_, Running>) {
         let (place, request) = ((self.0, execution.op_number), &execution.entry.request);
-        let first = self.1.logs.entry(place).or_insert_with(|| Arc::clone(request));
+        let first = self.2.logs.entry(place).or_insert_with(|| Arc::clone(request));
         assert_eq!(first, request, "the logs of {place:?} differ");
         assert!(!matches!(execution.outcome, Outcome::Duplicate), "{request:?} has two places");
         if let Some((session, _)) = request.body.of_session() {
-            let first = self.1.sessions.entry((self.0, session)).or_insert(request.address);
+            let first = self.2.sessions.entry((self.0, session)).or_insert(request.address);
             assert_eq!(*first, request.address, "two clients have taken up one session");
         }
     }
 
     fn refused(&mut self, _: vr::Refusal) {
-        self.1.refused += 1;
-        assert!(self.1.refused < 1_000, "what is refused is asked for again and again");
+        self.2.refused += 1;
+        assert!(self.2.refused < 1_000, "what is refused is asked for again and again");
     }
 
     fn epoch_begins(&mut self, start: &EpochStart) {
-        let first = self.1.epochs.entry((self.0, start.epoch)).or_insert(*start);
+        let first = self.2.epochs.entry((self.0, start.epoch)).or_insert(*start);
         assert_eq!(first, start, "an epoch of {} starts in two ways", self.0);
-        let decided = self.1.decided.get(&(self.0, Epoch(start.epoch.0 - 1)));
+        let decided = self.2.decided.get(&(self.0, Epoch(start.epoch.0 - 1)));
         assert_eq!(Some(&start.members), decided, "{} moves as nobody decided", self.0);
+    }
+
+    fn role_changed(&mut self, role: Role, _: View) {
+        self.2.watched_roles.insert((self.0, self.1), role);
     }
 }
 
-struct WatchSupervisor<'a>(&'a mut Seen);
+struct WatchSupervisor<'a>(ReplicaId, &'a mut Seen);
 
 impl Outbox<Supervisor<Machine>> for WatchSupervisor<'_> {
     fn send(&mut self, _: ReplicaId, _: Message<Supervisor<Machine>>) {}
@@ -166,21 +173,25 @@ impl Outbox<Supervisor<Machine>> for WatchSupervisor<'_> {
     fn executed(&mut self, execution: Execution<'_, Supervisor<Machine>>) {
         let request = &execution.entry.request;
         let place = execution.op_number;
-        let is_new = !self.0.directory.contains_key(&place);
-        let first = self.0.directory.entry(place).or_insert_with(|| Arc::clone(request));
+        let is_new = !self.1.directory.contains_key(&place);
+        let first = self.1.directory.entry(place).or_insert_with(|| Arc::clone(request));
         assert_eq!(first, request, "the supervisor's logs differ at {place}");
         if is_new
             && let Outcome::Executed(Response::Ticket(ticket)) = execution.outcome
             && let RequestBody::Operation { operation: Operation::Join { node, .. }, .. } = request.body
         {
-            self.0.check_ticket(ticket, node);
+            self.1.check_ticket(ticket, node);
         }
         for (&id, group) in execution.service.groups() {
             if let Some(next) = group.next {
-                let decided = *self.0.decided.entry((id, group.epoch.epoch)).or_insert(next);
+                let decided = *self.1.decided.entry((id, group.epoch.epoch)).or_insert(next);
                 assert_eq!(decided, next, "{id} is to move to two places");
             }
         }
+    }
+
+    fn role_changed(&mut self, role: Role, _: View) {
+        self.1.watched_roles.insert((GroupId::SUPERVISOR, self.0), role);
     }
 }
 
@@ -211,21 +222,21 @@ impl HostOutbox<Both> for Network {
     fn group_stopped(&mut self, group: GroupId) {
         self.seen.dropped += 1;
         assert!(self.seen.roles.remove(&(group, self.node)).is_some(), "{group} did not run here");
+        self.seen.watched_roles.remove(&(group, self.node));
     }
 
     fn role_changed(&mut self, group: GroupId, role: Role, view: View) {
         self.seen.took_part(group, self.node, role, view.epoch());
-        if group != GroupId::SUPERVISOR {
-            assert!(self.seen.roles.insert((group, self.node), role).is_some(), "{group} does not run here");
-        }
+        let before = self.seen.roles.insert((group, self.node), role);
+        assert!(before.is_some() || group == GroupId::SUPERVISOR, "{group} does not run here");
     }
 
     fn observe(&mut self, group: GroupId) -> impl Outbox<Running> {
-        Watch(group, &mut self.seen)
+        Watch(group, self.node, &mut self.seen)
     }
 
     fn observe_supervisor(&mut self) -> impl Outbox<Supervisor<Machine>> {
-        WatchSupervisor(&mut self.seen)
+        WatchSupervisor(self.node, &mut self.seen)
     }
 }
 
@@ -425,7 +436,10 @@ impl<R: HostRules + Clone> World<R> {
     /// The node loses its memory, and all groups that run on it with it.
     fn crash(&mut self, node: u8) {
         assert!(self.hosts[usize::from(node)].take().is_some(), "{node} is up");
-        self.network.seen.roles.retain(|(_, at), _| *at != ReplicaId(node));
+        let seen = &mut self.network.seen;
+        for roles in [&mut seen.roles, &mut seen.watched_roles] {
+            roles.retain(|(_, at), _| *at != ReplicaId(node));
+        }
     }
 
     fn host(&self, node: u8) -> Option<&Host<Both, R>> {
@@ -695,10 +709,18 @@ impl<R: HostRules + Clone> World<R> {
     fn settle(&mut self) {
         self.run_until("work", Self::work_is_done);
         self.run_until("order", Self::is_settled);
-        for (&(group, node), &role) in &self.network.seen.roles {
-            let replica = self.host(node.0).and_then(|host| host.group(group)).expect("it was started");
-            assert_eq!(replica.role(), role, "{group} at {node}: what the application was told");
+        let Seen { roles, watched_roles, .. } = &self.network.seen;
+        for (&(group, node), told) in roles {
+            let host = self.host(node.0).expect("it is up");
+            let role = match group {
+                GroupId::SUPERVISOR => host.supervisor().role(),
+                _ => host.group(group).expect("it was started").role(),
+            };
+            assert_eq!(role, *told, "{group} at {node}: what the application was told");
         }
+        assert_eq!(roles, watched_roles, "whoever watches the replicas is told the same");
+        let supervisors = roles.keys().filter(|(group, _)| *group == GroupId::SUPERVISOR).count();
+        assert_eq!(supervisors, self.hosts.iter().flatten().count(), "the first role is told");
     }
 }
 
@@ -1038,7 +1060,7 @@ fn is_reconfiguration(envelope: &Envelope<Both>) -> bool {
 }
 
 /// A group that has done something, on a network that loses nothing by itself.
-fn a_group(world: &mut World<Standard>, members: &[u8]) -> GroupId {
+fn a_group<R: HostRules + Clone>(world: &mut World<R>, members: &[u8]) -> GroupId {
     world.loss = 0;
     let values = world.start_group(Machine::Values, members);
     world.employ(values, Machine::Values, members, 6);
@@ -1754,9 +1776,41 @@ impl HostRules for DecidesAlone {
     fn replacement(
         &self,
         decided: Option<Configuration>,
-        own: Option<Configuration>,
+        own: impl FnOnce() -> Option<Configuration>,
     ) -> Option<Configuration> {
-        own.or(decided)
+        own().or(decided)
+    }
+}
+
+/// A host takes what another one asks for, however long ago that was.
+#[derive(Clone, Copy)]
+struct TakesOldReplacements;
+
+impl HostRules for TakesOldReplacements {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
+    fn takes_replacements_from_others(&self) -> bool {
+        true
+    }
+}
+
+/// A group begins to move as soon as that is decided, whoever is there.
+#[derive(Clone, Copy)]
+struct MovesAtOnce;
+
+impl HostRules for MovesAtOnce {
+    type Replica = Standard;
+
+    fn replica(&self) -> Standard {
+        Standard
+    }
+
+    fn begins_move(&self, _: usize, _: Configuration) -> bool {
+        true
     }
 }
 
@@ -1910,28 +1964,136 @@ fn who_was_deaf_must_not_replace_the_others() {
 }
 
 /// r0 misses r2, but hears nothing of the directory any more. When it is heard again, r2 has long been back.
+fn who_has_missed_it_supervises_no_more<R: HostRules + Clone>(world: &mut World<R>) {
+    let values = a_group(world, &[0, 1, 2]);
+    assert_eq!(world.supervising(), Some(0));
+    world.cut.insert(2);
+    world.run(430);
+    world.lose(is_cut_from_directory);
+    world.run(80);
+    world.cut.clear();
+    world.run_until("another primary", |world| {
+        let is_primary =
+            |node| world.host(node).is_some_and(|host| host.supervisor().role() == Role::Primary);
+        (1..NODES).any(is_primary)
+    });
+    world.lose_nothing();
+    world.run(3_000);
+    world.settle();
+    assert_eq!(world.locate(values), (nodes(&[0, 1, 2]), None), "all of them were alive");
+    // It does not ask for ever, and has time for what comes next.
+    world.start_group(Machine::Locks, &[0, 3, 4]);
+    world.settle();
+}
+
 #[test]
 fn who_does_not_supervise_any_more_replaces_nobody() {
+    over_seeds(who_has_missed_it_supervises_no_more);
+    goes_wrong(TakesOldReplacements, "all of them were alive", who_has_missed_it_supervises_no_more);
+}
+
+/// Two of the three nodes that a group is to move to are dead. It works where it is, and moves once they are back.
+fn the_next_members_are_dead<R: HostRules + Clone>(world: &mut World<R>) {
+    let values = world.start_group(Machine::Values, &[0, 1, 2]);
+    world.employ(values, Machine::Values, &[0, 1, 2], 4);
+    world.settle();
+    world.crash(3);
+    world.crash(4);
+    world.run(600);
+    world.decide(values, &[2, 3, 4]);
+    world.run(1_000);
+    world.more_work(4);
+    world.run_until("work", World::work_is_done);
+    assert!(world.is_moving(values));
+    world.start(3);
+    world.start(4);
+    world.settle();
+    assert_eq!(world.locate(values), (nodes(&[2, 3, 4]), None));
+}
+
+#[test]
+fn a_group_does_not_move_to_the_dead() {
+    over_seeds(the_next_members_are_dead);
+    goes_wrong(MovesAtOnce, "work: not within a minute", the_next_members_are_dead);
+}
+
+/// Otherwise the group could be moved no more: a member that is active stays so.
+#[test]
+fn a_witness_is_replaced_by_a_witness() {
+    over_seeds(|world| {
+        let group =
+            |ids: &[u8], witness| nodes(ids).with_witnesses([ReplicaId(witness)]).expect("one of three");
+        let started = world.ask(Operation::Start { machine: Machine::Values, nodes: group(&[0, 1, 2], 2) });
+        let Response::Started(values) = started else { panic!("{started:?}") };
+        world.employ(values, Machine::Values, &[0, 1, 2], 4);
+        world.settle();
+        for (dead, members) in [(0, group(&[1, 2, 3], 2)), (2, group(&[1, 3, 4], 4))] {
+            world.crash(dead);
+            world.run_until("a replacement", |world| world.runs_on(values, members));
+            world.more_work(4);
+            world.settle();
+        }
+    });
+}
+
+#[test]
+fn what_only_hosts_can_know_is_not_taken_from_users() {
     over_seeds(|world| {
         let values = a_group(world, &[0, 1, 2]);
-        assert_eq!(world.supervising(), Some(0));
-        world.cut.insert(2);
-        world.run(430);
-        world.lose(is_cut_from_directory);
-        world.run(80);
-        world.cut.clear();
-        world.run_until("another primary", |world| {
-            let is_primary =
-                |node| world.host(node).is_some_and(|host| host.supervisor().role() == Role::Primary);
-            (1..NODES).any(is_primary)
-        });
-        world.lose_nothing();
-        world.run(3_000);
+        let directory = world.host(0).expect("it is up").supervisor().service().clone();
+        let (group, node, members) = (values, ReplicaId(0), nodes(&[2, 3, 4]));
+        let after =
+            EpochStart { epoch: Epoch(1), members, ..directory.group(values).expect("it runs").epoch };
+        let client = world.user.id().expect("a session");
+        for (place, operation) in [
+            Operation::Join { group, node },
+            Operation::Leave { group, node, ticket: Incarnation(1), until: Some(Epoch(9)) },
+            Operation::Moved { group, epoch: after },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let body = RequestBody::Operation { client, number: RequestNumber(90 + place as u64), operation };
+            let request = Arc::new(Request { address: world.user.address(), body });
+            for node in 0..NODES {
+                world
+                    .at(node, |host, now, network| host.on_supervisor_request(now, request.clone(), network));
+            }
+            world.run(100);
+        }
         world.settle();
-        assert_eq!(world.locate(values), (nodes(&[0, 1, 2]), None), "all of them were alive");
-        // It does not ask for ever, and has time for what comes next.
-        world.start_group(Machine::Locks, &[0, 3, 4]);
+        assert_eq!(*world.host(0).expect("it is up").supervisor().service(), directory);
+    });
+}
+
+#[test]
+fn nobody_but_the_supervisor_reconfigures_a_group() {
+    over_seeds(|world| {
+        let values = a_group(world, &[0, 1, 2]);
+        let asked = Reconfiguration {
+            client: ClientId(1),
+            number: RequestNumber(1),
+            epoch: Epoch::ZERO,
+            previous: nodes(&[0, 1, 2]),
+            members: nodes(&[0, 1, 3]),
+        };
+        let address = ClientAddress(99);
+        let request = Arc::new(Request { address, body: RequestBody::Reconfiguration(Box::new(asked)) });
+        for node in 0..3 {
+            world.network.deliveries.clear();
+            world.at(node, |host, now, network| host.on_request(now, values, request.clone(), network));
+            let is_refused = |delivery: &Delivery| match delivery {
+                Delivery::Reply(to, reply) => {
+                    let reason = vr::Refusal::Supervised;
+                    let (client, number) = (asked.client, asked.number);
+                    *to == address && reply.body == ReplyBody::Refused { client, number, reason }
+                }
+                _ => false,
+            };
+            assert!(matches!(&world.network.deliveries[..], [only] if is_refused(only)));
+        }
         world.settle();
+        assert_eq!(world.locate(values), (nodes(&[0, 1, 2]), None));
     });
 }
 

@@ -10,10 +10,10 @@ use crate::client::{Client, ClientEvent, ClientOptions, ClientOutbox};
 use crate::configuration::Configuration;
 use crate::epoch::{EpochStart, Refusal};
 use crate::message::Reply;
-use crate::outbox::Role;
+use crate::outbox::{Outbox, Role};
 use crate::replica::{Member, Replica};
 use crate::rules::Rules;
-use crate::supervisor::{GroupId, Operation, Response, Ticket};
+use crate::supervisor::{self, GroupId, Operation, Response, Ticket};
 use crate::types::{ClientAddress, Duration, Epoch, Incarnation, Instant, OpNumber, ReplicaId};
 
 /// The host's client of the supervisor: one errand at a time.
@@ -43,6 +43,8 @@ pub(super) struct Administrator<O, R: Rules> {
 pub(super) struct Vigil {
     /// When each node was last heard, by its number.
     heard: Box<[Instant]>,
+    /// When everybody was last given time to show themselves.
+    began: Instant,
     /// When this node shows that it is alive, and looks who else is.
     pub(super) due_at: Instant,
 }
@@ -85,7 +87,7 @@ impl<O: Clone, R: Rules> Administrator<O, R> {
 
 impl Vigil {
     pub(super) fn new(nodes: Configuration, now: Instant) -> Self {
-        Self { heard: vec![now; nodes.rows()].into(), due_at: now }
+        Self { heard: vec![now; nodes.rows()].into(), began: now, due_at: now }
     }
 
     pub(super) fn heard(&mut self, node: ReplicaId, now: Instant) {
@@ -95,6 +97,12 @@ impl Vigil {
     /// Whoever begins to look for the dead gives everybody time to show themselves.
     pub(super) fn begin(&mut self, now: Instant) {
         self.heard.fill(now);
+        self.began = now;
+    }
+
+    /// Whether the node has shown itself since.
+    fn was_heard(&self, node: ReplicaId) -> bool {
+        self.heard[node.index()] > self.began
     }
 }
 
@@ -179,7 +187,7 @@ impl<A: Application, R: HostRules> Host<A, R> {
             replica.warm_up(now, channel);
             replica
         };
-        outbox.role_changed(group, replica.role(), replica.view());
+        channel.role_changed(replica.role(), replica.view());
         groups.insert(group, replica);
     }
 
@@ -311,6 +319,14 @@ impl<A: Application, R: HostRules> Host<A, R> {
         Configuration::of(self.node.nodes.members().filter(is_recent)).expect("this node at least")
     }
 
+    /// How many of these nodes are there for certain: those that have been heard lately, not only given time to show
+    /// themselves, and this one.
+    fn count_here(&self, now: Instant, nodes: Configuration) -> usize {
+        let (own, heard) = (self.node.id, self.heard(now));
+        let is_here = |node: &ReplicaId| *node == own || heard.contains(*node) && self.vigil.was_heard(*node);
+        nodes.members().filter(is_here).count()
+    }
+
     /// The nodes that have been silent for too long, if it is for this one to say so; and those that were heard lately.
     fn failed_and_heard(&self, now: Instant) -> Option<(Configuration, Configuration)> {
         if !self.is_supervising() {
@@ -361,11 +377,16 @@ impl<A: Application, R: HostRules> Host<A, R> {
         if !self.is_supervising() {
             return;
         }
-        let own = self.failed_and_heard(now).map(|(failed, heard)| directory.replacements(failed, heard));
-        let own = own.unwrap_or_default();
-        let wanted = |(&id, group): (&GroupId, &crate::supervisor::Group<A::Machine>)| {
-            let own = own.iter().find(|(group, _)| *group == id).map(|(_, next)| *next);
-            self.rules.replacement(group.next, own).map(|next| (id, group.epoch, next))
+        let own = |id: GroupId| {
+            let (failed, heard) = self.failed_and_heard(now)?;
+            directory
+                .replacements(failed, heard)
+                .into_iter()
+                .find_map(|(group, next)| (group == id).then_some(next))
+        };
+        let wanted = |(&id, group): (&GroupId, &supervisor::Group<A::Machine>)| {
+            let next = self.rules.replacement(group.next, || own(id))?;
+            self.rules.begins_move(self.count_here(now, next), next).then_some((id, group.epoch, next))
         };
         let moves: Vec<_> = directory.groups().iter().filter_map(wanted).collect();
         for (group, start, next) in moves {

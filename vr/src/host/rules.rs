@@ -26,10 +26,22 @@ pub trait HostRules {
     fn replacement(
         &self,
         decided: Option<Configuration>,
-        own: Option<Configuration>,
+        own: impl FnOnce() -> Option<Configuration>,
     ) -> Option<Configuration> {
         let _ = own;
         decided
+    }
+
+    /// Whether a host takes a request to replace nodes from another host: whom that has missed may have been heard here
+    /// since.
+    fn takes_replacements_from_others(&self) -> bool {
+        false
+    }
+
+    /// Whether a group is moved to `next`, of whose members `here` are heard: not before they can go on where the
+    /// present ones end. Those would wait for ever for a group of the dead.
+    fn begins_move(&self, here: usize, next: Configuration) -> bool {
+        here >= next.quorum()
     }
 
     /// Whether a host that has heard `heard` nodes lately, itself included, takes those for dead that it has not heard

@@ -127,6 +127,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
             size: members.size(),
             is_same: members == self.group,
             changes_sides: members.changes_sides(self.group),
+            is_last_epoch: self.epoch() == Epoch::LAST,
             is_ending: self.is_epoch_ending(),
             has_started: self.epoch() == Epoch::ZERO
                 || self.commit_number.op_number() > self.epoch_start.after && self.is_start_covered(),
