@@ -374,6 +374,8 @@ pub enum RarePath {
     TransitionIntoViewChange,
     /// A request waited, as the pipeline had no room.
     RequestQueued,
+    /// A reconfiguration waited likewise, and nothing behind it.
+    ReconfigurationQueued,
     /// Several requests were prepared together.
     SeveralInABatch,
     /// A backup held the beginning of a batch already, but not all of it.

@@ -94,6 +94,29 @@ fn everybody_is_replaced_by_nodes_that_start_from_a_checkpoint() {
     assert!(matches!(nodes.answer().unwrap(), ReplyBody::Epoch { epoch: Epoch(1), .. }));
 }
 
+/// Where clients are busy there is hardly ever room. Who came first comes first, alone or with others in a batch.
+#[test]
+fn a_reconfiguration_waits_for_its_turn_and_nothing_waits_behind_it() {
+    for (batch_max, waiting) in [(1, 0), (3, 2)] {
+        let options = Options { pipeline_max: 1, batch_max, ..Options::default() };
+        let mut nodes = Nodes::new(4, group(&[0, 1, 2]), options);
+        nodes.add(0, 1);
+        for _ in 0..=waiting {
+            let request = nodes.addition(1);
+            assert_eq!(nodes.ask(0, &request), None);
+        }
+        let request = nodes.reconfiguration(0, group(&[0, 1, 2]), group(&[1, 2, 3]));
+        assert_eq!(nodes.ask(0, &request), None, "it waits");
+        let later = nodes.addition(1);
+        assert_eq!(nodes.ask(0, &later), Some(ReplyBody::TryLater));
+        nodes.run(400);
+        nodes.agree(&[1, 2, 3], 1, 2 + waiting);
+        assert_eq!(nodes.role(0), Role::Stopped);
+        assert!(nodes.took(RarePath::ReconfigurationQueued));
+        assert_eq!(nodes.took(RarePath::SeveralInABatch), waiting > 1);
+    }
+}
+
 #[test]
 fn what_must_be_refused_is_refused_with_its_reason() {
     let mut nodes = nodes(6);

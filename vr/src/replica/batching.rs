@@ -23,7 +23,7 @@ pub(crate) struct Pipeline<O> {
     ends: VecDeque<OpNumber>,
     /// Where the batch before the first of them ended.
     before: OpNumber,
-    /// Requests that wait for room: less than a batch of them.
+    /// Requests that wait for room: at most a batch of them, and one behind them that ends the epoch.
     queue: Vec<Arc<Request<O>>>,
     /// Up to where the primary is done.
     done: OpNumber,
@@ -52,6 +52,23 @@ impl<O> Pipeline<O> {
     pub(super) fn queued(&self) -> u64 {
         self.queue.len() as u64
     }
+
+    /// Whether nothing may wait behind those that do: the last of them ends the epoch.
+    fn is_closed(&self) -> bool {
+        self.queue.last().is_some_and(|last| ends_epoch(last))
+    }
+
+    /// Takes out what is to be prepared next: all that waits, but what ends the epoch by itself.
+    fn take_batch(&mut self) -> Vec<Arc<Request<O>>> {
+        let end =
+            if self.is_closed() && self.queue.len() > 1 { self.queue.len() - 1 } else { self.queue.len() };
+        let left = self.queue.split_off(end);
+        std::mem::replace(&mut self.queue, left)
+    }
+}
+
+fn ends_epoch<O>(request: &Request<O>) -> bool {
+    matches!(request.body, RequestBody::Reconfiguration(_))
 }
 
 impl<S: Service, R: Rules> Replica<S, R> {
@@ -74,17 +91,15 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.pipeline().is_some_and(|pipeline| pipeline.ends.len() < self.options.pipeline_max)
     }
 
-    /// Whether one more request can neither be prepared nor wait.
-    pub(super) fn is_pipeline_full(&self) -> bool {
+    /// Whether this request can neither be prepared nor wait. One that ends the epoch can always wait, for while clients
+    /// are busy it would hardly ever find room; nothing waits behind it.
+    pub(super) fn is_pipeline_full(&self, request: &Request<S::Operation>) -> bool {
+        let Some(pipeline) = self.pipeline() else { return false };
+        if pipeline.is_closed() {
+            return true;
+        }
         let waiting_max = if self.options.batch_max > 1 { self.options.batch_max } else { 0 };
-        !self.pipeline_has_room()
-            && self.pipeline().is_some_and(|pipeline| pipeline.queue.len() >= waiting_max)
-    }
-
-    /// Whether the request ends the epoch and cannot be prepared at once. Waiting, it would not keep others from
-    /// waiting behind it.
-    pub(super) fn must_not_wait(&self, request: &Request<S::Operation>) -> bool {
-        matches!(request.body, RequestBody::Reconfiguration(_)) && !self.pipeline_has_room()
+        !self.pipeline_has_room() && !ends_epoch(request) && pipeline.queue.len() >= waiting_max
     }
 
     fn queued(&self) -> u64 {
@@ -102,7 +117,10 @@ impl<S: Service, R: Rules> Replica<S, R> {
             let entry = self.entry(now, request);
             return self.prepare(now, Batch::One(entry), outbox);
         }
-        outbox.took(RarePath::RequestQueued);
+        outbox.took(match ends_epoch(&request) {
+            true => RarePath::ReconfigurationQueued,
+            false => RarePath::RequestQueued,
+        });
         self.client_table.mark_in_flight(&request);
         let Phase::Primary(primary) = &mut self.phase else { return };
         primary.pipeline.queue.push(request);
@@ -112,11 +130,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
     pub(super) fn prepare_queued(&mut self, now: Instant, outbox: &mut impl Outbox<S>) {
         while self.queued() > 0 && self.pipeline_has_room() {
             let Phase::Primary(primary) = &mut self.phase else { return };
-            let queue = std::mem::take(&mut primary.pipeline.queue);
-            if queue.len() > 1 {
+            let batch = primary.pipeline.take_batch();
+            if batch.len() > 1 {
                 outbox.took(RarePath::SeveralInABatch);
             }
-            let entries: Vec<_> = queue.into_iter().map(|request| self.entry(now, request)).collect();
+            let entries: Vec<_> = batch.into_iter().map(|request| self.entry(now, request)).collect();
             self.prepare(now, entries.into(), outbox);
         }
     }

@@ -228,14 +228,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
             Unanswered::NotYetRegistered => return self.reply(request.address, ReplyBody::TryLater, outbox),
             Unanswered::New => {}
         }
-        if self.is_pipeline_full() {
+        if self.is_pipeline_full(&request) {
             outbox.took(RarePath::PipelineFull);
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
         if let Phase::Primary(Primary { abdicated: true, .. }) = self.phase {
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
-        if self.waits_for_epoch(&request) || self.must_not_wait(&request) {
+        if self.waits_for_epoch(&request) {
             return self.reply(request.address, ReplyBody::TryLater, outbox);
         }
         if self.refuse(&request, outbox) {
