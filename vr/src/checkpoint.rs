@@ -19,10 +19,13 @@ pub struct Checkpoint<S: Service> {
     parts: Arc<[S::SnapshotPart]>,
 }
 
+/// How many sessions are in a piece of the client table at most: each keeps a response, of whatever size those are.
+pub const SESSIONS_PER_PART: usize = 16;
+
 /// One piece of a checkpoint.
 pub enum Content<S: Service> {
-    /// The client table, and how the epoch started that the log had come to. Always the first piece: without it,
-    /// requests would be executed twice.
+    /// A piece of the client table, at most [`SESSIONS_PER_PART`] sessions, and how the epoch started that the log had
+    /// come to. Those come first, and there is one at least: without them, requests would be executed twice.
     Sessions(Arc<[Session<S::Response>]>, Option<EpochStart>),
     /// A piece of the service's state.
     Service(S::SnapshotPart),
@@ -66,15 +69,20 @@ impl<S: Service> Checkpoint<S> {
     /// How many pieces there are: the client table and those of the service.
     #[must_use]
     pub fn parts(&self) -> usize {
-        1 + self.parts.len()
+        self.session_parts() + self.parts.len()
+    }
+
+    fn session_parts(&self) -> usize {
+        self.sessions.len().div_ceil(SESSIONS_PER_PART).max(1)
     }
 
     /// The piece `part`, counted from 0.
     pub(crate) fn part(&self, part: usize) -> Option<Content<S>> {
-        match part.checked_sub(1) {
-            None => Some(Content::Sessions(Arc::clone(&self.sessions), self.epoch)),
-            Some(index) => self.parts.get(index).cloned().map(Content::Service),
+        if let Some(index) = part.checked_sub(self.session_parts()) {
+            return self.parts.get(index).cloned().map(Content::Service);
         }
+        let sessions = self.sessions.iter().skip(part * SESSIONS_PER_PART).take(SESSIONS_PER_PART);
+        Some(Content::Sessions(sessions.cloned().collect(), self.epoch))
     }
 }
 
@@ -131,16 +139,19 @@ impl<S: Service> Arriving<S> {
     /// # Panics
     /// If a piece is missing.
     pub(crate) fn complete(self) -> Checkpoint<S> {
-        let mut first = None;
-        let mut parts = Vec::with_capacity(self.parts.len());
+        let (mut sessions, mut parts) = (Vec::new(), Vec::with_capacity(self.parts.len()));
+        let mut start = None;
         for part in self.parts {
             match part.expect("every piece has arrived") {
-                Content::Sessions(all, epoch) => first = Some((all, epoch)),
+                Content::Sessions(some, epoch) => {
+                    start = Some(epoch);
+                    sessions.extend_from_slice(&some);
+                }
                 Content::Service(part) => parts.push(part),
             }
         }
-        let (sessions, epoch) = first.expect("a checkpoint's first piece is its client table");
-        Checkpoint { op_number: self.op_number, sessions, epoch, parts: parts.into() }
+        let epoch = start.expect("a checkpoint begins with its client table");
+        Checkpoint { op_number: self.op_number, sessions: sessions.into(), epoch, parts: parts.into() }
     }
 }
 
@@ -180,5 +191,37 @@ impl<S: Service> fmt::Debug for Arriving<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arrived = self.parts.iter().flatten().count();
         write!(formatter, "checkpoint {}: {arrived} of {}", self.op_number, self.parts.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::Counter;
+    use crate::types::{ClientAddress, ClientId, RequestNumber};
+
+    /// However many sessions there are, no message holds more of them than fit into a piece.
+    #[test]
+    fn the_client_table_travels_in_pieces() {
+        for (count, pieces) in [(1, 1), (SESSIONS_PER_PART, 1), (SESSIONS_PER_PART + 1, 2), (256, 16)] {
+            let session = |number: u64| Session {
+                client: ClientId(number),
+                address: ClientAddress(number),
+                executed: RequestNumber(number),
+                last_used: OpNumber(number),
+                response: None,
+                epoch: None,
+            };
+            let sessions: Arc<[_]> = (1..=count as u64).map(session).collect();
+            let taken = Checkpoint::take(OpNumber(300), Arc::clone(&sessions), None, &Counter::default());
+            assert_eq!(taken.parts() - taken.service_parts().len(), pieces);
+            let origin = Origin { from: ReplicaId(0), view: View::ZERO, asked: 0 };
+            let mut arriving = Arriving::new(OpNumber(300), origin, taken.parts());
+            for part in (0..taken.parts()).rev() {
+                assert!(arriving.put(ReplicaId(0), part, taken.part(part).expect("there is one")));
+            }
+            assert!(taken.part(taken.parts()).is_none());
+            assert_eq!(arriving.complete().sessions(), &*sessions);
+        }
     }
 }

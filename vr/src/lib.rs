@@ -21,7 +21,7 @@ pub mod services;
 pub mod supervisor;
 mod types;
 
-pub use checkpoint::{Checkpoint, Content};
+pub use checkpoint::{Checkpoint, Content, SESSIONS_PER_PART};
 pub use client::{Client, ClientEvent, ClientOptions, ClientOutbox, Consistency, NotReady};
 pub use client_table::{ClientTable, Registration, Session};
 pub use configuration::{
