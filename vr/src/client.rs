@@ -66,7 +66,7 @@ pub enum ClientEvent<R> {
         /// The epoch.
         epoch: Epoch,
     },
-    /// The outstanding reconfiguration is refused; nothing has changed.
+    /// The outstanding reconfiguration is refused: see [`Refusal`].
     Refused {
         /// The request.
         number: RequestNumber,
