@@ -111,6 +111,15 @@ properties! {
     Story "a story goes as told" "Every step of a story is passed in its time, and what it expects is so.",
 }
 
+impl Property {
+    /// Whether it is violated where something does not happen: then what everybody did has led to it.
+    #[must_use]
+    pub const fn is_about_everybody(self) -> bool {
+        use Property::{L1, L2, L3, L4, L5, L6, L7, L9, L10, Stuck};
+        matches!(self, L1 | L2 | L3 | L4 | L5 | L6 | L7 | L9 | L10 | Stuck)
+    }
+}
+
 impl fmt::Display for Property {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self:?} ({})", self.title())
@@ -547,7 +556,7 @@ impl Checks {
     /// The replica's log has changed, or its role.
     fn look_at_log(&mut self, replica: ReplicaId, view: View) {
         let (epoch, epoch_start) = (view.epoch(), self.members.start_of(view.epoch()));
-        self.members[replica].may_have_reached(epoch, epoch_start);
+        self.members[replica].note_reached(epoch, epoch_start);
         self.logs.part_of_primary(&mut self.members[replica], replica, &mut self.findings);
     }
 

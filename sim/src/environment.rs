@@ -13,7 +13,7 @@ use crate::check::Checks;
 use crate::check::linearizability::Call;
 use crate::check::members::Member;
 use crate::chronicle::{Cause, Chronicle, Did, Effect, Sent, Who, describe};
-use crate::decisions::{Decisions, Done, Script};
+use crate::decisions::{Decisions, Done, Healed, Script};
 use crate::digest;
 use crate::event_queue::EventQueue;
 use crate::faults::{Action, Ambush};
@@ -264,6 +264,25 @@ impl<W: Workload> Environment<W> {
         }
     }
 
+    /// A message arrives, of a sender that was in this life: a step begins.
+    #[inline]
+    pub fn arrives(&mut self, from: Node, life: u32, message: u32, digest: u64) {
+        self.begin_step(digest, Cause::Arrival(message));
+        self.marks.delivered += 1;
+        if u64::from(life) < self.life(from) {
+            self.marks.moment(Moment::DeliveredFromEarlierLife);
+        }
+    }
+
+    /// A message has come to a node that stands still.
+    #[cold]
+    pub fn waits(&mut self, message: u32) {
+        self.marks.moment(Moment::DeliveredAfterPause);
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.waits(message);
+        }
+    }
+
     /// Records what everything that happened up to this step comes to.
     #[inline]
     pub fn end_step(&mut self) {
@@ -307,7 +326,7 @@ impl<W: Workload> Environment<W> {
     #[inline(always)]
     pub fn tell(&mut self, effect: impl FnOnce() -> Effect) {
         if let Some(chronicle) = &mut self.chronicle {
-            tell_cold(chronicle, effect);
+            write_effect(chronicle, effect);
         }
     }
 
@@ -321,7 +340,7 @@ impl<W: Workload> Environment<W> {
     #[inline(always)]
     pub fn tell_executed<S: Service>(&mut self, who: impl Into<Who>, execution: &Execution<'_, S>) {
         if let Some(chronicle) = &mut self.chronicle {
-            tell_execution(chronicle, who.into(), execution);
+            write_execution(chronicle, who.into(), execution);
         }
     }
 
@@ -428,6 +447,24 @@ impl<W: Workload> Environment<W> {
         }
         if let Some(recording) = &mut self.recording {
             recording.timeline.actions.push(done());
+        }
+    }
+
+    /// The faults have stopped: whoever reads or records is told who is to go on, and which links stay cut.
+    pub fn note_healed(&mut self, core: &[ReplicaId], cut: &[(Node, Node)]) {
+        self.tell(|| Effect::Healed(core.to_vec()));
+        if !cut.is_empty() {
+            self.tell(|| Effect::StaysCut(cut.to_vec()));
+        }
+        // A script's heal comes a moment after the time that it says.
+        let scripted = self.script.as_ref().and_then(|script| Some(script.healed.as_ref()?.at));
+        let at = scripted.unwrap_or(self.now);
+        let healed = || Healed { at, core: core.iter().map(|id| id.0).collect(), cut: cut.to_vec() };
+        if let Some(record) = &mut self.record {
+            record.healed = Some(healed());
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.timeline.healed = Some(healed());
         }
     }
 
@@ -576,7 +613,7 @@ impl<W: Workload> Environment<W> {
 /// Hardly any run has a chronicle: what is told to one is kept away from what every step needs.
 #[cold]
 #[inline(never)]
-fn tell_cold(chronicle: &mut Chronicle, effect: impl FnOnce() -> Effect) {
+fn write_effect(chronicle: &mut Chronicle, effect: impl FnOnce() -> Effect) {
     chronicle.effect(effect());
 }
 
@@ -608,7 +645,7 @@ fn tell_sent<S: Service>(
 }
 
 #[cold]
-fn tell_execution<S: Service>(chronicle: &mut Chronicle, who: Who, execution: &Execution<'_, S>) {
+fn write_execution<S: Service>(chronicle: &mut Chronicle, who: Who, execution: &Execution<'_, S>) {
     let request = &execution.entry.request;
     let number = describe::number(&request.body);
     let call = number.and_then(|number| chronicle.call_of(request.address, number));

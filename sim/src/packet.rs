@@ -73,6 +73,12 @@ impl Kind {
         matches!(self, Self::StartViewChange | Self::DoViewChange)
     }
 
+    /// Whether such a message says little more than that its sender is alive.
+    #[must_use]
+    pub const fn is_heartbeat(self) -> bool {
+        matches!(self, Self::Commit | Self::Alive)
+    }
+
     const fn is_of_client(self) -> bool {
         matches!(self, Self::Request | Self::Read)
     }

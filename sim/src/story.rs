@@ -7,7 +7,6 @@ mod phrases;
 use crate::check::{Property, Violation};
 use crate::chronicle::{Cause, Chronicle, Did, Effect, Step};
 use crate::node::Node;
-use crate::packet::Kind;
 
 /// A story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,18 +86,7 @@ pub fn sentence_with_fates(chronicle: &Chronicle, step: u64) -> Option<String> {
 
 /// What can have had a part in a violation. One of liveness, or of the clients' history, is about all.
 fn relevant(chronicle: &Chronicle, violation: &Violation) -> Vec<bool> {
-    let is_about_all = matches!(
-        violation.property,
-        Property::L1
-            | Property::L2
-            | Property::L3
-            | Property::L4
-            | Property::L5
-            | Property::L6
-            | Property::L10
-            | Property::Stuck
-            | Property::S14
-    );
+    let is_about_all = violation.property.is_about_everybody() || violation.property == Property::S14;
     let last = chronicle.steps.len() - 1;
     if is_about_all {
         return vec![true; last + 1];
@@ -125,7 +113,7 @@ fn is_done_from_outside(step: &Step) -> bool {
 fn is_idle(chronicle: &Chronicle, step: &Step) -> bool {
     let is_heartbeat = |message: u32| {
         let message = &chronicle.messages[message as usize];
-        matches!(message.identity.kind, Kind::Commit | Kind::Alive) && message.fate.is_none()
+        message.identity.kind.is_heartbeat() && message.fate.is_none()
     };
     let is_news = |effect: &Effect| !matches!(effect, Effect::Did(_, Did::Took { .. } | Did::Ignored { .. }));
     let quiet = !step.effects.iter().any(is_news) && step.sent.clone().all(is_heartbeat);

@@ -55,7 +55,7 @@ impl Drop for Scratch {
 
 #[test]
 fn every_kept_trace_shows_what_it_says() {
-    let (mut violated, mut clean) = (0, 0);
+    let (mut violated, mut clean, mut healed) = (0, 0, 0);
     for path in kept() {
         let trace = Trace::read(&path).unwrap_or_else(|error| panic!("{error}"));
         assert!(trace.head.note.is_some(), "{}: says why it is kept", path.display());
@@ -65,6 +65,7 @@ fn every_kept_trace_shows_what_it_says() {
         // A trace may say nothing of it, and a run may not come so far.
         let is_as_told = told.is_none() || core.is_none() || core == told;
         assert!(is_as_told, "{}: after the faults, {core:?} go on", path.display());
+        healed += usize::from(core.is_some() && told.is_some());
         match replayed.outcome {
             Outcome::Violated => violated += 1,
             Outcome::Clean => clean += 1,
@@ -72,6 +73,7 @@ fn every_kept_trace_shows_what_it_says() {
         }
     }
     assert!(violated >= 2 && clean >= 1, "{violated} with a violation, {clean} clean");
+    assert!(healed >= 8, "of {healed} it is told who goes on after the faults");
 }
 
 #[test]

@@ -185,15 +185,10 @@ impl<O> Log<O> {
     /// The entries after `after`, in order.
     ///
     /// # Panics
-    /// If the log has such entries, and begins after `after`.
+    /// If the log begins after `after`.
     pub fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = (OpNumber, &Entry<O>)> {
-        let is_over = after >= self.last;
-        assert!(
-            is_over || after >= self.start,
-            "entries after {after}, but the log begins after {}",
-            self.start
-        );
-        let skipped = if is_over { 0 } else { (after.0 - self.base.0) as usize };
+        assert!(after >= self.start, "entries after {after}, but the log begins after {}", self.start);
+        let skipped = (after.0 - self.base.0) as usize;
         let numbers = (after.0 + 1..=self.last.0).map(OpNumber);
         // Chunk by chunk, which costs less than to look each entry up.
         let sealed = self.sealed.get(skipped / CHUNK..).unwrap_or_default();

@@ -125,12 +125,12 @@ pub(super) fn nothing_after_the_end(
 ) {
     // Mostly no epoch ends.
     if !epochs.ending.is_empty() {
-        nothing_after_an_end(member, epochs, ghost, (replica, op_number, view), findings);
+        is_behind_an_end(member, epochs, ghost, (replica, op_number, view), findings);
     }
 }
 
 #[cold]
-fn nothing_after_an_end(
+fn is_behind_an_end(
     member: &Member,
     epochs: &Epochs,
     ghost: &Ghost,

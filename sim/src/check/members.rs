@@ -154,7 +154,7 @@ impl Member {
     }
 
     /// Takes note of whether the replica takes part in its epoch and has executed what came before.
-    pub(super) fn may_have_reached(&mut self, epoch: Epoch, epoch_start: OpNumber) {
+    pub(super) fn note_reached(&mut self, epoch: Epoch, epoch_start: OpNumber) {
         let takes_part = self.is_normal() || self.role == Some(Role::ViewChange);
         if takes_part && self.executed >= epoch_start {
             self.reached = self.reached.max(Some(epoch));

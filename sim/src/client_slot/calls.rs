@@ -32,7 +32,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         self.way = self.way_of(setup, group, &operation);
         self.begins_call(&operation, port);
         self.asks(now, operation, port);
-        self.has_patience(setup, port.environment);
+        self.schedule_impatience(setup, port.environment);
         true
     }
 
@@ -53,14 +53,14 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         environment.callers.push((self.client.address(), number));
         self.calling = Some(call);
         if self.way == Way::Log {
-            self.call_is_in_log(call, operation, port);
+            self.log_call(call, operation, port);
         } else {
             port.checks().reads(self.slot, self.client.address());
         }
     }
 
     /// From here on it is the request with the last number.
-    fn call_is_in_log(&self, call: usize, operation: &W::Operation, port: &mut ClientPort<'_, W>) {
+    fn log_call(&self, call: usize, operation: &W::Operation, port: &mut ClientPort<'_, W>) {
         let (address, number) = (self.client.address(), self.requested);
         if let Some(chronicle) = &mut port.environment.chronicle {
             chronicle.call(address, number, call);
@@ -79,7 +79,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         }
     }
 
-    fn has_patience(&self, setup: &Setup, environment: &mut Environment<W>) {
+    fn schedule_impatience(&self, setup: &Setup, environment: &mut Environment<W>) {
         if setup.traffic.patience_us > 0 {
             let at = environment.now + setup.traffic.patience_us * 1_000;
             let life = environment.life(Node::Client(self.slot)) as u32;
@@ -89,7 +89,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
 
     /// Whether it still waits for the answer to this request, and may give it up.
     #[must_use]
-    pub fn loses_patience(&self, life: u32, request: u64, environment: &Environment<W>) -> bool {
+    pub fn has_lost_patience(&self, life: u32, request: u64, environment: &Environment<W>) -> bool {
         let is_current = environment.life(Node::Client(self.slot)) as u32 == life && self.decided == request;
         is_current && self.calling.is_some() && self.probes.is_none()
     }
@@ -105,43 +105,43 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         let now = self.clock.read(port.environment.now);
         let event = self.client.on_reply(now, reply, port);
         if event.is_none() {
-            self.may_turn_to_log(port);
+            self.notice_turn_to_log(port);
         }
         event
     }
 
     /// The timer has fired.
-    pub fn is_impatient(&mut self, port: &mut ClientPort<'_, W>) {
+    pub fn fire(&mut self, port: &mut ClientPort<'_, W>) {
         let now = self.clock.read(port.environment.now);
         if self.client.is_waiting() && now >= self.client.next_deadline() {
             port.environment.marks.moment(Moment::RequestRetried);
         }
         self.client.on_timeout(now, port);
-        self.may_turn_to_log(port);
+        self.notice_turn_to_log(port);
     }
 
     /// A read that was not answered may have become a request: then it is one to the checks as well.
-    fn may_turn_to_log(&mut self, port: &mut ClientPort<'_, W>) {
+    fn notice_turn_to_log(&mut self, port: &mut ClientPort<'_, W>) {
         let number = self.client.last_request().0;
         let Some(call) = self.calling.filter(|_| number > self.requested) else { return };
         (self.requested, self.way) = (number, Way::Log);
         port.environment.callers[call] = (self.client.address(), number);
         port.environment.marks.moment(Moment::ReadTurnedToLog);
         let operation = port.environment.history[call].operation.clone();
-        self.call_is_in_log(call, &operation, port);
+        self.log_call(call, &operation, port);
     }
 
     // ---- It ends -------------------------------------------------------------------------------------
 
     /// Its request was answered.
-    pub fn is_answered(
+    pub fn take_answer(
         &mut self,
         number: RequestNumber,
         op_number: OpNumber,
         response: W::Response,
         port: &mut ClientPort<'_, W>,
     ) {
-        let call = self.call_is_over(op_number, &response, port);
+        let call = self.end_call(op_number, &response, port);
         port.checks().answered(self.slot, number.0, op_number, &response);
         let returned = port.environment.tick();
         port.environment.history[call].returned = Some((returned, response));
@@ -149,13 +149,13 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
 
     /// Its read was answered. One that is causal is held to what its client has seen; it makes no claim that a history
     /// of all clients could be judged by, and stays there as a call without an answer.
-    pub fn read_is_answered(
+    pub fn take_read_answer(
         &mut self,
         op_number: OpNumber,
         response: W::Response,
         port: &mut ClientPort<'_, W>,
     ) {
-        let call = self.call_is_over(op_number, &response, port);
+        let call = self.end_call(op_number, &response, port);
         port.checks().read(self.slot, op_number, matches!(self.way, Way::Causal { .. }));
         let environment = &mut *port.environment;
         let returned = environment.tick();
@@ -168,7 +168,7 @@ impl<W: Workload, R: Rules + Clone> ClientSlot<W, R> {
         }
     }
 
-    fn call_is_over(
+    fn end_call(
         &mut self,
         op_number: OpNumber,
         response: &W::Response,

@@ -124,11 +124,11 @@ impl<W: Workload, R: AllRules> World<W, R> {
             None => self.schedule_timer(Node::Client(slot)),
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
-                client.is_answered(number, op_number, response, port);
+                client.take_answer(number, op_number, response, port);
                 self.client_decides(slot);
             }
             Some(ClientEvent::Observed { op_number, response }) => {
-                client.read_is_answered(op_number, response, port);
+                client.take_read_answer(op_number, response, port);
                 self.client_decides(slot);
             }
             Some(ClientEvent::Evicted) => {
@@ -149,12 +149,12 @@ impl<W: Workload, R: AllRules> World<W, R> {
         }
     }
 
-    pub(super) fn client_is_impatient(&mut self, slot: u16) {
+    pub(super) fn fire_client(&mut self, slot: u16) {
         let Customer { slot: client, group: Some(group) } = &mut self.clients[usize::from(slot)] else {
             return;
         };
         let port = &mut ClientPort { slot, group: Some(*group), environment: &mut self.environment };
-        client.is_impatient(port);
+        client.fire(port);
     }
 
     /// The client decides what to ask for next, and asks at once or later.
@@ -168,7 +168,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
     pub(super) fn lose_patience(&mut self, slot: u16, life: u32, request: u64) {
         let client = &self.clients[usize::from(slot)].slot;
         let node = Node::Client(slot);
-        if !client.loses_patience(life, request, &self.environment) {
+        if !client.has_lost_patience(life, request, &self.environment) {
             return;
         }
         self.environment.begin_step(u64::from(node.number()) << 8 | 3, Cause::PatienceLost(node));

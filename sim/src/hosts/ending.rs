@@ -6,8 +6,7 @@ use super::world::{Phase, World};
 use super::{AllRules, Supervising};
 use crate::check::liveness::{Liveness, Seen, describe, longest_timeout};
 use crate::check::{Checked, Property};
-use crate::chronicle::Effect;
-use crate::decisions::Healed;
+
 use crate::environment::Event;
 use crate::marks::Moment;
 use crate::node::Node;
@@ -45,17 +44,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         environment.network.heal();
         environment.ambushes.clear();
         environment.release_all();
-        environment.tell(|| Effect::Healed(survivors.clone()));
-        // A script's heal comes a moment after the time that it says.
-        let scripted = environment.script.as_ref().and_then(|script| Some(script.healed.as_ref()?.at));
-        let at = scripted.unwrap_or(environment.now);
-        let healed = || Healed { at, core: survivors.iter().map(|host| host.0).collect(), cut: Vec::new() };
-        if let Some(record) = &mut environment.record {
-            record.healed = Some(healed());
-        }
-        if let Some(recording) = &mut environment.recording {
-            recording.timeline.healed = Some(healed());
-        }
+        environment.note_healed(&survivors, &[]);
         environment.isolate(|node| matches!(node, Node::Replica(id) if !survivors.contains(id)));
         self.wake_everybody(&survivors);
         // Who is lost may be found missing twice: a group may be on its way to another one that is lost.

@@ -237,7 +237,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
         (count(client.group) > 1).then_some(slot)
     }
 
-    pub(super) fn user_is_impatient(&mut self) {
+    pub(super) fn fire_user(&mut self) {
         let Self { user, environment, .. } = self;
         let now = user.clock.read(environment.now);
         let slot = user.slot;

@@ -187,7 +187,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
     fn deliver(&mut self, delivery: Delivery<W>) {
         let paused_until = self.paused_until(delivery.to);
         if paused_until > self.environment.now {
-            self.environment.marks.moment(Moment::DeliveredAfterPause);
+            self.environment.waits(delivery.message);
             return self.environment.queue.push(paused_until, Event::Deliver(delivery));
         }
         let Delivery { from, to, life, message, digest, packet } = delivery;
@@ -198,11 +198,7 @@ impl<W: Workload, R: AllRules> World<W, R> {
             self.environment.marks.moment(Moment::DeliveredToNobody);
             return self.end_step();
         }
-        self.environment.begin_step(digest, Cause::Arrival(message));
-        self.environment.marks.delivered += 1;
-        if u64::from(life) < self.environment.life(from) {
-            self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
-        }
+        self.environment.arrives(from, life, message, digest);
         self.open(to, *mail);
         self.end_step();
     }
@@ -372,8 +368,8 @@ impl<W: Workload, R: AllRules> World<W, R> {
         self.environment.begin_step(u64::from(node.number()) << 8 | 1, Cause::Timer(node));
         match node {
             Node::Replica(_) => self.host_acts(node, |host, now, port| host.on_timeout(now, port)),
-            Node::Client(slot) if slot == self.user.slot => self.user_is_impatient(),
-            Node::Client(slot) => self.client_is_impatient(slot),
+            Node::Client(slot) if slot == self.user.slot => self.fire_user(),
+            Node::Client(slot) => self.fire_client(slot),
         }
         self.schedule_timer(node);
         self.end_step();

@@ -238,16 +238,17 @@ impl Shrinker<'_, '_> {
     fn more_checkpoints(&mut self) {
         let best = self.best.clone();
         let (interval, margin) = (best.setup.protocol.checkpoint_interval, best.setup.protocol.log_margin);
-        let shorter =
-            iter::successors(Some(1), |shorter| Some(shorter * 4)).take_while(|&shorter| shorter < interval);
-        self.attempt_any(shorter.flat_map(|shorter| [0, margin].map(|margin| (shorter, margin))).map(
-            |tried| {
-                let mut case = best.clone();
-                let protocol = &mut case.setup.protocol;
-                (protocol.checkpoint_interval, protocol.log_margin) = tried;
-                case
-            },
-        ));
+        let all = iter::successors(Some(1), |shorter| Some(shorter * 4));
+        let shorter = all.take_while(|&shorter| shorter < interval).chain([interval]);
+        // The present one, with the present margin, is no candidate: `attempt` sees that.
+        let margins = [0, margin].into_iter().take(if margin == 0 { 1 } else { 2 });
+        let tried = shorter.flat_map(|interval| margins.clone().map(move |margin| (interval, margin)));
+        self.attempt_any(tried.filter(|_| interval > 0).map(|tried| {
+            let mut case = best.clone();
+            let protocol = &mut case.setup.protocol;
+            (protocol.checkpoint_interval, protocol.log_margin) = tried;
+            case
+        }));
     }
 
     fn fewer_clients(&mut self) {

@@ -11,7 +11,6 @@ use vr::{Epoch, ReplicaId, Role, View};
 
 use super::past;
 use super::words;
-use crate::check::Property;
 use crate::chronicle::{Cause, Chronicle, Did, Effect, ReplicaState, Sent, Step, facts};
 use crate::faults::Action;
 use crate::network::{Dropped, Fate};
@@ -269,7 +268,7 @@ impl<'a> Source<'a> {
         let replicas = usize::from(head.setup.nodes());
         let facts = report.violation().map(|violation| facts::of(chronicle, violation)).unwrap_or_default();
         let mut targets: Vec<usize> = facts.iter().map(|found| found.index).collect();
-        if report.violation().is_some_and(|violation| is_about_everybody(violation.property)) {
+        if report.violation().is_some_and(|violation| violation.property.is_about_everybody()) {
             targets.extend(last_steps(chronicle, replicas));
         }
         let past = past::of(chronicle, &targets, replicas);
@@ -657,7 +656,7 @@ impl Builder<'_> {
                     let bar = &mut bars[*call];
                     (bar.end, bar.response) = (Some(step.step), Some(response));
                     if bar.point.is_none() && !bar.is_refused {
-                        bar.point = read(chronicle, step, *op_number);
+                        bar.point = point_of_read(chronicle, step, *op_number);
                     }
                 }
                 Effect::StartsOver { client } => {
@@ -679,14 +678,8 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a violation is that something does not happen: then what everybody did has led to it.
-const fn is_about_everybody(property: Property) -> bool {
-    use Property::{L1, L2, L3, L4, L5, L6, L9, L10, Stuck};
-    matches!(property, L1 | L2 | L3 | L4 | L5 | L6 | L9 | L10 | Stuck)
-}
-
 /// Where a read was answered as of this op-number: the step in which the answer that arrives was given, if it was one.
-fn read(chronicle: &Chronicle, step: &Step, op_number: u64) -> Option<(u64, usize, u64)> {
+fn point_of_read(chronicle: &Chronicle, step: &Step, op_number: u64) -> Option<(u64, usize, u64)> {
     let Cause::Arrival(message) = step.cause else { return None };
     let answer = &chronicle.messages[message as usize];
     let place = chronicle.steps.binary_search_by_key(&answer.step, |step| step.step).ok()?;

@@ -160,7 +160,7 @@ pub fn is_ignored(step: &Step) -> bool {
 pub fn is_routine(chronicle: &Chronicle, step: &Step) -> bool {
     let is_plain = |index: u32| {
         let message = &chronicle.messages[index as usize];
-        let is_heartbeat = matches!(message.identity.kind, Kind::Commit | Kind::Alive);
+        let is_heartbeat = message.identity.kind.is_heartbeat();
         is_heartbeat && message.fate.is_none() && message.dropped.is_none()
     };
     let is_heartbeat = match step.cause {

@@ -50,11 +50,11 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             None => self.schedule_client_timer(slot as usize),
             Some(ClientEvent::Registered(_)) => self.client_decides(slot),
             Some(ClientEvent::Executed { number, op_number, response }) => {
-                client.is_answered(number, op_number, response, port);
+                client.take_answer(number, op_number, response, port);
                 self.client_decides(slot);
             }
             Some(ClientEvent::Observed { op_number, response }) => {
-                client.read_is_answered(op_number, response, port);
+                client.take_read_answer(op_number, response, port);
                 self.client_decides(slot);
             }
             Some(ClientEvent::Epoch { number, op_number, epoch }) => {
@@ -90,7 +90,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     }
 
     pub(super) fn lose_patience(&mut self, slot: u16, life: u32, request: u64) {
-        if !self.clients[slot as usize].loses_patience(life, request, &self.environment) {
+        if !self.clients[slot as usize].has_lost_patience(life, request, &self.environment) {
             return;
         }
         let node = Node::Client(slot);

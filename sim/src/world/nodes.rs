@@ -18,10 +18,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
     pub(super) fn deliver(&mut self, delivery: Delivery<W>) {
         let paused_until = self.paused_until(delivery.to);
         if paused_until > self.environment.now {
-            self.environment.marks.moment(Moment::DeliveredAfterPause);
-            if let Some(chronicle) = &mut self.environment.chronicle {
-                chronicle.waits(delivery.message);
-            }
+            self.environment.waits(delivery.message);
             return self.postpone(delivery.to, paused_until, Event::Deliver(delivery));
         }
         let Delivery { from, mut to, life, message, digest, mut packet } = delivery;
@@ -34,11 +31,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             self.environment.marks.moment(Moment::DeliveredToNobody);
             return self.end_step();
         }
-        self.environment.begin_step(digest, Cause::Arrival(message));
-        self.environment.marks.delivered += 1;
-        if u64::from(life) < self.environment.life(from) {
-            self.environment.marks.moment(Moment::DeliveredFromEarlierLife);
-        }
+        self.environment.arrives(from, life, message, digest);
         match packet {
             Packet::Peer(message) => {
                 self.replica_acts(to, |replica, now, port| replica.on_message(now, message, port));
@@ -241,7 +234,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
             }),
             Node::Client(slot) => {
                 let port = &mut ClientPort { slot, group: None, environment: &mut self.environment };
-                self.clients[slot as usize].is_impatient(port);
+                self.clients[slot as usize].fire(port);
             }
         }
         self.schedule_timer(node);

@@ -7,8 +7,7 @@ use super::{Ending, Phase, Stable, World};
 use crate::check::Property;
 use crate::check::linearizability::Call;
 use crate::check::liveness::{Liveness, Seen, Unfinished};
-use crate::chronicle::Effect;
-use crate::decisions::Healed;
+
 use crate::environment::Event;
 use crate::faults::lingering::{self, Lingering};
 use crate::marks::Moment;
@@ -51,7 +50,6 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
         self.environment.ambushes.clear();
         self.environment.release_all();
         self.environment.let_go(&Which::default());
-        let now = self.environment.now;
         let lingering = self.choose_lingering(&survivors);
         let (core, cut) = match self.scripted_end(&survivors) {
             Some(end) => end,
@@ -60,20 +58,7 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 (core, self.what_stays_cut(lingering))
             }
         };
-        self.environment.tell(|| Effect::Healed(core.clone()));
-        if !cut.is_empty() {
-            self.environment.tell(|| Effect::StaysCut(cut.clone()));
-        }
-        // A script's heal comes a moment after the time that it says.
-        let at = self.environment.script.as_ref().and_then(|script| Some(script.healed.as_ref()?.at));
-        let at = at.unwrap_or(now);
-        let healed = || Healed { at, core: core.iter().map(|id| id.0).collect(), cut: cut.clone() };
-        if let Some(record) = &mut self.environment.record {
-            record.healed = Some(healed());
-        }
-        if let Some(recording) = &mut self.environment.recording {
-            recording.timeline.healed = Some(healed());
-        }
+        self.environment.note_healed(&core, &cut);
         self.isolate_the_rest(&core, &cut);
         self.environment.network.cut(&cut);
         self.wake_everybody(&core);

@@ -50,7 +50,8 @@ pub(crate) struct Checkpoints<S: Service> {
 /// A checkpoint that is kept with the log after it while others fetch it. There is one at a time: whoever needs a
 /// checkpoint meanwhile is sent this one.
 ///
-/// Nobody can make it last longer than [`KEPT_FOR`] checkpoints for each of its pieces. So it ends whatever they do, and with
+/// Nobody can make it last longer than [`KEPT_FOR`] checkpoints for each of its pieces and each who fetches it. So it ends
+/// whatever they do, and with
 /// it the growth of the log.
 #[derive(Debug)]
 struct Pinned<S: Service> {
@@ -89,7 +90,7 @@ impl<S: Service> Pinned<S> {
     }
 
     /// A further checkpoint is taken; says whether this one is needed no more.
-    fn outlives_its_use(&mut self) -> bool {
+    fn age(&mut self) -> bool {
         self.fetches.iter_mut().for_each(|fetch| fetch.kept_for = fetch.kept_for.saturating_sub(1));
         self.fetches.iter().all(|fetch| fetch.kept_for == 0)
     }
@@ -165,7 +166,7 @@ impl<S: Service> Checkpoints<S> {
     }
 
     /// `peer` is asked for more of it, or for the log after it.
-    pub(super) fn asks(&mut self, peer: ReplicaId) {
+    pub(super) fn note_asked(&mut self, peer: ReplicaId) {
         let arrived = self.arrived.as_mut().map(|(origin, _)| origin);
         let origin = self.arriving.as_mut().map(Arriving::origin_mut).or(arrived);
         if let Some(origin) = origin.filter(|origin| origin.from == peer) {
@@ -244,7 +245,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         outbox.checkpoint_taken(&checkpoint);
         let previous = self.checkpoints.latest.replace(checkpoint);
         self.checkpoints.previous = previous.filter(|previous| previous.op_number() < op_number);
-        self.checkpoints.pinned.take_if(Pinned::outlives_its_use);
+        self.checkpoints.pinned.take_if(Pinned::age);
         self.compact_log(op_number, outbox);
     }
 

@@ -116,7 +116,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
                 Payload::GetState(GetState { view: transfer.view, after, back_to_covered })
             }
         };
-        self.checkpoints.asks(peer);
+        self.checkpoints.note_asked(peer);
         self.send(peer, question, outbox);
         transfer.asked += 1;
         // What a vote left out only its sender has.
