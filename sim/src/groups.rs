@@ -59,11 +59,13 @@ pub fn check(setup: &Setup) -> Result<(), String> {
         Some(supervision) => (&supervision.groups, MIN_MEMBERS, "supervision.groups"),
         None => (groups, 1, "groups"),
     };
+    if let Some(number) = groups.iter().position(|group| group.hosts.len() < least) {
+        let problem = format!("too few: a group here needs {least} at least");
+        return Err(format!("{field}[{number}].hosts: {:?}: {problem}", groups[number].hosts));
+    }
     let is_sorted = |group: &Group| group.hosts.is_sorted_by(|one, other| one < other);
     let is_known = |group: &Group| group.hosts.iter().all(|host| host < hosts);
-    if let Some(number) =
-        groups.iter().position(|group| group.hosts.len() < least || !is_sorted(group) || !is_known(group))
-    {
+    if let Some(number) = groups.iter().position(|group| !is_sorted(group) || !is_known(group)) {
         let problem = format!("expected some of the {hosts} hosts, from 0, in order");
         return Err(format!("{field}[{number}].hosts: {:?}: {problem}", groups[number].hosts));
     }
@@ -402,7 +404,12 @@ mod tests {
                 .starts_with("groups[0].hosts: [0, 5]: expected some of the 5")
         );
         assert!(refused(&[(&[0], 1), (&[1, 0], 1)]).starts_with("groups[1].hosts: [1, 0]"));
-        assert!(refused(&[(&[], 1)]).starts_with("groups[0].hosts: []"));
+        assert_eq!(refused(&[(&[], 1)]), "groups[0].hosts: []: too few: a group here needs 1 at least");
+        let supervised = Scenario::find("supervised-groups").expect("built in");
+        let mut supervised = supervised.resolve(2, &Overrides::default());
+        supervised.supervision.as_mut().expect("it has one").groups[0].hosts = vec![0, 1];
+        let problem = "supervision.groups[0].hosts: [0, 1]: too few: a group here needs 3 at least";
+        assert_eq!(check(&supervised), Err(problem.to_owned()));
         let mut setup = setup(&[(&[0, 1], 1), (&[1, 2], 1)]);
         assert_eq!(check(&setup), Ok(()));
         setup.clients = 3;

@@ -208,7 +208,7 @@ impl Scenario {
     ///
     /// # Errors
     /// If a number is out of range, or the group would be too small for the scenario's crashes, so that
-    /// they would never strike.
+    /// they would never strike, or there would be too few hosts or clients for its groups.
     pub fn check_overrides(&self, overrides: &Overrides) -> Result<(), ScenarioError> {
         if let Some(workload) = overrides.workload.filter(|_| self.is_story()) {
             let problem = format!("a story speaks of another workload than {workload}");
@@ -228,7 +228,8 @@ impl Scenario {
         fix(&mut schema.replicas, overrides.replicas.map(u64::from));
         fix(&mut schema.clients, overrides.clients.map(u64::from));
         let budget = |_| overrides.replicas.map_or(Ok(()), |replicas| schema.check_budget(replicas.into()));
-        schema.draw(&self.name, 0).and_then(budget).map_err(|refusal| refusal.in_file(&self.name))
+        let checked = schema.draw(&self.name, 0).and_then(budget).and_then(|()| schema.check_groups());
+        checked.map_err(|refusal| refusal.in_file(&self.name))
     }
 
     /// Decides everything that the scenario leaves open. The same seed gives the same setup.

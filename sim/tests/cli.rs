@@ -110,6 +110,7 @@ fn wrong_usage_is_told_in_one_line() {
         ("--seed x", "expected a whole number"),
         ("--replicas 10", "10 is not in 1..=9"),
         ("--steps 0", "steps: "),
+        ("--scenario supervised-groups --replicas 2", "replicas: 2 is too few: "),
         ("--bug M-XX", "expected one of M-"),
         ("--seed 1 sweep", "cannot be used with"),
         ("sweep --seeds 7", "expected A..B, A..=B or A.."),

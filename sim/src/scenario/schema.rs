@@ -4,6 +4,7 @@
 //! are `None` where a file leaves them out, until the defaults are filled in.
 
 use serde::Deserialize;
+use vr::MIN_MEMBERS;
 
 use crate::bugs;
 use crate::check::Property;
@@ -469,7 +470,7 @@ impl Schema {
 
 impl Schema {
     /// Refuses groups that there will never be.
-    fn check_groups(&self) -> Result<(), Refusal> {
+    pub(super) fn check_groups(&self) -> Result<(), Refusal> {
         let (least, most) = self.groups.as_ref().map_or((1, 1), |groups| (groups.lowest(), groups.highest()));
         let refuse = |problem: &str| Err(Refusal::new("groups", problem));
         if most > 1 && self.story.is_some() {
@@ -507,10 +508,14 @@ impl Schema {
                 &format!("{name} does not run under a supervisor: expected one of {known}"),
             );
         }
-        if self.replicas.as_ref().map_or(0, Number::lowest) < 3 {
+        let hosts = self.replicas.as_ref().map_or(0, Number::lowest);
+        if hosts < MIN_MEMBERS as u64 {
             return refuse(
                 "replicas",
-                "groups of a supervisor have three members at least, and so are there hosts",
+                &format!(
+                    "{hosts} is too few: a group under a supervisor needs {MIN_MEMBERS} hosts, \
+                     one for each of its members"
+                ),
             );
         }
         if self.network.outlast.is_some() || self.faults.lingering.is_some() {

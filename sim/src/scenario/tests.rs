@@ -294,6 +294,25 @@ fn overrides_are_checked() {
     assert_eq!(swarm.check_overrides(&Overrides { replicas: Some(1), ..NONE }), Ok(()));
 }
 
+/// A run in which no group ever starts would hold, and prove nothing.
+#[test]
+fn overrides_leave_enough_for_the_groups() {
+    let refusal = |name, overrides: Overrides| {
+        Scenario::find(name).unwrap().check_overrides(&overrides).map_err(|error| error.to_string())
+    };
+    let hosts = |replicas| refusal("supervised-groups", Overrides { replicas: Some(replicas), ..NONE });
+    assert_eq!(
+        hosts(2).unwrap_err(),
+        "supervised-groups: replicas: 2 is too few: a group under a supervisor needs 3 hosts, one for each of \
+         its members"
+    );
+    assert_eq!(hosts(3), Ok(()));
+    assert_eq!(
+        refusal("several-groups", Overrides { clients: Some(1), ..NONE }).unwrap_err(),
+        "several-groups: groups: each group needs a client"
+    );
+}
+
 #[test]
 fn overrides_move_no_draw() {
     let swarm = Scenario::find("swarm").unwrap();
