@@ -49,6 +49,21 @@ fn a_run_as_json_holds_what_the_page_says() {
 }
 
 #[test]
+fn a_page_says_what_is_run_under_a_supervisor() {
+    let folder = folder("supervised");
+    let arguments = "--scenario supervised-groups --seed 2 --steps 300";
+    let setup = &json(&sim(&folder, &format!("{arguments} --json")))["setup"];
+    let page = sim(&folder, arguments);
+    let head = out(&page).split("\nworkload").next().unwrap();
+    assert!(head.contains(&format!("\nhosts       {}, {} clients\n", setup["replicas"], setup["clients"])));
+    assert!(head.contains("\nsupervision a sign of life every "), "{head}");
+    assert!(head.contains(" the user asks for something every "), "{head}");
+    let groups = setup["supervision"]["groups"].as_array().unwrap();
+    assert!(head.contains("\ngroups      g1  at first on "), "{head}");
+    assert_eq!(head.matches("  at first on ").count(), groups.len(), "{head}");
+}
+
+#[test]
 fn a_run_is_recorded_on_demand() {
     let folder = folder("recorded");
     let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace deep/in/here.jsonl");

@@ -7,8 +7,8 @@ use crate::bugs::Bug;
 use crate::groups::Placement;
 use crate::marks::{Fault, Marks, Moment};
 use crate::setup::{
-    ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, LingeringFaults, Network,
-    PartitionFaults, PauseFaults, Protocol, Setup, Traffic,
+    ClientFaults, ClockFaults, ClogFaults, CrashFaults, Expectation, Faults, Group, LingeringFaults, Network,
+    PartitionFaults, PauseFaults, Protocol, Setup, Supervision, Traffic,
 };
 use crate::stage::Story;
 
@@ -24,13 +24,7 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
     if let Some(bug) = bug {
         line(page, "bug", &format!("{}: {}", bug.name, bug.what));
     }
-    let clients = of(setup.clients.into(), ("client", "clients"));
-    if setup.groups.is_empty() {
-        items(page, "group", &members(setup, clients), ", ");
-    } else {
-        line(page, "hosts", &format!("{}, {clients}", setup.replicas));
-        groups(page, setup);
-    }
+    who(page, setup);
     if let Some(story) = &setup.story {
         line(page, "workload", &setup.workload);
         let fixed = || format!("every message takes {}", micros(setup.network.delay_min_us));
@@ -52,6 +46,22 @@ pub(crate) fn setup(page: &mut String, setup: &Setup, bug: Option<&Bug>) {
         Expectation::Progress => {}
         Expectation::Stuck => line(page, "expected", "no answers once too much memory was lost"),
         Expectation::Steady => line(page, "expected", "no more view changes than crashes"),
+    }
+}
+
+/// Who takes part, and where.
+fn who(page: &mut String, setup: &Setup) {
+    let clients = of(setup.clients.into(), ("client", "clients"));
+    let hosts = format!("{}, {clients}", setup.replicas);
+    if let Some(supervision) = &setup.supervision {
+        line(page, "hosts", &hosts);
+        items(page, "supervision", &supervised(supervision), ", ");
+        started_groups(page, setup, supervision);
+    } else if setup.groups.is_empty() {
+        items(page, "group", &members(setup, clients), ", ");
+    } else {
+        line(page, "hosts", &hosts);
+        groups(page, setup);
     }
 }
 
@@ -88,22 +98,49 @@ fn features(protocol: &Protocol) -> Vec<String> {
 /// Where each of several groups is.
 fn groups(page: &mut String, setup: &Setup) {
     let placement = Placement::new(setup);
-    let names = |letter, numbers: Range<u16>| match numbers.len() {
-        0 => "none".to_owned(),
-        1 => format!("{letter}{}", numbers.start),
-        _ => format!("{letter}{} to {letter}{}", numbers.start, numbers.end - 1),
-    };
     for (number, group) in setup.groups.iter().enumerate() {
         let replicas = placement.numbers(number);
         let replicas = names('r', replicas.start.into()..replicas.end.into());
         let clients = names('c', placement.clients(number));
-        let hosts = if group.hosts.len() == usize::from(setup.replicas) {
-            "all hosts".to_owned()
-        } else {
-            format!("hosts {}", list(&group.hosts))
-        };
         let label = if number == 0 { "groups" } else { "" };
-        line(page, label, &format!("g{number}  {replicas} on {hosts}, {clients}"));
+        line(page, label, &format!("g{number}  {replicas} on {}, {clients}", hosts(group, setup)));
+    }
+}
+
+/// What hosts and the user of a supervisor keep to.
+fn supervised(supervision: &Supervision) -> Vec<String> {
+    let Supervision { alive_interval_us, failure_timeout_us, deed_interval_mean_us, .. } = supervision;
+    vec![
+        format!("a sign of life every {}", micros(*alive_interval_us)),
+        format!("replaced after {} without", micros(*failure_timeout_us)),
+        format!("the user asks for something every {}", micros(*deed_interval_mean_us)),
+    ]
+}
+
+/// Where each of the groups is that the supervisor is asked to start at first: its own has number 0.
+fn started_groups(page: &mut String, setup: &Setup, supervision: &Supervision) {
+    let mut clients = 0..0;
+    for (index, group) in supervision.groups.iter().enumerate() {
+        clients = clients.end..clients.end + group.clients;
+        let (label, number) = (if index == 0 { "groups" } else { "" }, index + 1);
+        let (hosts, clients) = (hosts(group, setup), names('c', clients.clone()));
+        line(page, label, &format!("g{number}  at first on {hosts}, {clients}"));
+    }
+}
+
+fn hosts(group: &Group, setup: &Setup) -> String {
+    if group.hosts.len() == usize::from(setup.replicas) {
+        return "all hosts".to_owned();
+    }
+    format!("hosts {}", list(&group.hosts))
+}
+
+/// Nodes that are numbered one after the other.
+fn names(letter: char, numbers: Range<u16>) -> String {
+    match numbers.len() {
+        0 => "none".to_owned(),
+        1 => format!("{letter}{}", numbers.start),
+        _ => format!("{letter}{} to {letter}{}", numbers.start, numbers.end - 1),
     }
 }
 
