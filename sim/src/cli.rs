@@ -260,8 +260,19 @@ impl Named {
     pub(crate) fn find(name: &str, overrides: &Overrides) -> Result<Self, String> {
         let scenario = Scenario::find(name).map_err(|error| error.to_string())?;
         scenario.check_overrides(overrides).map_err(|error| error.to_string())?;
+        check_workloads(name, &scenario)?;
         Ok(Self { name: name.to_owned(), scenario })
     }
+}
+
+/// Refuses a scenario whose workloads nobody knows, unless one of your own takes their place. The scenario itself
+/// cannot say it: what is registered, a program decides.
+pub(crate) fn check_workloads(name: &str, scenario: &Scenario) -> Result<(), String> {
+    if overrides().workload.is_some() {
+        return Ok(());
+    }
+    let checked = scenario.workloads().try_for_each(registry::check_workload);
+    checked.map_err(|unknown| format!("{name}: workload: {unknown}"))
 }
 
 #[cfg(test)]

@@ -56,6 +56,17 @@ fn registered(name: &str) -> Option<(Runner, Explorer)> {
     registered.iter().find(|(known, ..)| *known == name).map(|&(_, runner, explorer)| (runner, explorer))
 }
 
+/// Says whether there is a workload of this name, here or [registered](register).
+///
+/// # Errors
+/// [`Unrunnable::UnknownWorkload`] if there is none.
+pub fn check_workload(name: &str) -> Result<(), Unrunnable> {
+    if workloads().any(|known| known == name) || registered(name).is_some() {
+        return Ok(());
+    }
+    Err(Unrunnable::UnknownWorkload(name.to_owned()))
+}
+
 /// A run that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unrunnable {
@@ -69,7 +80,9 @@ impl fmt::Display for Unrunnable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownWorkload(name) => {
-                let known = workloads().collect::<Vec<_>>().join(", ");
+                let own = REGISTERED.lock().expect("nobody panics while registering");
+                let known = workloads().chain(own.iter().map(|(name, ..)| *name));
+                let known = known.collect::<Vec<_>>().join(", ");
                 write!(formatter, "unknown workload `{name}`: expected one of {known}")
             }
             Self::Misfit(what) => formatter.write_str(what),

@@ -185,6 +185,12 @@ impl Scenario {
         &self.text
     }
 
+    /// The workloads that its seeds draw. Whether there are such is not known here: see
+    /// [`registry::check_workload`](crate::registry::check_workload).
+    pub fn workloads(&self) -> impl Iterator<Item = &str> {
+        self.schema.workload.iter().flat_map(Name::all)
+    }
+
     /// Whether it can run with another workload, if one is given: under a supervisor only the services of the library
     /// can.
     #[must_use]

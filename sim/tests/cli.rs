@@ -116,7 +116,13 @@ fn a_failure_is_told_in_twelve_lines() {
 fn wrong_usage_is_told_in_one_line() {
     let folder = folder("usage");
     fs::write(folder.join("typo.json"), "{\n  \"description\": \"d\",\n  \"replicsa\": 3\n}\n").unwrap();
+    let stor = r#"{"description": "d", "workload": {"choose": ["store", "stor"]}}"#;
+    fs::write(folder.join("stor.json"), stor).unwrap();
+    let stor = "stor.json: workload: unknown workload `stor`: expected one of key-value, ";
     let wrong = [
+        ("--scenario stor.json", stor),
+        ("sweep --scenario stor.json --count 3", stor),
+        ("sweep --scenario calm stor.json --count 3 --guided", stor),
         ("--scenario clam", "clam: no such scenario"),
         ("--scenario typo.json", "typo.json:3:"),
         ("sweep --scenario calm typo.json", "typo.json:3:"),
@@ -143,6 +149,16 @@ fn wrong_usage_is_told_in_one_line() {
         let first = err(&output).lines().next().unwrap();
         assert!(first.starts_with("error: ") && first.contains(expected), "{arguments}: {first}");
     }
+}
+
+#[test]
+fn a_checked_scenario_can_be_run() {
+    let folder = folder("checked");
+    fs::write(folder.join("stor.json"), r#"{"description": "d", "workload": "stor"}"#).unwrap();
+    fs::write(folder.join("store.json"), r#"{"description": "d", "workload": "store"}"#).unwrap();
+    let checked = sim(&folder, "scenario check stor.json store.json");
+    assert_eq!((code(&checked), out(&checked)), (2, "store.json: ok\n"));
+    assert!(err(&checked).starts_with("stor.json: workload: unknown workload `stor`: "), "{}", err(&checked));
 }
 
 /// A folder stands where a file is to be, in ways that are seen before anything is run and in ways that are not:

@@ -29,7 +29,11 @@ fn the_bank_holds_under_all_faults() {
 
 #[test]
 fn its_runs_are_recorded_and_replayed_like_any_others() {
+    assert!(registry::check_workload("nobody").is_err());
     registry::register::<Bank>();
+    assert_eq!(registry::check_workload(Bank::NAME), Ok(()));
+    let known = registry::check_workload("nobody").expect_err("it is unknown").to_string();
+    assert!(known.ends_with(&format!(", {}", Bank::NAME)), "{known}");
     let overrides = Overrides { workload: Some(Bank::NAME), steps: Some(2_000), ..Overrides::default() };
     let setup = Arc::new(Scenario::find("crash-storm").expect("built in").resolve(3, &overrides));
     let (report, trace) = registry::record(&setup, None).expect("registered");

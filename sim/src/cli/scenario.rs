@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::check_workloads;
 use super::exit::Exit;
 use crate::scenario::{Overrides, Scenario, ScenarioError};
 
@@ -74,10 +75,12 @@ fn list(scenarios: impl Iterator<Item = Scenario>, out: &mut impl Write) -> io::
 fn check(files: &[PathBuf], out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
     let mut code = Exit::Held.code();
     for file in files {
-        match Scenario::load(file) {
-            Ok(_) => writeln!(out, "{}: ok", file.display())?,
-            Err(error) => {
-                writeln!(err, "{error}")?;
+        let name = file.display().to_string();
+        let scenario = Scenario::load(file).map_err(|error| error.to_string());
+        match scenario.and_then(|scenario| check_workloads(&name, &scenario)) {
+            Ok(()) => writeln!(out, "{name}: ok")?,
+            Err(problem) => {
+                writeln!(err, "{problem}")?;
                 code = Exit::Usage.code();
             }
         }

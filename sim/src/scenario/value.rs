@@ -46,13 +46,18 @@ pub enum Name {
 }
 
 impl Name {
-    /// The first that can be drawn and is none of these.
-    pub(super) fn other_than(&self, allowed: &[&str]) -> Option<&str> {
+    /// All that can be drawn.
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         let names = match self {
             Self::Fixed(name) => std::slice::from_ref(name),
             Self::Choose(names) => names,
         };
-        names.iter().map(String::as_str).find(|name| !allowed.contains(name))
+        names.iter().map(String::as_str)
+    }
+
+    /// The first that can be drawn and is none of these.
+    pub(super) fn other_than(&self, allowed: &[&str]) -> Option<&str> {
+        self.all().find(|name| !allowed.contains(name))
     }
 }
 
