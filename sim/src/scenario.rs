@@ -7,7 +7,7 @@
 //!   likely as another) or `{"choose": [0, 5, {"between": [10, 20]}]}`.
 //! - A list is fixed, `["primary"]`, or drawn: `{"some_of": ["primary", "random"]}`, at least one.
 //! - A field that is left out is drawn as in `scenarios/swarm.json`, which names them all; but for `groups`: there is
-//!   one group.
+//!   one group; and for `supervision`: there is no supervisor.
 //! - Fault families (`tail`, `loss`, `duplicate` and `hold` of `network`, and all of `faults`) that are left
 //!   out are off, or, in a scenario with `"swarm": true`, as in `scenarios/swarm.json`. `null` is off in any
 //!   case. A family that is named, be it `{}`, is on in every seed, or in as many as its `on_percent` says.
@@ -15,6 +15,12 @@
 //!   budget; crashes that aim at recovering replicas only aim at random ones too; and `sessions_max` is raised
 //!   to one more than there are clients.
 //!
+//! - With `supervision`, be it `{}`, a supervisor on all hosts runs the groups, and its user starts, stops and moves
+//!   them. `alive_interval_us` says how often a host shows that it is alive, `failure_timeout_us` after which silence
+//!   it is replaced, and `deed_interval_mean_us` how often the user asks for something. These and all other fields that
+//!   are left out are as in `scenarios/supervised-groups.json`, and then as in the swarm: hosts need a service of the
+//!   library as their `workload`, three `replicas` or more, and neither `spares` nor `witnesses`, nor the families
+//!   `outlast` and `lingering`.
 //! - A scenario with a `story` has no random faults: it tells what happens, step by step, in the words of
 //!   [`stage`](crate::stage).
 //!
@@ -157,6 +163,9 @@ impl Scenario {
         if given.story.is_some() {
             fill_in(&mut complete, &TOLD, false);
         }
+        if given.supervision.is_some() {
+            fill_in(&mut complete, &SUPERVISED, given.swarm);
+        }
         fill_in(&mut complete, &SWARM, given.swarm);
         let schema = Schema::deserialize(Value::Object(complete)).map_err(|error| syntax(file, &error))?;
         schema.check_story().map_err(|misspoken| misspoken_in(file, text, &schema, &misspoken))?;
@@ -295,10 +304,14 @@ static SWARM: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::SW
 /// What a story leaves open must not be left to chance.
 static TOLD: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::TOLD));
 
+/// What a supervisor's hosts are, unless a scenario says otherwise.
+static SUPERVISED: LazyLock<Map<String, Value>> = LazyLock::new(|| object(builtin::SUPERVISED));
+
 /// Fills in what a scenario leaves out.
 fn fill_in(given: &mut Map<String, Value>, defaults: &Map<String, Value>, swarm: bool) {
     for (name, default) in defaults.iter().filter(|(name, _)| !["swarm", "groups"].contains(&&***name)) {
-        if let ("network" | "traffic" | "protocol" | "faults", Value::Object(defaults)) = (&**name, default) {
+        let is_section = ["supervision", "network", "traffic", "protocol", "faults"].contains(&name.as_str());
+        if let (true, Value::Object(defaults)) = (is_section, default) {
             let section = given.entry(name).or_insert_with(|| Value::Object(Map::new()));
             complete_section(section, defaults, swarm);
         } else {

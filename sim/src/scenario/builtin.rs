@@ -17,6 +17,9 @@ macro_rules! stories {
 /// The default scenario, and what others take their defaults from.
 pub(super) const SWARM: &str = text!("swarm");
 
+/// What scenarios under a supervisor take their defaults from, before those of the swarm.
+pub(super) const SUPERVISED: &str = text!("supervised-groups");
+
 /// What stories take their defaults from.
 pub(super) const TOLD: &str = include_str!("story-defaults.json");
 

@@ -51,7 +51,7 @@ pub struct Schema {
     /// group is on all of them, or on three or five, and clients are shared out. Where there are fewer clients there
     /// are only as many groups, and where there are spares one.
     pub groups: Option<Number>,
-    /// A supervisor on all hosts, whose user starts as many groups as `groups` says, and more. There are none where it is
+    /// A supervisor on all hosts, whose user starts as many groups as `groups` says, and more. There is none where it is
     /// left out.
     pub supervision: Option<Supervision>,
     /// Delays and what befalls single messages.
@@ -86,7 +86,7 @@ pub struct MustFail {
 }
 
 /// What hosts need to know, and what the supervisor's user does: see [`setup::Supervision`]. All times are at least one
-/// microsecond.
+/// microsecond, and a host shows at least four times within the silence after which it is replaced that it is alive.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "documented at setup::Supervision")]

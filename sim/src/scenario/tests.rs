@@ -410,6 +410,36 @@ fn the_swarm_names_every_field() {
 }
 
 #[test]
+fn a_supervisor_needs_no_more_than_its_name() {
+    let supervised = Scenario::find("supervised-groups").unwrap();
+    for swarm in [true, false] {
+        let least = scenario(&format!(r#""swarm": {swarm}, "supervision": {{}}"#)).unwrap();
+        for seed in 0..50 {
+            let (setup, expected) = (least.resolve(seed, &NONE), supervised.resolve(seed, &NONE));
+            assert_eq!(check_resolved(&setup), Ok(()));
+            assert_eq!((setup.replicas, &setup.workload), (expected.replicas, &expected.workload));
+            let (it, expected) = (setup.supervision.unwrap(), expected.supervision.unwrap());
+            assert_eq!(it.alive_interval_us, expected.alive_interval_us);
+            assert_eq!(it.failure_timeout_us, expected.failure_timeout_us);
+            assert_eq!(it.deed_interval_mean_us, expected.deed_interval_mean_us);
+            assert_eq!(it.groups.len(), 1);
+            assert!(swarm || setup.faults.crash.is_none());
+        }
+    }
+    let slow = scenario(r#""supervision": {"failure_timeout_us": 3000000}"#).unwrap().resolve(1, &NONE);
+    assert_eq!(slow.supervision.unwrap().failure_timeout_us, 3_000_000);
+    assert_eq!(
+        refusal(r#""story": ["wait 1 ms"], "supervision": {}"#),
+        "test.json: supervision: a story is told of one group"
+    );
+    assert_eq!(
+        refusal(r#""supervision": {"alive_interval_us": null}"#),
+        "test.json: supervision.alive_interval_us: null is allowed for fault families only: leave the field out \
+         for its default"
+    );
+}
+
+#[test]
 fn built_in_scenarios_give_valid_setups() {
     for scenario in Scenario::builtin() {
         for seed in 0..200 {
