@@ -122,7 +122,9 @@ enum Entry {
 pub enum TraceError {
     /// It cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// It is no trace, or was damaged.
+    /// Its first line does not say that it is a trace.
+    Foreign(PathBuf),
+    /// It is not whole, or was damaged.
     Damaged {
         /// The file.
         path: PathBuf,
@@ -139,6 +141,11 @@ impl fmt::Display for TraceError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => write!(formatter, "{}: cannot be read: {error}", path.display()),
+            Self::Foreign(path) => write!(
+                formatter,
+                "{}: is not a trace: expected a first line with \"format\":\"{FORMAT}\"",
+                path.display()
+            ),
             Self::Damaged { path, line, what } => write!(formatter, "{}:{line}: {what}", path.display()),
             Self::OtherVersion(path, version) => {
                 let age = if *version > VERSION { "newer" } else { "older" };
@@ -292,6 +299,9 @@ impl Reader<'_> {
         self.line += 1;
         match self.lines.next().transpose() {
             Ok(line) => Ok(line),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData && self.line == 1 => {
+                Err(TraceError::Foreign(self.path.to_owned()))
+            }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(self.damaged("not text: expected a line of JSON"))
             }
@@ -304,9 +314,10 @@ impl Reader<'_> {
     }
 
     fn head(&self, line: &str) -> Result<Head, TraceError> {
-        let value: Value = self.parse(line)?;
-        if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
-            return Err(self.damaged(format!("no trace: expected a first line with \"format\":\"{FORMAT}\"")));
+        let value: Value = serde_json::from_str(line).unwrap_or_default();
+        // A line that was cut still says what it was to be.
+        if value["format"] != FORMAT && !(value.is_null() && line.contains(FORMAT)) {
+            return Err(TraceError::Foreign(self.path.to_owned()));
         }
         match value.get("version").and_then(Value::as_u64) {
             Some(version) if version != u64::from(VERSION) => Err(TraceError::OtherVersion(

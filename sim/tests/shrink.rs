@@ -245,7 +245,7 @@ fn bad_input_is_told_in_one_line() {
     let clean = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/new-state-of-another-view.trace.jsonl");
     let wrong = [
         ("shrink none.jsonl".to_owned(), 2, "none.jsonl: cannot be read"),
-        ("shrink damaged.trace.jsonl".to_owned(), 6, "damaged.trace.jsonl:"),
+        ("shrink damaged.trace.jsonl".to_owned(), 2, "damaged.trace.jsonl:"),
         ("shrink fixed.trace.jsonl".to_owned(), 6, "no longer fails as it says: expected S2:"),
         ("shrink edited.trace.jsonl".to_owned(), 6, edited.as_str()),
         (format!("shrink {}", clean.display()), 6, "of a clean run: expected one with a violation"),

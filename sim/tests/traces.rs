@@ -158,29 +158,33 @@ fn refused(name: &str, content: impl AsRef<[u8]>, code: i32, says: &str) {
 fn a_damaged_trace_is_refused_with_one_clear_line() {
     let text = fs::read_to_string(folder().join("published-recovery.trace.jsonl")).expect("kept");
     let lines: Vec<&str> = text.lines().collect();
-    refused("empty", "", 6, "an empty file");
-    refused("no-trace", "{\"a\":1}\n", 6, "no trace");
-    refused("not-json", "hello\n", 6, ":1:");
-    refused("not-text", [0xff, 0xfe, 0x00], 6, "not text");
-    refused("cut-off", lines[..lines.len() - 3].join("\n"), 6, "the file ends here");
-    refused("cut-in-a-line", &text[..text.len() / 2], 6, "damaged at column");
-    refused("line-missing", [&lines[..2], &lines[3..]].concat().join("\n"), 6, "lines are missing");
-    refused("more", format!("{text}{{}}\n"), 6, "something follows");
-    refused("newer", text.replacen("\"version\":1", "\"version\":2", 1), 6, "newer");
-    refused("older", text.replacen("\"version\":1", "\"version\":0", 1), 6, "older");
+    refused("empty", "", 2, "an empty file");
+    for (name, foreign) in
+        [("no-trace", &b"{\"a\":1}\n"[..]), ("not-json", b"hello\n"), ("not-text", &[0xff, 0xfe, 0x00])]
+    {
+        refused(name, foreign, 2, "is not a trace: expected a first line with \"format\":\"vr-sim-trace\"");
+    }
+    refused("cut-in-the-head", &text[..40], 2, ":1: damaged at column 40");
+    refused("not-text-later", [lines[0].as_bytes(), &[b'\n', 0xff]].concat(), 2, ":2: not text");
+    refused("cut-off", lines[..lines.len() - 3].join("\n"), 2, "the file ends here");
+    refused("cut-in-a-line", &text[..text.len() / 2], 2, "damaged at column");
+    refused("line-missing", [&lines[..2], &lines[3..]].concat().join("\n"), 2, "lines are missing");
+    refused("more", format!("{text}{{}}\n"), 2, "something follows");
+    refused("newer", text.replacen("\"version\":1", "\"version\":2", 1), 2, "newer");
+    refused("older", text.replacen("\"version\":1", "\"version\":0", 1), 2, "older");
     refused("unknown-bug", text.replace("\"M-R0\"", "\"M-X9\""), 6, "M-X9");
-    refused("unknown-field", text.replacen("\"seed\":", "\"sead\":", 1), 6, "sead");
-    refused("no-group", text.replacen("\"replicas\":4", "\"replicas\":0", 1), 6, "1 to 9 is allowed");
-    refused("stranger", text.replacen("\"replica\":2", "\"replica\":4", 1), 6, ":5: r4: expected one of 4");
+    refused("unknown-field", text.replacen("\"seed\":", "\"sead\":", 1), 2, "sead");
+    refused("no-group", text.replacen("\"replicas\":4", "\"replicas\":0", 1), 2, "1 to 9 is allowed");
+    refused("stranger", text.replacen("\"replica\":2", "\"replica\":4", 1), 2, ":5: r4: expected one of 4");
     let lasts = text.replacen("\"lasts\":100000000", "\"lasts\":18446744073709551615", 1);
-    refused("for-ever", lasts, 6, "a hundred years");
+    refused("for-ever", lasts, 2, "a hundred years");
     let with = |line| [&lines[..1], &[line], &lines[2..]].concat().join("\n");
     let still = r#"{"action":{"at":1,"do":"set-rate","node":"r0","drift_ppm":-1000000}}"#;
-    refused("clock-stands-still", with(still), 6, ":2: a clock with a drift of -1000000 ppm");
+    refused("clock-stands-still", with(still), 2, ":2: a clock with a drift of -1000000 ppm");
     let nobody =
         r#"{"request":{"slot":0,"life":1,"number":1,"pause":0,"operation":{},"way":{"causal":{"from":9}}}}"#;
-    refused("read-at-nobody", with(nobody), 6, ":2: r9: expected one of 4 replicas");
-    refused("strange-client", text.replacen("\"r1\"", "\"c99\"", 1), 6, "c99: expected one of 4 replicas");
+    refused("read-at-nobody", with(nobody), 2, ":2: r9: expected one of 4 replicas");
+    refused("strange-client", text.replacen("\"r1\"", "\"c99\"", 1), 2, "c99: expected one of 4 replicas");
 }
 
 #[test]

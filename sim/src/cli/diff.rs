@@ -33,7 +33,8 @@ Examples:
   sim diff with-bug.trace.jsonl without-bug.trace.jsonl
   sim diff recorded.trace.jsonl edited.trace.jsonl --context 10
 
-Exits with 0 where the runs are the same, 1 where they part, and 6 where a trace is damaged.")]
+Exits with 0 where the runs are the same, 1 where they part, 6 where a trace cannot be run, and
+2 where a file is no whole trace.")]
 pub(crate) struct DiffArgs {
     /// One trace.
     #[arg(value_name = "A")]

@@ -26,7 +26,7 @@ macro_rules! codes {
 codes! {
     Held = 0 "all properties held",
     Violated = 1 "a property was violated",
-    Usage = 2 "wrong usage, or a file that cannot be read or written",
+    Usage = 2 "wrong usage, or a file that is damaged or cannot be read or written",
     Inconclusive = 3 "nothing was violated, but a check gave up",
     NothingRun = 4 "nothing was run",
     Unequal = 5 "the same seed gave two results",

@@ -36,7 +36,8 @@ Examples:
   sim explain failure.trace.jsonl --branches 400 --jump 10     finer, and slower
   sim explain failure.trace.jsonl --json > likelihood.json     for sim view --likelihood
 
-Exits with 0 where the failure was explained, and 6 where the trace shows none, or is damaged.")]
+Exits with 0 where the failure was explained, 6 where the trace shows none, and 2 where the file is no
+whole trace.")]
 pub(crate) struct ExplainArgs {
     /// The trace of a failure.
     #[arg(value_name = "TRACE")]

@@ -32,7 +32,8 @@ Examples:
   sim shrink failures/swarm-5.trace.jsonl -o small.jsonl
   sim shrink failures/swarm-*.trace.jsonl --time 5m      the smallest of each finding
 
-Exits with 0 when the smallest trace is written, and 6 where a trace does not fail, or no longer does.")]
+Exits with 0 when the smallest trace is written, 6 where a trace does not fail, or no longer does, and 2
+where a file is no whole trace.")]
 pub(crate) struct ShrinkArgs {
     /// The traces.
     #[arg(value_name = "TRACE", required = true)]

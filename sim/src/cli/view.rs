@@ -30,7 +30,8 @@ Examples:
   sim view trace.jsonl --likelihood=curve.json             the same, from `sim explain --json`
   sim view trace.jsonl --svg picture.svg --from 20 --to 60
 
-Exits with 0 where something was written.")]
+Exits with 0 where something was written, 6 where the trace cannot be run, and 2 where the file is no
+whole trace.")]
 pub(crate) struct ViewArgs {
     /// The trace.
     #[arg(value_name = "TRACE")]
