@@ -1,6 +1,6 @@
 //! Files that are written whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -19,10 +19,7 @@ pub(crate) fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Res
         out.flush()
     };
     match fs::metadata(path) {
-        // `/dev/stdout` may be a file; but others write there too.
-        Ok(there) if !there.is_file() || path.starts_with("/dev") || path.starts_with("/proc") => {
-            OpenOptions::new().append(true).open(path).and_then(through)
-        }
+        Ok(there) if is_shared(path, &there) => OpenOptions::new().append(true).open(path).and_then(through),
         Ok(_) => replace(&fs::canonicalize(path)?, through),
         Err(_) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -32,10 +29,37 @@ pub(crate) fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Res
     }
 }
 
-fn replace(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
+/// Whether others may write there too: what is no file; and `/dev/stdout`, which may be one.
+fn is_shared(path: &Path, there: &Metadata) -> bool {
+    !there.is_file() || path.starts_with("/dev") || path.starts_with("/proc")
+}
+
+/// Sees whether [`write`] could put a file at `path`, in a folder that there is. What is no file is not touched.
+///
+/// # Errors
+/// Whatever making a file there fails with.
+pub(crate) fn try_out(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(there) if is_shared(path, &there) => Ok(()),
+        Ok(_) => try_out_beside(&fs::canonicalize(path)?),
+        Err(_) => try_out_beside(path),
+    }
+}
+
+fn try_out_beside(path: &Path) -> io::Result<()> {
+    let temporary = temporary(path);
+    File::create(&temporary).and_then(|_| fs::remove_file(temporary))
+}
+
+/// Where a file is written until it is whole.
+fn temporary(path: &Path) -> PathBuf {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", process::id()));
-    let temporary = PathBuf::from(temporary);
+    PathBuf::from(temporary)
+}
+
+fn replace(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
+    let temporary = temporary(path);
     File::create(&temporary)
         .and_then(write)
         .and_then(|()| fs::rename(&temporary, path))
@@ -80,6 +104,20 @@ mod tests {
             .expect_err("it fails");
         assert_eq!(fs::read_to_string(&path).expect("there"), "old");
         assert_eq!(fs::read_dir(&folder).expect("there").count(), 1, "nothing is left over");
+        fs::remove_dir_all(folder).expect("there");
+    }
+
+    #[test]
+    fn to_try_out_leaves_everything_as_it_is() {
+        let folder = scratch("trying");
+        let path = folder.join("file");
+        try_out(&path).expect("there could be one");
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 0);
+        put(&path, "old").expect("written");
+        try_out(&path).expect("it could be replaced");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "old");
+        try_out(&folder.join("none/file")).expect_err("there is no such folder");
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 1, "nothing is made");
         fs::remove_dir_all(folder).expect("there");
     }
 

@@ -66,10 +66,14 @@ fn a_page_says_what_is_run_under_a_supervisor() {
 #[test]
 fn a_run_is_recorded_on_demand() {
     let folder = folder("recorded");
-    let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace deep/in/here.jsonl");
+    let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace here.jsonl");
     assert_eq!(code(&output), 0, "{}", err(&output));
-    assert!(out(&output).contains("deep/in/here.jsonl"));
-    assert!(fs::read_to_string(folder.join("deep/in/here.jsonl")).unwrap().starts_with("{\"format\":"));
+    assert!(out(&output).contains("here.jsonl"));
+    assert!(fs::read_to_string(folder.join("here.jsonl")).unwrap().starts_with("{\"format\":"));
+    let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace deep/in/here.jsonl");
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("--trace deep/in/here.jsonl: there is no folder deep/in\n"), "{output:?}");
+    assert!(output.stdout.is_empty() && !folder.join("deep").exists(), "a folder may be mistyped");
     fs::write(folder.join("file"), "").unwrap();
     let output = sim(&folder, "--seed 3 --scenario calm --steps 500 --trace file/trace.jsonl");
     assert_eq!(code(&output), 2);
@@ -138,6 +142,9 @@ fn wrong_usage_is_told_in_one_line() {
         ("sweep --seeds 9..5", "the range is reversed: expected its end not to be below 9"),
         ("sweep --guided --shard 1/2", "'--guided' cannot be used with '--shard"),
         ("sweep --guided --jsonl a.jsonl", "'--guided' cannot be used with '--jsonl"),
+        ("selftest --starts 0", "expected a whole number of starts, at least 1"),
+        ("trace show none.jsonl --from abc", "expected a whole number"),
+        ("scenario show calm --seed x", "expected a whole number"),
         ("sweep --shard 3/2", "expected k/n with k from 1 to n"),
         ("sweep --time soon", "expected a time such as 60s"),
         ("sweep --require path:none", "expected one of path:"),
@@ -161,6 +168,17 @@ fn a_checked_scenario_can_be_run() {
     assert!(err(&checked).starts_with("stor.json: workload: unknown workload `stor`: "), "{}", err(&checked));
 }
 
+#[test]
+fn a_story_from_beyond_the_end_says_where_that_is() {
+    let folder = folder("beyond");
+    let trace = common::kept("published-state-transfer");
+    let shown = sim(&folder, &format!("trace show {trace} --from 999999"));
+    assert_eq!(code(&shown), 0);
+    assert!(err(&shown).contains("--from 999999: the trace ends at step "), "{}", err(&shown));
+    assert!(!err(&sim(&folder, &format!("trace show {trace}"))).contains("ends at step"));
+    assert!(!out(&sim(&folder, "trace show --help")).contains(&u64::MAX.to_string()));
+}
+
 /// A folder stands where a file is to be, in ways that are seen before anything is run and in ways that are not:
 /// nobody can write below /dev/null/, and nobody into /proc.
 #[cfg(target_os = "linux")]
@@ -172,6 +190,7 @@ fn what_cannot_be_written_is_told_in_one_line() {
     let wrong = [
         format!("{run} --trace /proc/none/a"),
         format!("{run} --history /proc/none/a"),
+        format!("{run} --trace /proc/a"),
         "sweep --scenario calm --count 2 --steps 300 --junit /proc/none/a".to_owned(),
         "sweep --scenario calm --count 2 --steps 300 --jsonl /proc/none/a".to_owned(),
         format!("shrink {trace} -o /proc/none/a"),

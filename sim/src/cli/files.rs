@@ -19,6 +19,18 @@ pub(crate) fn no_place(flag: &str, path: &Path) -> Option<String> {
     Some(format!("{flag} {}: {} is no folder", path.display(), file.display()))
 }
 
+/// The same for a file whose folder must be there: one that is mistyped is not to be made, and what cannot be written
+/// is better known before a long run than after it.
+pub(crate) fn unwritable(flag: &str, path: &Path) -> Option<String> {
+    if let Some(problem) = no_place(flag, path) {
+        return Some(problem);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing = folder.map(|folder| format!("there is no folder {}", folder.display()));
+    let failed = || whole_file::try_out(path).err().map(|error| format!("cannot be written: {error}"));
+    missing.or_else(failed).map(|problem| format!("{flag} {}: {problem}", path.display()))
+}
+
 /// Writes the history of a run, and says how it is checked.
 pub(crate) fn export(path: &Path, setup: &Setup, history: Option<&Export>) -> Result<(), Exit> {
     let Some(Export { model, records }) = history else {

@@ -61,10 +61,12 @@ pub(crate) struct RunArgs {
     /// Plant a bug into the protocol: `sim selftest --list` shows which there are
     #[arg(long, value_name = "NAME", value_parser = BugParser, hide_possible_values = true)]
     pub(crate) bug: Option<&'static Bug>,
-    /// Record the run in this file. [default: failures/SCENARIO-SEED.trace.jsonl if it fails]
+    /// Record the run in this file, in a folder that exists.
+    /// [default: failures/SCENARIO-SEED.trace.jsonl if it fails]
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// Write what the clients asked and were answered to this file, as `sim check` reads it
+    /// Write what the clients asked and were answered to this file, as `sim check` reads it. Its folder must
+    /// exist
     #[arg(long, value_name = "FILE")]
     pub(crate) history: Option<PathBuf>,
     /// Print one JSON object, and nothing else
@@ -108,7 +110,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         }
     };
     let places = [("--trace", args.trace.as_deref()), ("--history", args.history.as_deref())];
-    let no_place = |(flag, path): (&str, Option<&Path>)| files::no_place(flag, path?);
+    let no_place = |(flag, path): (&str, Option<&Path>)| files::unwritable(flag, path?);
     if let Some(problem) = places.into_iter().find_map(no_place) {
         text::complain(&problem);
         return Exit::Usage.code();

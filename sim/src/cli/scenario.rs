@@ -32,7 +32,7 @@ pub(crate) enum ScenarioCommand {
         #[arg(value_name = "NAME")]
         scenario: String,
         /// Decide everything that the scenario leaves open as this seed does, and show the result.
-        #[arg(long, value_name = "SEED")]
+        #[arg(long, value_name = "SEED", value_parser = super::number)]
         seed: Option<u64>,
     },
 }

@@ -46,7 +46,7 @@ pub(crate) struct SelftestArgs {
     #[arg(long, value_name = "SEED", default_value = "0", value_parser = super::number)]
     first: u64,
     /// From how many independent starts each bug is hunted
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = starts)]
     starts: NonZeroUsize,
     /// Switch each check off in turn, and hunt again what it had found
     #[arg(long)]
@@ -69,6 +69,10 @@ pub(crate) struct SelftestArgs {
     /// Threads. It changes nothing but the speed. [default: one for each core]
     #[arg(long, value_name = "N", value_parser = super::jobs)]
     jobs: Option<NonZeroUsize>,
+}
+
+fn starts(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a whole number of starts, at least 1".to_owned())
 }
 
 /// In which form the result is printed.

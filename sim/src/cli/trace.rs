@@ -1,6 +1,7 @@
 //! `sim trace`: looks at recorded traces.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::chronicle::listing::{self, Line};
@@ -15,6 +16,7 @@ use vr::ReplicaId;
 
 use super::exit::Exit;
 use super::keep::headline;
+use super::number;
 use super::replay::read;
 use super::text::{LABEL, complain, millis, of, print, remark, styled};
 
@@ -49,17 +51,23 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     list: bool,
     /// The first step to show.
-    #[arg(long, value_name = "STEP", default_value_t = 0)]
+    #[arg(long, value_name = "STEP", default_value = "0", value_parser = number)]
     from: u64,
-    /// The last step to show.
-    #[arg(long, value_name = "STEP", default_value_t = u64::MAX)]
-    to: u64,
+    /// The last step to show. [default: the last of the trace]
+    #[arg(long, value_name = "STEP", value_parser = number)]
+    to: Option<u64>,
     /// Only this replica, as 2 or r2; may be given several times.
     #[arg(long, value_name = "REPLICA", value_parser = replica)]
     replica: Vec<u8>,
     /// Only messages of this kind, as StartViewChange; may be given several times.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<Kind>,
+}
+
+impl ShowArgs {
+    fn steps(&self) -> RangeInclusive<u64> {
+        self.from..=self.to.unwrap_or(u64::MAX)
+    }
 }
 
 fn replica(name: &str) -> Result<u8, String> {
@@ -79,8 +87,8 @@ fn kind(name: &str) -> Result<Kind, String> {
 #[must_use]
 pub(crate) fn run(command: &TraceCommand) -> u8 {
     let TraceCommand::Show(args) = command;
-    if args.from > args.to {
-        complain(&format!("--from {} comes after --to {}: expected a range of steps", args.from, args.to));
+    if let Some(to) = args.to.filter(|&to| args.from > to) {
+        complain(&format!("--from {} comes after --to {to}: expected a range of steps", args.from));
         return Exit::Usage.code();
     }
     let trace = match read(&args.trace) {
@@ -102,6 +110,10 @@ pub(crate) fn run(command: &TraceCommand) -> u8 {
                 remark(&format!(
                     "the code has changed since: from step {first_difference} on this is another run"
                 ));
+            }
+            let last = replayed.report.steps;
+            if args.from > last {
+                remark(&format!("--from {}: the trace ends at step {last}", args.from));
             }
             let chronicle = replayed.chronicle.as_deref().expect("it was asked for");
             let verdict = &replayed.report.verdict;
@@ -148,7 +160,7 @@ fn story(args: &ShowArgs, chronicle: &Chronicle, verdict: &Verdict) -> String {
 }
 
 fn is_told(args: &ShowArgs, chronicle: &Chronicle, step: &Step) -> bool {
-    let by_step = (args.from..=args.to).contains(&step.step);
+    let by_step = args.steps().contains(&step.step);
     let touched = step.touches(chronicle);
     let by_replica = args.replica.is_empty()
         || args.replica.iter().any(|&replica| touched.contains(&Node::Replica(ReplicaId(replica))));
@@ -194,7 +206,7 @@ fn listing(args: &ShowArgs, chronicle: &Chronicle, verdict: &Verdict) -> String 
 }
 
 fn is_wanted(args: &ShowArgs, line: &Line) -> bool {
-    let by_step = (args.from..=args.to).contains(&line.step);
+    let by_step = args.steps().contains(&line.step);
     let by_replica = args.replica.is_empty()
         || matches!(line.node, Some(Node::Replica(replica)) if args.replica.contains(&replica.0));
     let by_kind = args.kind.is_empty() || line.kind.is_some_and(|kind| args.kind.contains(&kind));

@@ -47,10 +47,10 @@ pub(crate) struct ViewArgs {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// The first step of the picture.
-    #[arg(long, value_name = "STEP", requires = "svg")]
+    #[arg(long, value_name = "STEP", requires = "svg", value_parser = super::number)]
     from: Option<u64>,
     /// The last step of the picture.
-    #[arg(long, value_name = "STEP", requires = "svg")]
+    #[arg(long, value_name = "STEP", requires = "svg", value_parser = super::number)]
     to: Option<u64>,
 }
 
