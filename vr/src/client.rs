@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, InvalidOptions};
 use crate::entropy::Entropy;
 use crate::epoch::{EpochStart, Refusal};
 use crate::message::{Freshness, Read, Reply, ReplyBody, Request, RequestBody};
@@ -20,6 +20,16 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// How often that timeout may double while no answer comes.
     pub backoff_limit: u32,
+}
+
+impl ClientOptions {
+    /// Whether a client can work with these options.
+    ///
+    /// # Errors
+    /// [`InvalidOptions::NoTime`] unless the timeout is above zero.
+    pub fn validate(&self) -> Result<(), InvalidOptions> {
+        if self.request_timeout == Duration(0) { Err(InvalidOptions::NoTime) } else { Ok(()) }
+    }
 }
 
 impl Default for ClientOptions {
@@ -174,6 +184,9 @@ enum Session {
 impl<O: Clone, R: Rules> Client<O, R> {
     /// A client without a session. `address` must not have been used by another client, nor by an earlier
     /// life of this one; `entropy` feeds the jitter of retries.
+    ///
+    /// # Panics
+    /// If the options are out of range: see [`ClientOptions::validate`].
     #[must_use]
     pub fn new(
         address: ClientAddress,
@@ -182,6 +195,7 @@ impl<O: Clone, R: Rules> Client<O, R> {
         rules: R,
         entropy: u64,
     ) -> Self {
+        options.validate().unwrap_or_else(|invalid| panic!("{invalid}"));
         Self {
             address,
             group,

@@ -321,6 +321,8 @@ pub enum InvalidHostOptions {
     Supervisor(InvalidOptions),
     /// The other groups cannot work with theirs.
     Groups(InvalidOptions),
+    /// The clients in hosts cannot work with theirs.
+    Clients(InvalidOptions),
     /// Signs of life come too seldom.
     Lifeless,
 }
@@ -330,6 +332,7 @@ impl fmt::Display for InvalidHostOptions {
         match self {
             Self::Supervisor(invalid) => write!(formatter, "the supervisor's group: {invalid}"),
             Self::Groups(invalid) => write!(formatter, "the groups: {invalid}"),
+            Self::Clients(invalid) => write!(formatter, "the clients in hosts: {invalid}"),
             Self::Lifeless => formatter.write_str(
                 "options whose alive interval is zero, or more than a quarter of the failure timeout",
             ),
@@ -343,11 +346,12 @@ impl HostOptions {
     /// Whether hosts can work with these options.
     ///
     /// # Errors
-    /// [`InvalidHostOptions`] unless both groups' options are valid, and the alive interval is above zero and at most a
+    /// [`InvalidHostOptions`] unless both groups' options and the clients' are valid, and the alive interval is above zero and at most a
     /// quarter of the failure timeout.
     pub fn validate(&self) -> Result<(), InvalidHostOptions> {
         self.supervisor.validate().map_err(InvalidHostOptions::Supervisor)?;
         self.groups.validate().map_err(InvalidHostOptions::Groups)?;
+        self.clients.validate().map_err(InvalidHostOptions::Clients)?;
         let is_alive = self.alive_interval > Duration(0);
         let is_often = self.alive_interval.0 <= self.failure_timeout.0 / 4;
         if is_alive && is_often { Ok(()) } else { Err(InvalidHostOptions::Lifeless) }
@@ -399,8 +403,8 @@ impl<A: Application, R: HostRules> Host<A, R> {
     /// ran here recovers: the supervisor's replica first, which then knows what the others are.
     ///
     /// # Panics
-    /// If the node is not one of the nodes, one of those is a witness, its incarnation is 2^33 or more, or the options
-    /// are out of range (see [`HostOptions::validate`]).
+    /// If the node is not one of the nodes, one of those is a witness, its incarnation is 2^33 or more, the options are
+    /// out of range (see [`HostOptions::validate`]), or the supervisor has no more sessions than there are nodes.
     pub fn start(
         now: Instant,
         node: Node,
@@ -413,6 +417,11 @@ impl<A: Application, R: HostRules> Host<A, R> {
         assert!(!nodes.has_witnesses(), "hosts on {nodes}: expected no witnesses");
         assert!(incarnation.0 < post::INCARNATIONS, "incarnation {incarnation}: expected one below 2^33");
         options.validate().unwrap_or_else(|invalid| panic!("{invalid}"));
+        let sessions = options.supervisor.sessions_max;
+        assert!(
+            sessions > nodes.size(),
+            "{sessions} sessions of the supervisor, and a host on each of {nodes}"
+        );
         let mut entropy = Entropy::new(entropy);
         let mut own_post = VecDeque::new();
         let epoch = EpochStart::first(nodes);

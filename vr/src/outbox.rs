@@ -296,6 +296,8 @@ pub enum RarePath {
     PrepareKept,
     /// A request that was executed before was answered from the client table.
     AnsweredFromTable,
+    /// The same, and an earlier primary had given it its place in the log.
+    AnsweredForEarlierPrimary,
     /// The same, by a backup.
     AnsweredByBackup,
     /// The primary gave up for lack of acknowledgements.

@@ -191,6 +191,11 @@ impl<S: Service, R: Rules> Replica<S, R> {
         known: Known<'_, S::Response>,
         outbox: &mut impl Outbox<S>,
     ) {
+        if let (Known::Executed(session), Phase::Primary(primary)) = (&known, &self.phase)
+            && session.last_used <= primary.reading.inherited
+        {
+            outbox.took(RarePath::AnsweredForEarlierPrimary);
+        }
         let body = match known {
             Known::Registered(client) => ReplyBody::Registered { client },
             Known::Evicted(client) => ReplyBody::Evicted { client },

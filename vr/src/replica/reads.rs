@@ -26,7 +26,7 @@ use crate::types::{Duration, Instant, OpNumber, ReplicaId, View};
 #[derive(Clone, Debug)]
 pub(crate) struct Reading<O> {
     /// The end of the log with which the view began.
-    inherited: OpNumber,
+    pub(super) inherited: OpNumber,
     /// The last round of heartbeats that asked for an answer.
     round: u64,
     /// The last round that each backup has answered.

@@ -14,6 +14,11 @@
 //! A witness that has missed what the others' logs do not hold any more begins its log where theirs do, if that is
 //! covered. So that it is, active members, too, keep in their logs what is not covered, also when they go on from a
 //! checkpoint. While an active member is down or far behind, the logs of all others grow, until it is back or replaced.
+//! It can be replaced once the epoch has [started](crate::Refusal::NotStarted). In a group with witnesses that is when a
+//! quorum of active members, which are all of them where there are as many witnesses as there can be, has executed what
+//! came before: until then those who were replaced at its start may still be needed. So a member that is down when an
+//! epoch begins has to come back before the group can go on to another one; to be safe, see to it that new members have
+//! the state first ([warmed up](crate::Replica::warm_up)).
 //!
 //! Whether an epoch ends with a Reconfiguration in the log, execution decides (the administrator's session may be
 //! gone). So a witness comes to an epoch only when it is told. It needs nothing to begin it.

@@ -62,11 +62,13 @@
 //!
 //! A client learns of a change by the reply to its event. A process that holds a replica and wants to act on
 //! changes of the state (light a lamp, tell a neighbour) compares [`Replicated::changes`] in
-//! [`Outbox::executed`](crate::Outbox::executed) with the number it saw last:
+//! [`Outbox::executed`](crate::Outbox::executed) with the number it saw last; and in
+//! [`Outbox::checkpoint_installed`](crate::Outbox::checkpoint_installed), for who is far behind, or new, is given the
+//! state without its events:
 //!
 //! ```
 //! # use vr::services::{Replicated, StateMachine};
-//! use vr::{ClientAddress, Execution, Message, Outbox, ReplicaId, Reply};
+//! use vr::{Checkpoint, ClientAddress, Execution, Message, Outbox, ReplicaId, Reply};
 //!
 //! /// Shows what the machine does.
 //! struct Panel {
@@ -74,16 +76,25 @@
 //!     shown: Vec<String>,
 //! }
 //!
+//! impl Panel {
+//!     fn show<M: StateMachine>(&mut self, machine: &Replicated<M>) {
+//!         if self.seen < machine.changes() {
+//!             self.seen = machine.changes();
+//!             self.shown.push(format!("{:?}", machine.state()));
+//!         }
+//!     }
+//! }
+//!
 //! impl<M: StateMachine> Outbox<Replicated<M>> for Panel {
 //!     # fn send(&mut self, _: ReplicaId, _: Message<Replicated<M>>) {}
 //!     # fn reply(&mut self, _: ClientAddress, _: Reply<M::Reply>) {}
 //!     // … `send` and `reply`, as always
 //!     fn executed(&mut self, execution: Execution<'_, Replicated<M>>) {
-//!         let machine = execution.service;
-//!         if self.seen < machine.changes() {
-//!             self.seen = machine.changes();
-//!             self.shown.push(format!("{:?}", machine.state()));
-//!         }
+//!         self.show(execution.service);
+//!     }
+//!
+//!     fn checkpoint_installed(&mut self, _: &Checkpoint<Replicated<M>>, machine: &Replicated<M>) {
+//!         self.show(machine);
 //!     }
 //! }
 //! # let _ = Panel { seen: 0, shown: vec![] };
@@ -112,6 +123,14 @@ pub trait StateMachine: Clone + Debug {
     /// Both must follow from the state and the event alone: no clock, no randomness. Whatever is needed of
     /// either, a client puts into the event.
     fn on_event(&self, event: &Self::Event) -> (Self::Reply, Option<Self>);
+
+    /// What an event is answered in this state that only asks: the same as by [`on_event`](Self::on_event), which then
+    /// leads to no other state. It can be [read](crate::Client::read), which takes no place in the log. None for every
+    /// other event.
+    fn observe(&self, event: &Self::Event) -> Option<Self::Reply> {
+        let _ = event;
+        None
+    }
 }
 
 /// A [`StateMachine`] as a [`Service`]: the state that it is in. See the [module](self).
@@ -152,6 +171,10 @@ impl<M: StateMachine> Service for Replicated<M> {
             self.changes += 1;
         }
         reply
+    }
+
+    fn observe(&self, event: &M::Event) -> Option<M::Reply> {
+        self.state.observe(event)
     }
 
     fn snapshot(&self) -> Vec<(M, u64)> {
@@ -200,6 +223,10 @@ mod tests {
                 (Self::On { times }, Event::Press { .. }) => (*times % 2 == 0, Some(Self::Off)),
             }
         }
+
+        fn observe(&self, event: &Event) -> Option<bool> {
+            matches!(event, Event::Look).then(|| self.on_event(event).0)
+        }
     }
 
     #[test]
@@ -218,6 +245,13 @@ mod tests {
             assert_eq!(lamp.execute(&event), reply, "{event:?}");
             assert_eq!((lamp.state(), lamp.changes()), (&state, changes), "{event:?}");
         }
+    }
+
+    #[test]
+    fn what_only_asks_is_answered_without_being_executed() {
+        let lamp = Replicated::new(Lamp::On { times: 1 });
+        assert_eq!(lamp.observe(&Event::Look), Some(true));
+        assert_eq!(lamp.observe(&Event::Replace), None);
     }
 
     #[test]

@@ -132,6 +132,10 @@ impl StateMachine for State {
             (_, Event::Finish { .. } | Event::Fail { .. }) => (Reply::NotYours, None),
         }
     }
+
+    fn observe(&self, event: &Event) -> Option<Reply> {
+        (*event == Event::Look).then_some(Reply::Seen(*self))
+    }
 }
 
 /// The specification: the last job, who works on it, what has come of it.

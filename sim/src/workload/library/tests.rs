@@ -44,8 +44,8 @@ fn service_and_model_agree<W: Workload>(expected: usize) {
         }
     }
     assert_eq!(kinds.len(), expected, "{kinds:?}");
-    // Clients can read without the log what is not an event of a state machine.
-    assert!(observed == observers || observed > 100 || W::NAME == Job::NAME, "{observed} of {observers}");
+    // What only reads by chance, as what it finds leaves nothing to be done, goes through the log.
+    assert!(observed == observers || observed > 100, "{observed} of {observers}");
     assert!(kinds.values().all(|&count| count > 20), "{kinds:?}");
 }
 
