@@ -524,7 +524,7 @@ impl Checks {
             self.execution.table_agrees::<W, R>(replica, state, &mut self.findings);
         }
         let member = &self.members[replica];
-        if member.role != Some(role) || member.view != view || self.views.is_starting() {
+        if !member.is_known_in(role, view) || self.views.is_starting() {
             self.look_at(replica, role, view);
         } else if member.changed {
             self.look_at_log(replica, view);
