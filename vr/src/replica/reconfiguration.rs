@@ -130,7 +130,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
             is_last_epoch: self.epoch() == Epoch::LAST,
             is_ending: self.is_epoch_ending(),
             has_started: self.epoch() == Epoch::ZERO
-                || self.commit_number.op_number() > self.epoch_start.after && self.is_start_covered(),
+                || self.commit_number.op_number() > self.epoch_start.after
+                    && (self.is_start_covered() || self.is_start_covered_without(members)),
         });
         if let Some(reason) = reason {
             outbox.refused(reason);

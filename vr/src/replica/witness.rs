@@ -14,11 +14,9 @@
 //! A witness that has missed what the others' logs do not hold any more begins its log where theirs do, if that is
 //! covered. So that it is, active members, too, keep in their logs what is not covered, also when they go on from a
 //! checkpoint. While an active member is down or far behind, the logs of all others grow, until it is back or replaced.
-//! It can be replaced once the epoch has [started](crate::Refusal::NotStarted). In a group with witnesses that is when a
-//! quorum of active members, which are all of them where there are as many witnesses as there can be, has executed what
-//! came before: until then those who were replaced at its start may still be needed. So a member that is down when an
-//! epoch begins has to come back before the group can go on to another one; to be safe, see to it that new members have
-//! the state first ([warmed up](crate::Replica::warm_up)).
+//! A group with witnesses goes on to another epoch once a quorum of active members, which are all of them where there are
+//! as many witnesses as there can be, has executed what came before the present one: until then those who were replaced
+//! at its start may still be needed. Or once all have who are to stay, for one that is down has to be replaced.
 //!
 //! Whether an epoch ends with a Reconfiguration in the log, execution decides (the administrator's session may be
 //! gone). So a witness comes to an epoch only when it is told. It needs nothing to begin it.
@@ -28,6 +26,7 @@
 use std::sync::Arc;
 
 use super::{Phase, Replica};
+use crate::configuration::Configuration;
 use crate::log::Log;
 use crate::message::{NewState, Payload, PrepareOk, ReplyBody, Request, RequestBody};
 use crate::outbox::{Outbox, RarePath};
@@ -267,6 +266,19 @@ impl<S: Service, R: Rules> Replica<S, R> {
     /// they had, a quorum of active members has executed.
     pub(super) fn is_start_covered(&self) -> bool {
         !self.group.has_witnesses() || self.covered >= self.epoch_start().after
+    }
+
+    /// Whether it is so for all who are to stay active in a group of these members: whoever has yet to execute what came
+    /// before the epoch leaves the group, and may be dead. New members get it from those who stay.
+    pub(super) fn is_start_covered_without(&self, next: Configuration) -> bool {
+        let Phase::Primary(primary) = &self.phase else { return false };
+        let (told, start) = (&primary.coverage.checkpoints, self.epoch_start().after);
+        let has_start = |member: ReplicaId| match member == self.id {
+            true => self.told_checkpoint() >= start,
+            false => told[member.index()] >= start,
+        };
+        let mut staying = self.group.active().filter(|member| next.contains(*member)).peekable();
+        staying.peek().is_some() && staying.all(has_start)
     }
 
     /// Keeps what it has of the state for later. Its log may begin after what is covered, so it is no witness's.
