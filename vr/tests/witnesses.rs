@@ -276,12 +276,34 @@ fn nobody_stops_on_the_word_of_a_witness() {
     // The new group works, by r0 and the witness. If r0 failed, r3 would need what r1 has.
     assert_eq!(nodes.add(1), 13);
     assert_eq!(nodes.replica(1).role(), Role::Leaving);
-    let refused = nodes.reconfigure(0, 1, group(&[0, 1, 4], &[4]));
-    assert!(matches!(refused, Some(ReplyBody::Refused { reason: Refusal::NotStarted, .. })), "{refused:?}");
+    // As long as r3 is to stay, that may still happen.
+    for next in [group(&[0, 2, 3], &[2]), group(&[1, 3, 4], &[4])] {
+        let refused = nodes.reconfigure(0, 1, next);
+        assert!(
+            matches!(refused, Some(ReplyBody::Refused { reason: Refusal::NotStarted, .. })),
+            "{refused:?}"
+        );
+    }
     nodes.cut.clear();
     nodes.run(600);
     assert_eq!([1, 2].map(|id| nodes.replica(id).role()), [Role::Stopped; 2]);
     assert_eq!(nodes.replica(3).role(), Role::Backup);
+}
+
+/// r3 dies before it has the state, so that nothing is covered any more.
+#[test]
+fn a_member_that_dies_when_its_epoch_begins_can_be_replaced() {
+    let mut nodes = Nodes::new(5, group(&[0, 1, 2], &[2]), tiny_checkpoints());
+    (0..12).for_each(|_| _ = nodes.add(1));
+    nodes.cut.insert(3);
+    nodes.reconfigure(0, 0, group(&[0, 2, 3], &[2]));
+    assert_eq!(nodes.add(1), 13);
+    assert_eq!(nodes.reconfigure(0, 1, group(&[0, 2, 4], &[2])), None, "it is not refused");
+    nodes.run(1_000);
+    assert_eq!((nodes.replica(4).role(), nodes.state(4)), (Role::Backup, 13));
+    assert_eq!(nodes.role(1), Role::Stopped, "it waits for r3 no more");
+    nodes.crash(0);
+    assert_eq!(nodes.add(1), 14);
 }
 
 #[test]

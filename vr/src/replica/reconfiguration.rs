@@ -482,12 +482,14 @@ impl<S: Service, R: Rules> Replica<S, R> {
         }
         leaving.resent += 1;
         leaving.resend_at = now + interval.doubled(leaving.resent.min(3));
-        if leaving.resent > 1 {
+        let is_again = leaving.resent > 1;
+        if is_again {
             outbox.took(RarePath::StartEpochSentAgain);
         }
-        let waits_for: Vec<_> =
-            start.members.members().filter(|member| !leaving.started[member.index()]).collect();
-        for to in waits_for {
+        // Who has said so may have gone on to another epoch since, for whoever has not is gone.
+        let is_asked = |member: &ReplicaId| is_again || !leaving.started[member.index()];
+        let asked: Vec<_> = start.members.members().filter(is_asked).collect();
+        for to in asked {
             self.send(to, Payload::StartEpoch(Box::new(start)), outbox);
         }
     }
