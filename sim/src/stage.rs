@@ -23,7 +23,8 @@
 //! ```
 //!
 //! `must_fail` names the planted bugs under which the story does not hold, and the property that must report each:
-//! the tests play it both ways. Unless the scenario says otherwise there are three replicas and two clients, a
+//! the tests play it both ways. Where the property is that the story goes as told, `at` is the sentence at which it
+//! does not: `{ "bug": "M-T2", "property": "Story", "at": "until r1 is primary" }`. Unless the scenario says otherwise there are three replicas and two clients, a
 //! message takes 1 ms, and timers have their usual lengths; their jitter is all that the seed decides.
 //!
 //! # What is done

@@ -65,13 +65,12 @@ fn every_story_fails_under_the_bugs_that_it_names() {
             for seed in 0..SEEDS {
                 let report = run(&story, seed, Some(bug));
                 let found = report.violation().map(|violation| violation.property);
-                assert_eq!(
-                    found,
-                    Some(must.property),
-                    "{} under {} with seed {seed}",
-                    story.name(),
-                    bug.name
-                );
+                let played = format!("{} under {} with seed {seed}", story.name(), bug.name);
+                assert_eq!(found, Some(must.property), "{played}");
+                if must.property == Property::Story {
+                    let sentences = report.setup.story.as_ref().expect("a story").sentences();
+                    assert_eq!(sentences.get(report.story.len()), must.at.as_ref(), "{played}");
+                }
                 shown += 1;
             }
         }

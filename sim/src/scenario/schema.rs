@@ -83,6 +83,9 @@ pub struct MustFail {
     pub bug: String,
     /// The property that must report it.
     pub property: Property,
+    /// Where the property is that a story goes as told: the sentence at which it must not, so that one that breaks
+    /// before it comes to the bug shows nothing.
+    pub at: Option<String>,
 }
 
 /// What hosts need to know, and what the supervisor's user does: see [`setup::Supervision`]. All times are at least one
@@ -370,14 +373,27 @@ impl Schema {
                 "a story has no random losses and delays: it tells what happens",
             ));
         }
-        let unknown = self.must_fail.iter().position(|must| bugs::find(&must.bug).is_none());
-        unknown.map_or(Ok(()), |index| {
+        self.must_fail.iter().enumerate().try_for_each(|(index, must)| self.check_must_fail(index, must))
+    }
+
+    fn check_must_fail(&self, index: usize, must: &MustFail) -> Result<(), Refusal> {
+        let refused = |field: &str, problem: &str| {
+            Err(Refusal::new(format!("must_fail[{index}].{field}"), problem.to_owned()))
+        };
+        if bugs::find(&must.bug).is_none() {
             let problem = "no such planted bug: expected one that `sim selftest --list` shows";
-            Err(Refusal::new(
-                format!("must_fail[{index}].bug"),
-                format!("`{}`: {problem}", self.must_fail[index].bug),
-            ))
-        })
+            return refused("bug", &format!("`{}`: {problem}", must.bug));
+        }
+        let is_sentence =
+            |at: &String| self.story.as_ref().is_some_and(|story| story.sentences().contains(at));
+        match &must.at {
+            None if must.property == Property::Story => {
+                refused("at", "missing: the sentence at which the story must not go on")
+            }
+            Some(_) if must.property != Property::Story => refused("at", r#"only with "property": "Story""#),
+            Some(at) if !is_sentence(at) => refused("at", &format!("`{at}`: no sentence of the story")),
+            _ => Ok(()),
+        }
     }
 
     /// A story's words ask for operations that some workloads have.

@@ -543,6 +543,18 @@ fn a_story_leaves_nothing_to_chance() {
             "must_fail[0].bug: `M-X1`: no such planted bug: expected one that `sim selftest --list` shows"
                 .to_owned(),
         ),
+        (
+            r#""must_fail": [{"bug": "M-T2", "property": "Story"}]"#,
+            "must_fail[0].at: missing: the sentence at which the story must not go on".to_owned(),
+        ),
+        (
+            r#""must_fail": [{"bug": "M-T2", "property": "Story", "at": "heal"}]"#,
+            "must_fail[0].at: `heal`: no sentence of the story".to_owned(),
+        ),
+        (
+            r#""must_fail": [{"bug": "M-S1", "property": "S2", "at": "heal"}]"#,
+            r#"must_fail[0].at: only with "property": "Story""#.to_owned(),
+        ),
     ] {
         assert_eq!(refused(fields), format!("test.json: {problem}"));
     }
