@@ -10,7 +10,7 @@ use vr::{Client, ClientOptions, Configuration, Consistency, Duration, Epoch, Epo
 use crate::clock::Clock;
 use crate::decisions::{Turn, Wanted};
 use crate::digest;
-use crate::environment::{Environment, address_of};
+use crate::environment::Environment;
 use crate::faults::ReplicaName;
 use crate::node::Node;
 use crate::random::{self, Draw, Purpose};
@@ -264,9 +264,10 @@ fn process<W: Workload, R: Rules>(
     jitter: &mut ChaCha8Rng,
     environment: &mut Environment<W>,
 ) -> Client<W::Operation, R> {
-    let life = environment.next_life(Node::Client(slot));
+    environment.next_life(Node::Client(slot));
     let EpochStart { epoch, members, .. } = start;
-    Client::new(address_of(slot, life), members, options(setup), rules, jitter.random()).in_epoch(epoch)
+    let address = environment.address_in(slot);
+    Client::new(address, members, options(setup), rules, jitter.random()).in_epoch(epoch)
 }
 
 /// Timing of the clients in a run.

@@ -304,6 +304,13 @@ impl<W: Workload> Environment<W> {
         self.lives[node.index(self.replicas)]
     }
 
+    /// The address of the client process that is in a slot now.
+    #[must_use]
+    pub fn address_in(&self, slot: u16) -> ClientAddress {
+        let returns = self.sabotage == Some(Sabotage::ClientsReturn);
+        address_of(slot, if returns { 1 } else { self.life(Node::Client(slot)) })
+    }
+
     /// The node enters its next life.
     pub fn next_life(&mut self, node: Node) -> u64 {
         let life = &mut self.lives[node.index(self.replicas)];

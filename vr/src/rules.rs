@@ -175,6 +175,12 @@ pub trait Rules {
         sent
     }
 
+    /// Whether a backup's answer to a heartbeat of view `message` counts in view `own`: it says that the backup was in
+    /// that view, and of another one nothing (defect F-6).
+    fn counts_heartbeat_answer(&self, message: View, own: View) -> bool {
+        message == own
+    }
+
     /// How much a primary counts of a promise of `promised`, if clocks are off by up to `drift_ppm`.
     fn lease_counted(&self, promised: Duration, drift_ppm: u32) -> Duration {
         crate::lease::counted(promised, drift_ppm)

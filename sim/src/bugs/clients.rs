@@ -2,8 +2,8 @@
 
 use vr::{Admission, OpNumber, RequestNumber};
 
-use super::{Bug, wrong};
-use crate::check::Property::{L1, L5, L6, S10, S11, S12, S14, S21};
+use super::{Bug, Sabotage, wrong};
+use crate::check::Property::{L1, L5, L6, L7, L9, S10, S11, S12, S13, S14, S16, S21, S28};
 
 wrong! {
     /// Every request is new.
@@ -76,6 +76,13 @@ pub const BUGS: &[Bug] = &[
     ),
     Bug::new("M-C6", "backups do not keep results", &NoResultsAtBackups, 400, &[L1, S12, S21]),
     Bug::new("M-C7", "a client takes any reply for its answer", &AnyReply, 1_000, &[S12, S14]),
+    Bug::silent(
+        "M-C9",
+        "a client that starts again goes by its old address, and counts its requests anew",
+        Sabotage::ClientsReturn,
+        1_000,
+        &[S28, S14, S12, S13, S11, S16, L1, L5, L6, L7, L9],
+    ),
     Bug::new(
         "M-C10",
         "which session makes room is not decided from the log alone",

@@ -1,9 +1,9 @@
 //! Bugs of batches, of reads that do not go through the log, and of the leases that they rest on.
 
-use vr::{CommitNumber, Configuration, Duration, Instant, OpNumber, Prediction};
+use vr::{CommitNumber, Configuration, Duration, Instant, OpNumber, Prediction, View};
 
 use super::{Bug, wrong};
-use crate::check::Property::{L1, S1, S2, S5, S8, S9, S10, S11, S14, S15, S16, S20, S21, S24};
+use crate::check::Property::{L1, Panic, S1, S2, S5, S8, S9, S10, S11, S14, S15, S16, S20, S21, S24};
 
 wrong! {
     /// Of a batch whose beginning is here already nothing is taken, and all acknowledged.
@@ -67,6 +67,11 @@ wrong! {
 wrong! {
     /// A replica passes what it has not executed yet for read.
     UncommittedVersion { fn version_read(&self, _: CommitNumber, last: OpNumber) -> OpNumber { last } }
+}
+
+wrong! {
+    /// What a backup has answered to a heartbeat of an earlier view counts in the present one.
+    EarlierViewConfirms { fn counts_heartbeat_answer(&self, _: View, _: View) -> bool { true } }
 }
 
 /// The bugs of this part.
@@ -145,4 +150,12 @@ pub const BUGS: &[Bug] = &[
     .in_scenario("causal-reads"),
     Bug::new("M-L11", "leases are measured by a clock that is put back", &WallClock, 20_000, &[S15, S14])
         .in_scenario("lease-reads"),
+    Bug::new(
+        "M-L12",
+        "a backup's answer to a heartbeat of an earlier view counts",
+        &EarlierViewConfirms,
+        1_000,
+        &[S14, S15, Panic],
+    )
+    .in_scenario("confirmed-reads"),
 ];

@@ -64,7 +64,8 @@ impl<W: Workload, R: Rules + Clone> World<W, R> {
                 self.replicas[replica.index()].replica.is_none().then_some("the replica is down")
             }
             (Node::Client(_), Packet::Reply(address, _)) => {
-                (slot_of(*address).1 != self.environment.life(to)).then_some("the client is gone")
+                let present = self.environment.address_in(slot_of(*address).0);
+                (*address != present).then_some("the client is gone")
             }
             (Node::Client(_), _) => unreachable!("only replies go to clients"),
         }

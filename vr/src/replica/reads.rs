@@ -193,7 +193,7 @@ impl<S: Service, R: Rules> Replica<S, R> {
         ok: CommitOk,
         outbox: &mut impl Outbox<S>,
     ) {
-        if view != self.view {
+        if !self.rules.counts_heartbeat_answer(view, self.view) {
             return outbox.ignored(Ignored::OlderView);
         }
         let begins = self.rules.lease_begins(ok.pulse.sent, self.rules.lease_clock(now));
