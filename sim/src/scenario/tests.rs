@@ -548,8 +548,8 @@ fn a_story_leaves_nothing_to_chance() {
             "must_fail[0].at: missing: the sentence at which the story must not go on".to_owned(),
         ),
         (
-            r#""must_fail": [{"bug": "M-T2", "property": "Story", "at": "heal"}]"#,
-            "must_fail[0].at: `heal`: no sentence of the story".to_owned(),
+            r#""must_fail": [{"bug": "M-T2", "property": "Story", "at": "wait 1 s"}]"#,
+            "must_fail[0].at: `wait 1 s`: no sentence of the story".to_owned(),
         ),
         (
             r#""must_fail": [{"bug": "M-S1", "property": "S2", "at": "heal"}]"#,
