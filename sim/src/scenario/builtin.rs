@@ -141,6 +141,8 @@ pub(super) const STORIES: &[(&str, &str)] = stories! {
     "a-request-after-an-inherited-end"
     "two-ends-of-an-epoch"
     "the-administrator-asks-again"
+    "a-member-that-dies-at-the-beginning"
+    "a-member-that-is-dead-from-the-beginning"
     "a-member-without-the-log"
     "three-become-five"
     "who-is-replaced-keeps-the-state"
