@@ -1399,13 +1399,13 @@ fn an_administrator_waits_until_the_epoch_has_started() {
         world.lose(|to, envelope| to == 4 && is_of_group(envelope));
         world.ask(Operation::Move { group: values, nodes: group([1, 4, 0]) });
         world.run_until("a record of the move", |world| !world.is_moving(values));
-        world.ask(Operation::Move { group: values, nodes: group([1, 2, 0]) });
+        world.ask(Operation::Move { group: values, nodes: group([3, 4, 0]) });
         world.run(500);
         let refused = world.network.seen.refused;
         assert!((1..10).contains(&refused), "{refused} refused");
         world.lose_nothing();
         world.settle();
-        assert_eq!(world.locate(values), (group([1, 2, 0]), None));
+        assert_eq!(world.locate(values), (group([3, 4, 0]), None));
     });
 }
 
