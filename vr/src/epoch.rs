@@ -57,9 +57,9 @@ impl Reconfiguration {
     }
 }
 
-/// Why a reconfiguration is refused. Who says so has done nothing of it, and alone: a primary that is deposed may not know
-/// that another one would do it, and a copy of the request may still come to that. Whether it has is known for certain
-/// once the session's next request is answered, for requests are executed in their order.
+/// Why a reconfiguration is refused. Who says so has done nothing of it, and speaks for itself alone: a primary that is
+/// deposed may not know that another one would do it, and a copy of the request may still come to that. Whether it has
+/// is known for certain once the session's next request is answered, for requests are executed in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// It speaks of an epoch, or of a group, that is not the current one: somebody else was faster.

@@ -346,8 +346,8 @@ impl HostOptions {
     /// Whether hosts can work with these options.
     ///
     /// # Errors
-    /// [`InvalidHostOptions`] unless both groups' options and the clients' are valid, and the alive interval is above zero and at most a
-    /// quarter of the failure timeout.
+    /// [`InvalidHostOptions`] unless both groups' options and the clients' are valid, and the alive interval is above
+    /// zero and at most a quarter of the failure timeout.
     pub fn validate(&self) -> Result<(), InvalidHostOptions> {
         self.supervisor.validate().map_err(InvalidHostOptions::Supervisor)?;
         self.groups.validate().map_err(InvalidHostOptions::Groups)?;

@@ -107,9 +107,10 @@ pub enum Operation<M> {
         /// Which one.
         group: GroupId,
     },
-    /// Moves a group to these nodes, by a reconfiguration. Answered by [`Response::Decided`] before it is done: the group
-    /// stays where it is until a quorum of its next members is heard. What is decided is not taken back, and nothing
-    /// else is done to the group before, but that it can be [stopped](Self::Stop): others may be moving it already.
+    /// Moves a group to these nodes, by a reconfiguration. Answered by [`Response::Decided`] before it is done: the
+    /// group stays where it is until a quorum of its next members is heard. What is decided is not taken back, and
+    /// nothing else is done to the group before, but that it can be [stopped](Self::Stop): others may be moving it
+    /// already.
     Move {
         /// Which one.
         group: GroupId,
@@ -157,7 +158,8 @@ pub enum Operation<M> {
         /// Who was heard lately: a place is given to nobody else. Nodes that are neither are left alone.
         heard: Configuration,
     },
-    /// Asked by hosts, likewise: a group has come to an epoch. Answered by [`Response::Recorded`], also if that is known.
+    /// Asked by hosts, likewise: a group has come to an epoch. Answered by [`Response::Recorded`], also if that is
+    /// known.
     Moved {
         /// Which one.
         group: GroupId,
@@ -281,8 +283,8 @@ impl<M> Group<M> {
         self.concerns(node).then(|| self.epoch.epoch.next())
     }
 
-    /// The members, with a `failed` one replaced by `spare`, a witness by a witness, if that can be done and nothing else is under way. With a
-    /// quorum that is `heard`, the next members have one too.
+    /// The members, with a `failed` one replaced by `spare`, a witness by a witness, if that can be done and nothing
+    /// else is under way. With a quorum that is `heard`, the next members have one too.
     fn replacing(
         &self,
         failed: Configuration,

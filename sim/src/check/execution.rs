@@ -141,7 +141,7 @@ impl Execution {
         findings: &mut Findings,
     ) {
         let commit_number = state.commit_number().0;
-        let interval = (state.client_table().sessions().len() as u64 / 2).max(1);
+        let interval = (state.client_table().sessions().len() as u64 / 4).max(1);
         if commit_number > self.seen_at[replica.index()] && commit_number.is_multiple_of(interval) {
             let sessions = state.client_table().sessions();
             self.compare(replica, commit_number, sessions.len(), table_digest(sessions), findings);

@@ -80,8 +80,8 @@ impl Member {
         matches!(self.role, Some(Role::Primary | Role::Backup | Role::Witness))
     }
 
-    /// Whether it was seen in this role and view before. Of a primary that starts a view the view is known in the middle of
-    /// a step, and may be the only thing that is another one than before: not that it is normal there.
+    /// Whether it was seen in this role and view before. Of a primary that starts a view the view is known in the middle
+    /// of a step, and may be the only thing that is another one than before: not that it is normal there.
     #[inline]
     pub(super) fn is_known_in(&self, role: Role, view: View) -> bool {
         self.role == Some(role) && self.view == view && (self.normal_view == view || !self.is_normal())

@@ -91,8 +91,8 @@ impl<S: Service, R: Rules> Replica<S, R> {
         self.pipeline().is_some_and(|pipeline| pipeline.ends.len() < self.options.pipeline_max)
     }
 
-    /// Whether this request can neither be prepared nor wait. One that ends the epoch can always wait, for while clients
-    /// are busy it would hardly ever find room; nothing waits behind it.
+    /// Whether this request can neither be prepared nor wait. One that ends the epoch can always wait, for while
+    /// clients are busy it would hardly ever find room; nothing waits behind it.
     pub(super) fn is_pipeline_full(&self, request: &Request<S::Operation>) -> bool {
         let Some(pipeline) = self.pipeline() else { return false };
         if pipeline.is_closed() {

@@ -50,9 +50,8 @@ pub(crate) struct Checkpoints<S: Service> {
 /// A checkpoint that is kept with the log after it while others fetch it. There is one at a time: whoever needs a
 /// checkpoint meanwhile is sent this one.
 ///
-/// Nobody can make it last longer than [`KEPT_FOR`] checkpoints for each of its pieces and each who fetches it. So it ends
-/// whatever they do, and with
-/// it the growth of the log.
+/// Nobody can make it last longer than [`KEPT_FOR`] checkpoints for each of its pieces and each who fetches it. So it
+/// ends whatever they do, and with it the growth of the log.
 #[derive(Debug)]
 struct Pinned<S: Service> {
     checkpoint: Arc<Checkpoint<S>>,

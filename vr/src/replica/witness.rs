@@ -14,9 +14,9 @@
 //! A witness that has missed what the others' logs do not hold any more begins its log where theirs do, if that is
 //! covered. So that it is, active members, too, keep in their logs what is not covered, also when they go on from a
 //! checkpoint. While an active member is down or far behind, the logs of all others grow, until it is back or replaced.
-//! A group with witnesses goes on to another epoch once a quorum of active members, which are all of them where there are
-//! as many witnesses as there can be, has executed what came before the present one: until then those who were replaced
-//! at its start may still be needed. Or once all have who are to stay, for one that is down has to be replaced.
+//! A group with witnesses goes on to another epoch once a quorum of active members, which are all of them where there
+//! are as many witnesses as there can be, has executed what came before the present one: until then those who were
+//! replaced at its start may still be needed. Or once all have who are to stay, for one that is down has to be replaced.
 //!
 //! Whether an epoch ends with a Reconfiguration in the log, execution decides (the administrator's session may be
 //! gone). So a witness comes to an epoch only when it is told. It needs nothing to begin it.
@@ -268,15 +268,13 @@ impl<S: Service, R: Rules> Replica<S, R> {
         !self.group.has_witnesses() || self.covered >= self.epoch_start().after
     }
 
-    /// Whether it is so for all who are to stay active in a group of these members: whoever has yet to execute what came
-    /// before the epoch leaves the group, and may be dead. New members get it from those who stay.
+    /// Whether it is so for all who are to stay active in a group of these members: whoever has yet to execute what
+    /// came before the epoch leaves the group, and may be dead. New members get it from those who stay.
     pub(super) fn is_start_covered_without(&self, next: Configuration) -> bool {
         let Phase::Primary(primary) = &self.phase else { return false };
         let (told, start) = (&primary.coverage.checkpoints, self.epoch_start().after);
-        let has_start = |member: ReplicaId| match member == self.id {
-            true => self.told_checkpoint() >= start,
-            false => told[member.index()] >= start,
-        };
+        // A primary has executed it, or it would not be one.
+        let has_start = |member: ReplicaId| member == self.id || told[member.index()] >= start;
         let mut staying = self.group.active().filter(|member| next.contains(*member)).peekable();
         staying.peek().is_some() && staying.all(has_start)
     }
